@@ -1,0 +1,1 @@
+"""Messaging: one small interface, spoken by RabbitMQ and by a broker inside this process."""
