@@ -1,0 +1,21 @@
+"""`python -m consumption_service`: this service alone, set by the environment."""
+
+from consumption_service.app import open_app
+from consumption_service.settings import ConsumptionSettings
+from shared.broker.connect import open_broker
+from shared.errors import CannotStart
+from shared.server import Listener, run_to_completion, serve
+from shared.settings import read_settings
+
+
+async def main() -> None:
+    """Serve until a signal asks to stop."""
+    settings = read_settings(ConsumptionSettings)
+    if settings.amqp_url is None:
+        raise CannotStart("Set AMQP_URL, or start both services in one process: upnext run.")
+    async with open_broker(settings.amqp_url) as broker, open_app(settings, broker) as app:
+        await serve([Listener(app, settings.consumption_host, settings.consumption_port)])
+
+
+if __name__ == "__main__":
+    run_to_completion(main())

@@ -1,0 +1,197 @@
+"""Announce: send each committed event to the exchange, and forget it once the broker has it.
+
+Events come from memory, straight after their commit. The outbox table holds every event until it
+is confirmed, so what memory loses (a crash, a broker that is away, a queue that is not bound yet)
+is found there and sent by the relay, oldest first. One loop does both, so an event is never in
+flight twice.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text
+
+from consumption_service.commands import OutboxEvent
+from consumption_service.tables import outbox
+from shared.broker.interface import Broker, BrokerError, Message, Outcome, Publisher
+from shared.broker.topology import WATCH
+from shared.database import Database, DatabaseUnavailable
+from shared.events import SCHEMA_VERSION, Kind, utc_now
+from shared.identifiers import first_id_at
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE: Final = 256  # events in one publish
+MAX_FRESH: Final = 20_000  # events kept in memory; the relay finds the others
+RELAY_INTERVAL: Final = 1.0  # seconds between looks at the outbox
+RELAY_GRACE: Final = timedelta(seconds=3)  # younger events are still sent from memory
+FORGET_INTERVAL: Final = 0.2  # seconds that confirmed events may wait for their deletion
+RECONNECT_DELAY: Final = 1.0  # seconds, on average
+RELAY_LOCK: Final = 7_253_649_811  # the advisory lock of the one relaying process; any number
+
+
+class Announcer:
+    """Publishes the events of one database."""
+
+    def __init__(self, database: Database, broker: Broker) -> None:
+        self._database = database
+        self._broker = broker
+        self._fresh: deque[OutboxEvent] = deque()
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()  # memory holds no event, and none is being published
+        self._idle.set()
+        self._confirmed: set[UUID] = set()  # not deleted from the outbox yet
+        self.trouble: str | None = "is not connected yet"
+
+    def announce(self, events: Iterable[OutboxEvent]) -> None:
+        """Take events that were just committed; they are published without being read again."""
+        for event in events:
+            if len(self._fresh) < MAX_FRESH:
+                self._fresh.append(event)
+        if self._fresh:
+            self._idle.clear()
+            self._arrived.set()
+
+    async def run(self) -> None:
+        """Publish for ever, reconnecting as needed."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._forget_for_ever())
+            while True:
+                try:
+                    async with self._broker.publisher(WATCH) as publisher:
+                        self._report(None)
+                        await self._publish_for_ever(publisher)
+                except BrokerError as error:
+                    self._report(str(error))
+                await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311
+
+    def _report(self, trouble: str | None) -> None:
+        if trouble and trouble != self.trouble:
+            log.warning("events wait in the outbox: %s", trouble)
+        elif self.trouble and not trouble:
+            log.info("events are announced")
+        self.trouble = trouble
+
+    async def _publish_for_ever(self, publisher: Publisher) -> None:
+        loop = asyncio.get_running_loop()
+        relay_at = loop.time()
+        while True:
+            if loop.time() >= relay_at:
+                found = await self._relay(publisher)
+                relay_at = loop.time() + (0 if found else RELAY_INTERVAL)
+            await self._wait_for_fresh(until=relay_at)
+            batch = [self._fresh.popleft() for _ in range(min(len(self._fresh), BATCH_SIZE))]
+            await self._publish(publisher, batch)
+
+    async def _wait_for_fresh(self, until: float) -> None:
+        if self._fresh:
+            return
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout_at(until):
+                await self._arrived.wait()
+        except TimeoutError:
+            return
+
+    async def _publish(self, publisher: Publisher, events: Sequence[OutboxEvent]) -> bool:
+        """Publish, and return whether the broker has all of them."""
+        if not events:
+            return True
+        outcomes = await publisher.publish([_message(event) for event in events])
+        confirmed = {
+            event.event_id
+            for event, outcome in zip(events, outcomes, strict=True)
+            if outcome is Outcome.CONFIRMED
+        }
+        self._confirmed |= confirmed
+        if not self._fresh:
+            self._idle.set()
+        failed = [outcome for outcome in outcomes if outcome is not Outcome.CONFIRMED]
+        self._report(f"the broker did not take them ({failed[0].value})" if failed else None)
+        return not failed
+
+    async def _relay(self, publisher: Publisher) -> bool:
+        """Send the oldest leftovers; return whether it is worth looking again at once."""
+        try:
+            async with self._relay_turn() as mine:
+                leftovers = await self._oldest() if mine else []
+                sent = await self._publish(publisher, leftovers)
+        except DatabaseUnavailable as outage:
+            log.warning("the outbox cannot be read: %s", outage)
+            return False
+        return sent and len(leftovers) == BATCH_SIZE
+
+    @asynccontextmanager
+    async def _relay_turn(self) -> AsyncIterator[bool]:
+        """Let one process at a time relay, so that an event is not sent by all of them."""
+        if self._database.is_sqlite:
+            yield True
+            return
+        async with self._database.write() as connection:
+            turn = text("SELECT pg_try_advisory_xact_lock(:lock)")
+            yield bool(await connection.scalar(turn, {"lock": RELAY_LOCK}))
+
+    async def _oldest(self) -> list[OutboxEvent]:
+        """Return the oldest events that are not on their way already."""
+        before = first_id_at(utc_now() - RELAY_GRACE)
+        query = select(outbox).where(outbox.c.event_id < before).order_by(outbox.c.event_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.limit(BATCH_SIZE + len(self._confirmed)))).all()
+        known = self._confirmed | {event.event_id for event in self._fresh}
+        events = [
+            OutboxEvent(row.event_id, Kind(row.kind), row.body)
+            for row in rows
+            if row.event_id not in known
+        ]
+        return events[:BATCH_SIZE]
+
+    async def _forget_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_INTERVAL)
+            try:
+                await self.forget_confirmed()
+            except DatabaseUnavailable as outage:
+                log.warning("confirmed events stay in the outbox: %s", outage)
+
+    async def forget_confirmed(self) -> None:
+        """Delete what the broker has confirmed, all in one transaction."""
+        ids = list(self._confirmed)
+        if not ids:
+            return
+        async with self._database.write() as connection:
+            gone = self._database.among(outbox.c.event_id, ids)
+            await connection.execute(delete(outbox).where(gone))
+        self._confirmed.difference_update(ids)
+
+    async def drain(self, patience: float) -> None:
+        """Wait `patience` seconds at most for what is in memory, and forget the confirmed."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._idle.wait()
+            await self.forget_confirmed()
+        except (TimeoutError, DatabaseUnavailable):
+            log.warning("some events stay in the outbox until the next start")
+
+    async def waiting(self) -> int:
+        """Return how many events are not confirmed yet."""
+        async with self._database.read() as connection:
+            rows = await connection.scalar(select(func.count()).select_from(outbox))
+        return (rows or 0) - len(self._confirmed)
+
+
+def _message(event: OutboxEvent) -> Message:
+    return Message(
+        message_id=str(event.event_id),
+        routing_key=event.kind.value,
+        body=event.body.encode(),
+        type=f"watch.{event.kind.value}",
+        timestamp=utc_now(),
+        headers={"x-schema-version": SCHEMA_VERSION},
+    )

@@ -1,0 +1,169 @@
+"""The HTTP side of the consumption service: translates, and decides nothing."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from consumption_service.commands import Create, Delete, Report, Watch
+from consumption_service.commit import GroupCommit
+from consumption_service.record import Selection, find_watch, list_watches
+from consumption_service.settings import ConsumptionSettings
+from shared.database import Database
+from shared.errors import Invalid
+from shared.events import MAX_INTEGER, Bounded, Instant, LessonId, Position, UserId, utc_now
+from shared.problems import documented
+
+router = APIRouter(tags=["watches"])
+
+IdFilter = Annotated[int | None, Query(ge=0, le=MAX_INTEGER)]
+
+
+class State:
+    """What the routes work with; opened by the application."""
+
+    def __init__(
+        self, settings: ConsumptionSettings, database: Database, commits: GroupCommit
+    ) -> None:
+        self.max_clock_skew = timedelta(seconds=settings.max_clock_skew)
+        self.database = database
+        self.commits = commits
+
+    def believable(self, time: datetime | None) -> datetime | None:
+        """Return the time a client gave, or raise `Invalid` when it has not come yet."""
+        if time and time > utc_now() + self.max_clock_skew:
+            raise Invalid(f"body.occurred_at: {time.isoformat()} is in the future.")
+        return time
+
+
+def state_of(request: Request) -> State:
+    """Return what the application opened."""
+    state: State = request.app.state.consumption
+    return state
+
+
+Opened = Annotated[State, Depends(state_of)]
+
+
+class Body(BaseModel):
+    """A request body: values of the right type, and no others than these."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewWatch(Body):
+    """A watch to record."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": 42, "lesson_id": 100, "position": 314}]}
+    )
+
+    user_id: Annotated[UserId, Bounded]
+    lesson_id: Annotated[LessonId, Bounded]
+    position: Position = Field(description="Whole seconds from the start of the lesson.")
+    duration: Position | None = Field(default=None, description="The lesson's length in seconds.")
+    occurred_at: Instant | None = Field(default=None, description="Default: now.")
+
+
+class Heartbeat(Body):
+    """What a player reports while a watch goes on."""
+
+    position: Position
+    occurred_at: Instant | None = Field(default=None, description="Default: now.")
+
+
+class WatchAnswer(BaseModel):
+    """A watch as it is stored."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    user_id: int
+    lesson_id: int
+    position: int
+    duration: int | None
+    occurred_at: datetime
+    reported_at: datetime = Field(description="When the position was true.")
+    recorded_at: datetime = Field(description="When this state was stored.")
+
+
+class ReportAnswer(WatchAnswer):
+    """A watch after a report. `stale`: a newer position was known already, and stays."""
+
+    outcome: Literal["applied", "stale"]
+
+
+class WatchList(BaseModel):
+    """Watches, the newest first. With `next_cursor`, there are more."""
+
+    items: list[WatchAnswer]
+    next_cursor: UUID | None
+
+
+@router.post("/watches", status_code=201, responses=documented(400, 409, 410, 413, 422, 503))
+async def record_watch(
+    body: NewWatch,
+    opened: Opened,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> WatchAnswer:
+    """Record a watch. With the same `Idempotency-Key`, the same request is recorded once (200)."""
+    done = await opened.commits.carry_out(
+        Create(
+            body.user_id,
+            body.lesson_id,
+            body.position,
+            body.duration,
+            opened.believable(body.occurred_at),
+            idempotency_key,
+        )
+    )
+    if not done.changed:
+        response.status_code = 200
+    response.headers["Location"] = f"/watches/{done.watch.id}"
+    return _answer(done.watch)
+
+
+@router.get("/watches/{watch_id}", responses=documented(404, 422, 503))
+async def read_watch(watch_id: UUID, opened: Opened) -> WatchAnswer:
+    """Return a watch."""
+    return _answer(await find_watch(opened.database, watch_id))
+
+
+@router.get("/watches", responses=documented(422, 503))
+async def read_watches(
+    opened: Opened,
+    user_id: IdFilter = None,
+    lesson_id: IdFilter = None,
+    cursor: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> WatchList:
+    """Return the watches recorded last, newest first."""
+    # One more than asked for tells whether there is a next page.
+    found = await list_watches(opened.database, Selection(user_id, lesson_id, cursor, limit + 1))
+    page = found[:limit]
+    more = len(found) > limit
+    return WatchList(
+        items=[_answer(watch) for watch in page], next_cursor=page[-1].id if more else None
+    )
+
+
+@router.patch("/watches/{watch_id}", responses=documented(400, 404, 413, 422, 503))
+async def report_position(watch_id: UUID, body: Heartbeat, opened: Opened) -> ReportAnswer:
+    """Move a watch to a new position. A report older than the last one changes nothing."""
+    report = Report(watch_id, body.position, opened.believable(body.occurred_at))
+    done = await opened.commits.carry_out(report)
+    outcome: Literal["applied", "stale"] = "applied" if done.changed else "stale"
+    return ReportAnswer(**_answer(done.watch).model_dump(), outcome=outcome)
+
+
+@router.delete("/watches/{watch_id}", status_code=204, responses=documented(404, 422, 503))
+async def delete_watch(watch_id: UUID, opened: Opened) -> None:
+    """Undo a watch, here and in the recommendations."""
+    await opened.commits.carry_out(Delete(watch_id))
+
+
+def _answer(watch: Watch) -> WatchAnswer:
+    return WatchAnswer.model_validate(watch)

@@ -1,0 +1,94 @@
+"""What a caller may ask for, and what comes of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from shared.errors import ServiceError
+from shared.events import Kind, LessonId, Position, UserId, WatchEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One watch as it is stored."""
+
+    id: UUID
+    user_id: UserId
+    lesson_id: LessonId
+    position: Position
+    duration: Position | None
+    occurred_at: datetime
+    reported_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Record a watch. With a key, recording the same again is recording it once."""
+
+    user_id: UserId
+    lesson_id: LessonId
+    position: Position
+    duration: Position | None = None
+    occurred_at: datetime | None = None
+    key: str | None = None
+
+    def digest(self) -> bytes:
+        """Return what tells this content from other content under the same key."""
+        content = (self.user_id, self.lesson_id, self.position, self.duration, self.occurred_at)
+        return sha256(repr(content).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Move a watch to the position that its player reports."""
+
+    watch_id: UUID
+    position: Position
+    occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Undo a watch."""
+
+    watch_id: UUID
+
+
+Command = Create | Report | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a command: the watch afterwards, and whether the command changed it."""
+
+    watch: Watch
+    changed: bool
+
+
+Outcome = Done | ServiceError
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """An event on its way to the broker. A created event has the id of its watch."""
+
+    event_id: UUID
+    kind: Kind
+    body: str
+
+
+def event_of(event_id: UUID, kind: Kind, watch: Watch) -> OutboxEvent:
+    """Return the event that tells what happened to the watch."""
+    event = WatchEvent(
+        user_id=watch.user_id,
+        lesson_id=watch.lesson_id,
+        position=watch.position,
+        watch_id=watch.id,
+        duration=watch.duration,
+        occurred_at=watch.occurred_at,
+        reported_at=watch.reported_at,
+        recorded_at=watch.recorded_at,
+    )
+    return OutboxEvent(event_id, kind, event.model_dump_json(exclude_none=True))

@@ -1,0 +1,19 @@
+"""Everything about the consumption service that its environment may change."""
+
+from pydantic import Field
+
+from shared.settings import SharedSettings
+
+
+class ConsumptionSettings(SharedSettings):
+    """The settings of the consumption service; each is an environment variable in capitals."""
+
+    consumption_database_url: str = "sqlite:///var/consumption.db"
+    consumption_host: str = "127.0.0.1"
+    consumption_port: int = Field(default=8000, ge=0, le=65535)
+
+    max_clock_skew: int = Field(default=300, ge=0)
+    """Seconds that a client's clock may be ahead of ours; a later time is refused."""
+
+    max_waiting: int = Field(default=2000, ge=1)
+    """Requests that may wait for their commit; more are answered with 503."""

@@ -1,0 +1,57 @@
+"""The tables of the consumption service: the watches, and the events not yet announced."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+
+from shared.database import UtcTime
+
+metadata: Final = MetaData(
+    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
+)
+
+# The state of each watch. Ids are UUIDv7, so the newest watches are at the end of each index.
+watches: Final = Table(
+    "watches",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("lesson_id", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("duration", BigInteger),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("reported_at", UtcTime, nullable=False),
+    Column("recorded_at", UtcTime, nullable=False),
+    Index(None, "user_id", "id"),
+    Index(None, "lesson_id", "id"),
+)
+
+# Which watch a client's key stands for, and a digest of what it asked for.
+idempotency_keys: Final = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("watch_id", Uuid, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("recorded_at", UtcTime, nullable=False),
+)
+
+# Events that the broker has not confirmed. Committed with what they tell of; ids are UUIDv7, so
+# the order of ids is the order of age.
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+)

@@ -1,0 +1,135 @@
+"""The shapes of the answers, as callers see them."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recommendation_service.park import Parked
+from recommendation_service.serve import Strategy
+
+
+class FromAttributes(BaseModel):
+    """An answer that is read off an object with the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ScoredLesson(FromAttributes):
+    """A lesson; scores say which is better, within one answer."""
+
+    lesson_id: int
+    score: float
+
+
+class Contribution(FromAttributes):
+    """How much one watched lesson added to a score."""
+
+    lesson_id: int
+    contribution: float
+
+
+class Recommendation(ScoredLesson):
+    """A recommended lesson; `because` is there when the request asked to explain."""
+
+    because: list[Contribution] | None = None
+
+
+class Recommendations(BaseModel):
+    """Lessons for a user, best first, and how fresh they are."""
+
+    user_id: int | None = Field(description="Null for a visitor.")
+    items: list[Recommendation]
+    applied_through: datetime | None = Field(description="Everything recorded until then is known.")
+    lag_ms: int
+    strategy: Strategy
+
+
+class Lessons(BaseModel):
+    """Lessons, best first."""
+
+    items: list[ScoredLesson]
+
+
+class QueueAnswer(BaseModel):
+    """Messages in the queue `recommendation.watch.*`."""
+
+    ready: int
+    unacked: int
+    total: int
+
+
+class RatesAnswer(FromAttributes):
+    """Messages per second, over the last ten seconds."""
+
+    publish: float
+    deliver: float
+    ack: float
+    redelivered: float
+
+
+class EventsAnswer(BaseModel):
+    """Events since ever. `parked` is how many are set aside now."""
+
+    applied: int
+    duplicates: int
+    parked: int
+
+
+class FreshnessAnswer(BaseModel):
+    """Milliseconds from the recording of a watch until it was learned."""
+
+    p50: float
+    p99: float
+
+
+class ModelAnswer(BaseModel):
+    """Which model answers: equal fingerprints mean equal models."""
+
+    version: int
+    fingerprint: str
+    lessons: int
+
+
+class Stats(BaseModel):
+    """The panel."""
+
+    queue: QueueAnswer
+    rates: RatesAnswer
+    events: EventsAnswer
+    freshness_ms: FreshnessAnswer
+    model: ModelAnswer
+
+
+class ParkedMessage(BaseModel):
+    """A message that cannot be processed."""
+
+    id: UUID
+    reason: str
+    detail: str
+    message_id: str | None
+    routing_key: str
+    headers: dict[str, str]
+    body: str = Field(description="As text; what is no UTF-8 is shown as a replacement mark.")
+    attempts: int
+    parked_at: datetime
+
+
+class ParkedList(BaseModel):
+    """Parked messages, the newest first. With `next_cursor`, there are more."""
+
+    items: list[ParkedMessage]
+    next_cursor: UUID | None
+
+
+class Redelivered(BaseModel):
+    """What came of a second try; `duplicate` when it had been learned meanwhile."""
+
+    outcome: Literal["learned", "duplicate"]
+
+
+def parked_message(message: Parked) -> ParkedMessage:
+    """Return the message as a caller sees it."""
+    shown = message._asdict() | {"body": message.body.decode(errors="replace")}
+    return ParkedMessage(**shown)

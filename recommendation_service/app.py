@@ -1,0 +1,66 @@
+"""The recommendation service put together: the one place that knows all its parts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+import recommendation_service
+from recommendation_service.api import State, router
+from recommendation_service.consume import Consumer, collect_dead_letters
+from recommendation_service.follow import Follower
+from recommendation_service.panel import Panel
+from recommendation_service.serve import Recommender
+from recommendation_service.settings import RecommendationSettings
+from shared.background import ended, running
+from shared.broker.interface import Broker
+from shared.broker.probe import refuse_to_start_if_refused
+from shared.broker.topology import RECOMMENDATION, WATCH
+from shared.database import open_database
+from shared.health import database_check, health_routes
+from shared.migrate import migrate
+from shared.problems import answer_with_problems
+
+
+@asynccontextmanager
+async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIterator[FastAPI]:
+    """Open the service's parts, and close them at the end.
+
+    Raises `CannotStart` when the database or the broker refuses. A broker that is merely away is
+    no reason not to start: what is known can be served.
+    """
+    async with open_database(settings.recommendation_database_url) as database:
+        if settings.auto_migrate:
+            await migrate(database, recommendation_service)
+        await refuse_to_start_if_refused(broker, WATCH)
+        follower, panel = Follower(database), Panel()
+        await follower.load()
+        consumer = Consumer(settings, database, follower, panel)
+        async with (
+            running(follower.run(settings.follow_interval), "follow"),
+            running(consumer.run(broker), "consume") as consuming,
+            running(collect_dead_letters(broker, database), "collect dead letters"),
+            running(panel.run(broker, RECOMMENDATION), "panel"),
+        ):
+            recommender = Recommender(database, follower, panel)
+            app = _create_app(settings, State(database, follower, panel, recommender))
+
+            async def broker_state() -> str | None:
+                return ended(consuming) or consumer.trouble
+
+            required = {"database": database_check(database)}
+            app.include_router(health_routes(required, {"broker": broker_state}))
+            yield app
+
+
+def _create_app(settings: RecommendationSettings, state: State) -> FastAPI:
+    app = FastAPI(
+        title="Upnext recommendation service",
+        description="Learns from the queue `recommendation.watch.*`, and recommends lessons.",
+        max_body_size=settings.max_body_bytes,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.recommendation = state
+    answer_with_problems(app)
+    app.include_router(router)
+    return app

@@ -1,0 +1,146 @@
+"""Consume: turn deliveries into one transaction, then acknowledge them all at once.
+
+The commit comes before the acknowledgement, so a delivery is learned or comes again. A message
+that cannot be processed is parked in the same transaction, and does not hold up the others. While
+the database is away nothing is acknowledged, refused or fetched: the queue waits.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from typing import Final
+
+from recommendation_service.follow import Follower
+from recommendation_service.learn import Learned, learn
+from recommendation_service.panel import Panel
+from recommendation_service.park import Rejected, dead_lettered, park
+from recommendation_service.read import Event, Reason, Unprocessable, read
+from recommendation_service.settings import RecommendationSettings
+from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
+from shared.broker.topology import RECOMMENDATION, RECOMMENDATION_PARKED
+from shared.database import Database, DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+RECONNECT_DELAY: Final = 1.0  # seconds, on average
+PAUSE: Final = (0.1, 10.0)  # seconds to wait for the database: at first, and at most
+SUSPICIOUS: Final = 3  # deliveries after which a message is processed alone
+
+
+class Consumer:
+    """Learns from the queue `recommendation.watch.*`."""
+
+    def __init__(
+        self,
+        settings: RecommendationSettings,
+        database: Database,
+        follower: Follower,
+        panel: Panel,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._follower = follower
+        self._panel = panel
+        self.trouble: str | None = "is not connected yet"
+
+    async def run(self, broker: Broker) -> None:
+        """Consume for ever, reconnecting as needed."""
+        while True:
+            try:
+                async with broker.subscription(RECOMMENDATION, self._settings.prefetch) as source:
+                    self._report(None)
+                    await self._consume(source)
+            except BrokerError as error:
+                self._report(str(error))
+            self._panel.lost()
+            await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311
+
+    def _report(self, trouble: str | None) -> None:
+        if trouble:
+            log.warning("not consuming: %s", trouble)
+        self.trouble = trouble
+
+    async def _consume(self, source: Subscription) -> None:
+        while True:
+            deliveries = await source.receive(self._settings.batch_size)
+            self._panel.took(deliveries)
+            for batch in _batches(deliveries):
+                await self._process(batch)
+                await source.ack_through(batch[-1].tag)
+                self._panel.settled(len(batch))
+
+    async def _process(self, batch: Sequence[Delivery]) -> None:
+        """Learn or park every delivery of the batch, however long the database is away."""
+        events, rejected = self._read(batch)
+        try:
+            await self._commit_in_time(events, rejected)
+        except Exception as error:
+            # Whatever it is, it must neither stop the queue nor be lost.
+            log.exception("a batch of %d cannot be learned", len(batch))
+            if len(batch) == 1:
+                await self._commit_in_time([], [_not_learnable(batch[0], error)])
+                return
+            for delivery in batch:
+                await self._process([delivery])
+
+    async def _commit_in_time(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> None:
+        """Commit; while the database is away, try again."""
+        pause, longest = PAUSE
+        while True:
+            try:
+                return await self._commit(events, rejected)
+            except DatabaseUnavailable as outage:
+                log.warning("learning waits %.1f s for the database: %s", pause, outage)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
+
+    def _read(self, batch: Sequence[Delivery]) -> tuple[list[Event], list[Rejected]]:
+        events: list[Event] = []
+        rejected: list[Rejected] = []
+        for delivery in batch:
+            try:
+                events.append(read(delivery, self._settings.max_message_bytes))
+            except Unprocessable as why:
+                rejected.append(Rejected(delivery, why))
+        return events, rejected
+
+    async def _commit(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> None:
+        learned: Learned | None = None
+        async with self._database.write() as connection:
+            if events:
+                learned = await learn(self._database, connection, events)
+            await park(connection, rejected)
+        if learned:
+            await self._follower.adopt(learned)
+            self._panel.learned(event.recorded_at for event in learned.fresh)
+
+
+async def collect_dead_letters(broker: Broker, database: Database) -> None:
+    """Take what the broker dead-lettered from the parking queue into the table, for ever."""
+    while True:
+        try:
+            async with broker.subscription(RECOMMENDATION_PARKED, prefetch=10) as source:
+                while True:
+                    deliveries = await source.receive(10)
+                    async with database.write() as connection:
+                        await park(connection, [dead_lettered(one) for one in deliveries])
+                    await source.ack_through(deliveries[-1].tag)
+        except (BrokerError, DatabaseUnavailable) as outage:
+            log.warning("dead letters wait in the parking queue: %s", outage)
+        await asyncio.sleep(RECONNECT_DELAY)
+
+
+def _batches(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
+    """Put a message that came back often into a batch of its own.
+
+    It may be the one that ends the process each time; the others must not share its fate.
+    """
+    if not any(delivery.delivery_count >= SUSPICIOUS for delivery in deliveries):
+        return [deliveries]
+    return [[delivery] for delivery in deliveries]
+
+
+def _not_learnable(delivery: Delivery, error: Exception) -> Rejected:
+    detail = f"{type(error).__name__}: {error}"
+    return Rejected(delivery, Unprocessable(Reason.NOT_LEARNABLE, detail))

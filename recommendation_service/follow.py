@@ -1,0 +1,114 @@
+"""Follow: keep this process's model in step with what was learned, by whichever process.
+
+On start the model is folded from all histories. From then on every version of it is one record in
+the log. The process that learned a version has it already; the others read it from the log.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, func, select
+
+from recommendation_service.learn import Learned
+from recommendation_service.model.encoding import decode
+from recommendation_service.model.history import Change, Meeting, ordered
+from recommendation_service.model.model import Model
+from recommendation_service.tables import meetings, model_changes, model_state
+from shared.database import Database, DatabaseUnavailable
+from shared.events import UserId, utc_now
+
+log = logging.getLogger(__name__)
+
+LOG_RETENTION: Final = timedelta(hours=1)  # a process further behind folds the model anew
+PRUNE_INTERVAL: Final = 60.0  # seconds
+READ_SIZE: Final = 1000  # log records in one look
+
+
+class Follower:
+    """The model of this process, and how far it has come."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turn = asyncio.Lock()
+        self.model = Model()
+        self.version = 0
+        self.applied_through: datetime | None = None
+
+    async def load(self) -> None:
+        """Fold the model from all histories, as of one moment."""
+        async with self._database.snapshot() as connection:
+            state = (await connection.execute(select(model_state))).one()
+            query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at)
+            histories = _histories((await connection.execute(query)).all())
+            model = Model.of(histories.values())
+        if model.fingerprint != int.from_bytes(state.fingerprint, "big"):
+            log.error("the model folded from the histories is not the one that was learned")
+        self.model, self.version = model, state.version
+        self.applied_through = state.applied_through
+
+    async def run(self, interval: float) -> None:
+        """Look for new versions for ever, and delete those that no process needs."""
+        loop = asyncio.get_running_loop()
+        prune_at = loop.time()
+        while True:
+            try:
+                await self.catch_up()
+                if loop.time() >= prune_at:
+                    await self._prune()
+                    prune_at = loop.time() + PRUNE_INTERVAL
+            except DatabaseUnavailable as outage:
+                log.warning("the model cannot follow: %s", outage)
+            await asyncio.sleep(interval)
+
+    async def adopt(self, learned: Learned) -> None:
+        """Apply what this process just committed, after what others committed before it."""
+        if learned.version > self.version + 1:
+            await self.catch_up()
+        if learned.version > self.version:
+            self._apply(learned.version, learned.change, learned.applied_through)
+        self.applied_through = learned.applied_through
+
+    async def catch_up(self) -> None:
+        """Apply every version that this process does not know."""
+        async with self._turn:
+            while records := await self._next_records():
+                if records[0].version > self.version + 1:
+                    log.warning("the log does not reach back far enough, folding the model anew")
+                    await self.load()
+                    continue
+                for record in records:
+                    if record.version > self.version:
+                        self._apply(record.version, decode(record.change), record.applied_through)
+
+    async def _next_records(self) -> Sequence[Row[Any]]:
+        query = select(model_changes).where(model_changes.c.version > self.version)
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                query.order_by(model_changes.c.version).limit(READ_SIZE)
+            )
+            return rows.all()
+
+    def _apply(self, version: int, change: Change, through: datetime | None) -> None:
+        self.model.apply(change)
+        self.version = version
+        self.applied_through = through
+
+    async def _prune(self) -> None:
+        old = model_changes.c.learned_at < utc_now() - LOG_RETENTION
+        newest = select(func.max(model_changes.c.version)).scalar_subquery()
+        async with self._database.write() as connection:
+            # The newest stays: without it a process could not tell that it is behind.
+            await connection.execute(
+                delete(model_changes).where(old, model_changes.c.version < newest)
+            )
+
+
+def _histories(rows: Sequence[Row[Any, Any, Any]]) -> dict[UserId, list[Meeting]]:
+    histories: dict[UserId, list[Meeting]] = {}
+    for row in rows:
+        meeting = Meeting(row.lesson_id, row.met_at.timestamp())
+        histories.setdefault(row.user_id, []).append(meeting)
+    return {user: ordered(history) for user, history in histories.items()}

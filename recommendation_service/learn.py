@@ -1,0 +1,96 @@
+"""Learn: fold events into what is known, in one transaction. Folding twice changes nothing.
+
+An event carries the whole state of its watch, and of two states the later wins, so the order of
+arrival plays no part. What a user's watches amount to is when the user first met each lesson; when
+that changes, the model's change is the difference between what the user's history contributed
+before and what it contributes after.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from recommendation_service.histories import change_histories
+from recommendation_service.merge import merge_watches
+from recommendation_service.model.encoding import encode
+from recommendation_service.model.fingerprint import BITS, MODULUS, fingerprint
+from recommendation_service.model.history import Change
+from recommendation_service.read import Event
+from recommendation_service.tables import inbox, model_changes, model_state
+from shared.database import Database
+from shared.events import utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a transaction taught: effective once it is committed."""
+
+    version: int  # of the model, after it
+    change: Change
+    applied_through: datetime | None
+    fresh: Sequence[Event]  # the events that were not known before
+
+
+async def learn(
+    database: Database, connection: AsyncConnection, events: Sequence[Event]
+) -> Learned:
+    """Learn the events that were not learned before."""
+    # This lock makes the learning processes take turns, so none works from a stale history.
+    state = (await connection.execute(select(model_state).with_for_update())).one()
+    fresh = await _not_yet_learned(database, connection, events)
+    touched = await merge_watches(database, connection, fresh)
+    change = await change_histories(database, connection, touched)
+    version = state.version + bool(change)
+    through = max((event.recorded_at for event in fresh), default=None)
+    if state.applied_through and through:
+        through = max(through, state.applied_through)
+    learned = Learned(version, change, through or state.applied_through, fresh)
+    await connection.execute(
+        update(model_state).values(
+            version=version,
+            fingerprint=_fingerprint_after(state.fingerprint, change),
+            applied=model_state.c.applied + len(fresh),
+            duplicates=model_state.c.duplicates + len(events) - len(fresh),
+            applied_through=learned.applied_through,
+        )
+    )
+    await _log(connection, learned)
+    return learned
+
+
+async def _not_yet_learned(
+    database: Database, connection: AsyncConnection, events: Sequence[Event]
+) -> list[Event]:
+    """Enter the events into the inbox, and return those that were not in it, each once."""
+    by_id = {event.event_id: event for event in events}
+    if not by_id:
+        return []
+    known = select(inbox.c.event_id).where(database.among(inbox.c.event_id, list(by_id)))
+    for event_id in await connection.scalars(known):
+        del by_id[event_id]
+    if by_id:
+        now = utc_now()
+        rows = [{"event_id": event_id, "learned_at": now} for event_id in sorted(by_id)]
+        await connection.execute(insert(inbox), rows)
+    return list(by_id.values())
+
+
+async def _log(connection: AsyncConnection, learned: Learned) -> None:
+    if learned.change:
+        await connection.execute(
+            insert(model_changes).values(
+                version=learned.version,
+                change=encode(learned.change),
+                applied_through=learned.applied_through,
+                learned_at=utc_now(),
+            )
+        )
+
+
+def _fingerprint_after(stored: bytes, change: Change) -> bytes:
+    before = int.from_bytes(stored, "big")
+    after = before + fingerprint(change.added) - fingerprint(change.removed)
+    return (after % MODULUS).to_bytes(BITS // 8, "big")

@@ -1,0 +1,97 @@
+"""Park: set aside what cannot be processed, with its reason, and try it again when asked."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from recommendation_service.read import Reason, Unprocessable
+from recommendation_service.tables import parked
+from shared.broker.interface import Delivery
+from shared.database import Database
+from shared.errors import NotFound
+from shared.events import utc_now
+from shared.identifiers import new_id
+
+log = logging.getLogger(__name__)
+
+DEATH_REASON: Final = "x-first-death-reason"  # RabbitMQ's header on a dead-lettered message
+
+
+class Rejected(NamedTuple):
+    """A delivery, and why it cannot be processed."""
+
+    delivery: Delivery
+    why: Unprocessable
+
+
+class Parked(NamedTuple):
+    """A message that was set aside."""
+
+    id: UUID
+    reason: str
+    detail: str
+    message_id: str | None
+    routing_key: str
+    headers: dict[str, Any]
+    body: bytes
+    attempts: int
+    parked_at: datetime
+
+
+async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> None:
+    """Set the messages aside."""
+    if not rejected:
+        return
+    now = utc_now()
+    rows = [
+        Parked(
+            new_id(),
+            why.reason.value,
+            why.detail,
+            delivery.message_id,
+            delivery.routing_key,
+            {name: str(value) for name, value in delivery.headers.items()},
+            delivery.body,
+            delivery.delivery_count + 1,
+            now,
+        )._asdict()
+        for delivery, why in rejected
+    ]
+    for row in rows:
+        log.warning("parked a message: %s: %s", row["reason"], row["detail"])
+    await connection.execute(insert(parked), rows)
+
+
+def dead_lettered(delivery: Delivery) -> Rejected:
+    """Return why the broker gave this message up."""
+    why = str(delivery.headers.get(DEATH_REASON, "no reason given"))
+    return Rejected(delivery, Unprocessable(Reason.DEAD_LETTERED, why))
+
+
+async def list_parked(database: Database, before: UUID | None, limit: int) -> list[Parked]:
+    """Return the messages that were set aside last, newest first."""
+    query = select(parked).order_by(parked.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(parked.c.id < before)
+    async with database.read() as connection:
+        return [Parked(*row) for row in await connection.execute(query)]
+
+
+async def count_parked(database: Database) -> int:
+    """Return how many messages are set aside now."""
+    async with database.read() as connection:
+        return await connection.scalar(select(func.count()).select_from(parked)) or 0
+
+
+async def take_parked(connection: AsyncConnection, parked_id: UUID) -> Parked:
+    """Remove the message, and return it; `NotFound` when it is not there."""
+    this_one = delete(parked).where(parked.c.id == parked_id).returning(*parked.c)
+    row = (await connection.execute(this_one)).first()
+    if row is None:
+        raise NotFound(f"There is no parked message {parked_id}.")
+    return Parked(*row)

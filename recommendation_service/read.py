@@ -1,0 +1,116 @@
+"""Read: turn a delivery into an event, or into the reason why it can never be one."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from pydantic import ValidationError
+
+from shared.broker.interface import Delivery
+from shared.events import SCHEMA_VERSION, Kind, LessonId, Position, UserId, WatchEvent, utc_now
+from shared.identifiers import new_id
+
+MAX_CLOCK_SKEW: Final = timedelta(days=1)  # later than this from now is no time a watch can have
+
+
+class Reason(StrEnum):
+    """Why a message was parked."""
+
+    OVERSIZED = "oversized"
+    UNKNOWN_VERSION = "unknown version"
+    UNKNOWN_KIND = "unknown kind"
+    UNREADABLE = "unreadable"
+    NOT_LEARNABLE = "not learnable"  # readable, and learning it fails
+    DEAD_LETTERED = "dead-lettered"  # by the broker, for example after too many deliveries
+
+
+class Unprocessable(Exception):
+    """A message that can never be processed."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to a watch, with everything filled in that a short message leaves out."""
+
+    event_id: UUID
+    kind: Kind
+    watch_id: UUID
+    user_id: UserId
+    lesson_id: LessonId
+    position: Position
+    duration: Position | None
+    occurred_at: datetime
+    reported_at: datetime
+    recorded_at: datetime
+
+
+def read(delivery: Delivery, max_bytes: int) -> Event:
+    """Return the event of a delivery, or raise `Unprocessable`."""
+    if len(delivery.body) > max_bytes:
+        size = f"{len(delivery.body):,} bytes; the limit is {max_bytes:,}"
+        raise Unprocessable(Reason.OVERSIZED, size)
+    version = delivery.headers.get("x-schema-version", 1)
+    if version != SCHEMA_VERSION:
+        raise Unprocessable(Reason.UNKNOWN_VERSION, f"x-schema-version is {version!r}")
+    return _event(_kind(delivery), _content(delivery), delivery.message_id)
+
+
+def _kind(delivery: Delivery) -> Kind:
+    try:
+        return Kind(delivery.routing_key)
+    except ValueError:
+        detail = f"the routing key is {delivery.routing_key!r}"
+        raise Unprocessable(Reason.UNKNOWN_KIND, detail) from None
+
+
+def _content(delivery: Delivery) -> WatchEvent:
+    try:
+        return WatchEvent.model_validate_json(delivery.body)
+    except ValidationError as error:
+        wrong = [
+            ".".join(map(str, detail["loc"])) + ": " + detail["msg"] for detail in error.errors()
+        ]
+        raise Unprocessable(Reason.UNREADABLE, "; ".join(wrong).removeprefix(": ")) from None
+
+
+def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
+    now = utc_now()
+    if content.watch_id is None and kind is Kind.DELETED:
+        raise Unprocessable(Reason.UNREADABLE, "a deletion has to name its watch_id")
+    event_id = _event_id(message_id)
+    occurred_at = content.occurred_at or now
+    reported_at = max(content.reported_at or occurred_at, occurred_at)
+    if reported_at > now + MAX_CLOCK_SKEW:
+        raise Unprocessable(Reason.UNREADABLE, f"{reported_at.isoformat()} is in the future")
+    return Event(
+        event_id,
+        kind,
+        content.watch_id or event_id,
+        content.user_id,
+        content.lesson_id,
+        content.position,
+        content.duration,
+        occurred_at,
+        reported_at,
+        recorded_at=content.recorded_at or now,
+    )
+
+
+def _event_id(message_id: str | None) -> UUID:
+    """Return the id that tells this event from others.
+
+    A message without an id is an event of its own each time it is delivered.
+    """
+    if not message_id:
+        return new_id()
+    try:
+        return UUID(message_id)
+    except ValueError:
+        return uuid5(NAMESPACE_OID, message_id)

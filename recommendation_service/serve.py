@@ -1,0 +1,112 @@
+"""Serve: gather what the model needs to answer, and say how fresh the answer is."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from recommendation_service.follow import Follower
+from recommendation_service.histories import history_of
+from recommendation_service.model.explain import Because
+from recommendation_service.model.history import Meeting
+from recommendation_service.model.model import Model, Window
+from recommendation_service.model.rank import Scored
+from recommendation_service.panel import Panel
+from shared.database import Database
+from shared.events import LessonId, UserId, utc_now
+
+ARCHIVE_AGE: Final = 30 * 86400.0  # seconds; when the last watch is older, all of it is an archive
+
+Strategy = Literal["personal", "popular"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for."""
+
+    limit: int
+    exclude: Collection[LessonId] = ()
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A recommended lesson, with the watched ones that led there when asked for."""
+
+    lesson_id: LessonId
+    score: float
+    because: Sequence[Because] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """What an answer knows: everything recorded until then, and how late that is."""
+
+    applied_through: datetime | None
+    lag_ms: int
+
+
+class Recommender:
+    """Answers from the model of this process and the histories in the database."""
+
+    def __init__(self, database: Database, follower: Follower, panel: Panel) -> None:
+        self._database = database
+        self._follower = follower
+        self._panel = panel
+
+    @property
+    def _model(self) -> Model:
+        return self._follower.model
+
+    async def for_user(self, user_id: UserId, request: Request) -> tuple[list[Item], Strategy]:
+        """Return the best lessons that the user has not met, best first."""
+        async with self._database.read() as connection:
+            history = await history_of(connection, user_id)
+        return self.for_history(history, request), "personal" if history else "popular"
+
+    def for_visitor(self, lessons: Sequence[LessonId], request: Request) -> list[Item]:
+        """Return the best lessons for somebody who just watched these, oldest first."""
+        now = self._now()
+        return self.for_history(
+            [Meeting(lesson, now) for lesson in dict.fromkeys(lessons)], request
+        )
+
+    def for_history(self, history: Sequence[Meeting], request: Request) -> list[Item]:
+        """Return the best lessons after this history, best first."""
+        now = self._now()
+        found = self._model.recommend(history, now, request.limit, request.exclude)
+        if not request.explain:
+            return [Item(one.lesson_id, one.score) for one in found]
+        return [
+            Item(one.lesson_id, one.score, self._model.explain(history, now, one)) for one in found
+        ]
+
+    def similar(self, lesson_id: LessonId, limit: int) -> list[Scored]:
+        """Return the lessons that the same users meet, most similar first."""
+        return self._model.similar(lesson_id, limit)
+
+    def next(self, lesson_id: LessonId, limit: int) -> list[Scored]:
+        """Return the lessons that users meet right after this one, most often first."""
+        return self._model.next(lesson_id, limit)
+
+    def popular(self, window: Window, request: Request) -> list[Scored]:
+        """Return the lessons that were met most, by counts that are forgotten over the window."""
+        return self._model.popular(window, self._now(), request.limit, request.exclude)
+
+    def freshness(self) -> Freshness:
+        """Return how fresh an answer given now is."""
+        through = self._follower.applied_through
+        if through and self._panel.ready + self._panel.unacked:
+            return Freshness(through, int((utc_now() - through).total_seconds() * 1000))
+        delays = self._panel.delays
+        return Freshness(through, int(delays[-1]) if delays else 0)
+
+    def _now(self) -> float:
+        """Return the time to answer for: now, or the end of an archive.
+
+        Watches from years ago say nothing of what is popular today. Where there are no others,
+        the answer is the one that would have been given when the last of them happened.
+        """
+        now = utc_now().timestamp()
+        latest = self._model.latest
+        return latest if latest and now - latest > ARCHIVE_AGE else now

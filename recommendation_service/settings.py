@@ -1,0 +1,25 @@
+"""Everything about the recommendation service that its environment may change."""
+
+from pydantic import Field
+
+from shared.settings import SharedSettings
+
+
+class RecommendationSettings(SharedSettings):
+    """The settings of the recommendation service; each is an environment variable in capitals."""
+
+    recommendation_database_url: str = "sqlite:///var/recommendation.db"
+    recommendation_host: str = "127.0.0.1"
+    recommendation_port: int = Field(default=8001, ge=0, le=65535)
+
+    prefetch: int = Field(default=300, ge=1, le=2000)
+    """Deliveries that may be unacknowledged at a time."""
+
+    batch_size: int = Field(default=100, ge=1, le=1000)
+    """Deliveries that are learned in one transaction, at most."""
+
+    max_message_bytes: int = Field(default=65_536, ge=1)
+    """A larger message is parked."""
+
+    follow_interval: float = Field(default=0.1, gt=0)
+    """Seconds between looks for what other processes have learned."""

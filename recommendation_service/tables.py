@@ -1,0 +1,99 @@
+"""The tables of the recommendation service: what was learned, and what could not be.
+
+The truth is `learned_watches`; `meetings` is what the model is folded from. The model itself lives
+in the memory of each process; `model_changes` is the log by which processes follow each other.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+
+from shared.database import UtcTime
+
+metadata: Final = MetaData(
+    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
+)
+
+# The ids of all learned events: an event delivered again changes nothing.
+inbox: Final = Table(
+    "inbox",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("learned_at", UtcTime, nullable=False),
+)
+
+# The last known state of each watch. A deleted watch stays as a tombstone, so that an older event
+# that arrives late does not bring it back.
+learned_watches: Final = Table(
+    "learned_watches",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("watch_id", Uuid, primary_key=True),
+    Column("lesson_id", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("duration", BigInteger),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("reported_at", UtcTime, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+# When each user first met each lesson, by the watches that are not deleted.
+meetings: Final = Table(
+    "meetings",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("lesson_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("met_at", UtcTime, nullable=False),
+    Index(None, "user_id", "met_at", "lesson_id"),
+    Index(None, "lesson_id", "met_at"),
+)
+
+# One row: how far learning has come. Its lock lets one process learn at a time.
+model_state: Final = Table(
+    "model_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("applied", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("applied_through", UtcTime),
+)
+
+# What each version changed in the model. Rows older than any process needs are deleted.
+model_changes: Final = Table(
+    "model_changes",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("change", LargeBinary, nullable=False),
+    Column("applied_through", UtcTime),
+    Column("learned_at", UtcTime, nullable=False),
+)
+
+# Messages that cannot be processed, with the reason.
+parked: Final = Table(
+    "parked",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("reason", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("message_id", Text),
+    Column("routing_key", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("parked_at", UtcTime, nullable=False),
+)

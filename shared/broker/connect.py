@@ -1,0 +1,21 @@
+"""Which broker a process uses: RabbitMQ where there is a URL, else the one inside the process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from shared.broker.in_process import InProcessBroker
+from shared.broker.interface import Broker
+from shared.broker.rabbitmq import RabbitMQ
+
+
+@asynccontextmanager
+async def open_broker(amqp_url: str | None) -> AsyncIterator[Broker]:
+    """Return the broker; it connects when it is used, and is closed at the end."""
+    if amqp_url is None:
+        yield InProcessBroker()
+        return
+    broker = RabbitMQ(amqp_url)
+    try:
+        yield broker
+    finally:
+        await broker.close()

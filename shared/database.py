@@ -1,0 +1,266 @@
+"""Databases: PostgreSQL and SQLite behind the same few lines of SQLAlchemy.
+
+A unit of work is `async with database.write()`: one transaction, committed when the block ends.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from asyncpg import PostgresError
+from asyncpg.exceptions import (
+    InterfaceError,
+    InvalidAuthorizationSpecificationError,
+    InvalidCatalogNameError,
+    InvalidPasswordError,
+)
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Dialect,
+    TypeDecorator,
+    any_,
+    bindparam,
+    event,
+    text,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import InterfaceError as DriverError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from typing_extensions import override
+
+from shared.errors import CannotStart, Unavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+COMMAND_TIMEOUT: Final = 10.0  # seconds a statement may take
+POOL_TIMEOUT: Final = 5.0  # seconds to wait for a free connection
+POOL_SIZE: Final = 8
+STARTUP_TIMEOUT: Final = 30.0  # seconds to wait for a database that is not up yet
+BUSY_TIMEOUT: Final = 10_000  # milliseconds that SQLite waits for another process's lock
+
+AWAY: Final = (OSError, TimeoutError, PoolTimeout, OperationalError, DriverError, InterfaceError)
+# Classes of SQLSTATE: connection, transaction rolled back, resources, operator intervention.
+PASSING: Final = frozenset({"08", "40", "53", "57"})
+REFUSALS: Final = (
+    InvalidPasswordError,
+    InvalidAuthorizationSpecificationError,
+    InvalidCatalogNameError,
+)
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database is away, restarting or overloaded: the same may succeed later.
+
+    A transaction that was being committed may have happened, or not.
+    """
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware instant. SQLite has no time zones: there it is stored as UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    @override
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+class Database:
+    """One database, reached through a pool of connections."""
+
+    def __init__(self, url: str) -> None:
+        self.url = parse_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._writing = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        # A read is one statement, so it needs no transaction of its own on PostgreSQL.
+        self._reading = self._writing.execution_options(
+            **({"begin": "BEGIN"} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
+        )
+        # SQLite has one writer at a time; waiting here is cheaper than polling its lock.
+        self._turn: AbstractAsyncContextManager[None] = (
+            asyncio.Lock() if self.is_sqlite else nullcontext()
+        )
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction; it is committed when the block ends, rolled back if it raises."""
+        with _outages_named():
+            async with self._turn, self._writing.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for single reading statements."""
+        with _outages_named():
+            async with self._reading.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that sees the database as of its first statement."""
+        engine = (
+            self._reading
+            if self.is_sqlite
+            else self._writing.execution_options(isolation_level="REPEATABLE READ")
+        )
+        with _outages_named():
+            async with engine.connect() as connection:
+                yield connection
+
+    def among(self, column: ColumnElement[T], values: Collection[T]) -> ColumnElement[bool]:
+        """Return the condition that the column is one of the values.
+
+        On PostgreSQL it is one array parameter, so the statement is prepared once for all sizes.
+        """
+        if self.is_sqlite:
+            return column.in_(values)
+        return column == any_(bindparam(None, list(values), ARRAY(column.type)))
+
+    async def ping(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database answers."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._writing.dispose()
+
+
+@asynccontextmanager
+async def open_database(url: str, *, patience: float = STARTUP_TIMEOUT) -> AsyncIterator[Database]:
+    """Wait until the database answers, and close it at the end.
+
+    Raises `CannotStart` at once when it refuses, or when it does not answer within `patience`
+    seconds.
+    """
+    database = Database(url)
+    try:
+        await _wait_for(database, patience)
+        yield database
+    finally:
+        await database.close()
+
+
+async def _wait_for(database: Database, patience: float) -> None:
+    shown = database.url.render_as_string(hide_password=True)
+    deadline = asyncio.get_running_loop().time() + patience
+    while True:
+        try:
+            return await database.ping()
+        except REFUSALS as refusal:
+            raise CannotStart(f"The database {shown} refuses: {refusal}.") from None
+        except DatabaseUnavailable as outage:
+            why = str(outage)
+        if asyncio.get_running_loop().time() > deadline:
+            raise CannotStart(f"The database {shown} cannot be used: {why}.")
+        log.warning("waiting for the database %s: %s", shown, why)
+        await asyncio.sleep(1)
+
+
+@contextmanager
+def _outages_named() -> Iterator[None]:
+    """Turn the many errors that mean "away" into the one that callers handle."""
+    try:
+        yield
+    except REFUSALS:
+        raise
+    except (*AWAY, PostgresError) as error:
+        raise DatabaseUnavailable(_in_one_line(error)) from error
+    except DBAPIError as error:
+        if _is_passing(error):
+            raise DatabaseUnavailable(_in_one_line(error)) from error
+        raise
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state[:2] in PASSING
+
+
+def _in_one_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    text_of_cause = str(cause).strip() or type(cause).__name__
+    return text_of_cause.splitlines()[0].rstrip(".")
+
+
+def parse_url(url: str) -> URL:
+    """Return the URL with the driver this project uses.
+
+    Plain `postgresql://`, `postgres://` and `sqlite://` URLs are what people have; `sslmode` is
+    libpq's word for what asyncpg calls `ssl`.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise CannotStart(
+            "The database URL is not a URL (postgresql://… or sqlite:///…)."
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend not in {"postgresql", "postgres"}:
+        raise CannotStart(f"The database URL names {backend}; supported: postgresql, sqlite.")
+    query = {("ssl" if key == "sslmode" else key): value for key, value in parsed.query.items()}
+    return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _postgresql_engine(url: URL) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        pool_timeout=POOL_TIMEOUT,
+        pool_pre_ping=False,
+        connect_args={
+            "timeout": POOL_TIMEOUT,
+            "command_timeout": COMMAND_TIMEOUT,
+            "server_settings": {"application_name": "upnext"},
+        },
+    )
+
+
+def _sqlite_engine(url: URL) -> AsyncEngine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, pool_size=POOL_SIZE, connect_args={"isolation_level": None})
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, like PostgreSQL's
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that begins by reading and then writes may fail half-way: take the lock first.
+    begin = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(begin)

@@ -1,0 +1,101 @@
+"""Errors as HTTP answers: problem documents after RFC 9457, with a stable `type`.
+
+The text of an unexpected exception stays in the log.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from shared.errors import ServiceError, Unavailable
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER: Final = 1  # seconds
+
+
+class Problem(BaseModel):
+    """Why a request was not done. Nothing has been changed by it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="Stable name of the kind of problem.")
+    title: str
+    status: int
+    detail: str | None = None
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` for these error statuses."""
+    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _bug)
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Mapping[str, object]] | None = None,
+) -> JSONResponse:
+    """Return the answer for a problem; its type follows from its title."""
+    body: dict[str, object] = {
+        "type": "urn:upnext:problem:" + title.lower().replace(" ", "-"),
+        "title": title,
+        "status": status,
+    }
+    if detail:
+        body["detail"] = detail
+    if errors:
+        body["errors"] = errors
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+async def _service_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ServiceError)  # noqa: S101 - registered for this type only
+    headers = {"Retry-After": str(RETRY_AFTER)} if isinstance(error, Unavailable) else None
+    return problem(error.status, error.title, str(error), headers=headers)
+
+
+async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    details = error.errors()
+    if any(detail["type"] == "json_invalid" for detail in details):
+        return problem(400, "Malformed JSON", "The body is not JSON.")
+    errors = [
+        {"where": ".".join(str(part) for part in detail["loc"]), "why": detail["msg"]}
+        for detail in details
+    ]
+    summary = "; ".join(f"{error['where']}: {error['why']}" for error in errors)
+    return problem(422, "Invalid request", summary, errors=errors)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    title = HTTPStatus(error.status_code).phrase
+    detail = error.detail if error.detail != title else None
+    return problem(error.status_code, title, detail, headers=error.headers)
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(500, "Internal error", "The service failed. The cause is in its log.")

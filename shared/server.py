@@ -1,0 +1,106 @@
+"""Serving: one or more applications in this process, until a signal asks it to stop."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+from typing_extensions import override
+
+from shared.errors import CannotStart
+
+log = logging.getLogger(__name__)
+
+GRACE: Final = 10  # seconds that open requests have to finish
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An application, and where it listens."""
+
+    app: FastAPI
+    host: str
+    port: int
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to the process that owns it."""
+
+    @contextmanager
+    @override
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(listeners: Sequence[Listener]) -> None:
+    """Serve until SIGINT or SIGTERM; then finish the open requests and return.
+
+    Raises `CannotStart` when an address cannot be used.
+    """
+    servers = [_Server(_config(listener)) for listener in listeners]
+    sockets = [_bind(listener) for listener in listeners]
+
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    async with asyncio.TaskGroup() as tasks:
+        for server, bound in zip(servers, sockets, strict=True):
+            tasks.create_task(server.serve([bound]))
+
+
+def _config(listener: Listener) -> uvicorn.Config:
+    return uvicorn.Config(
+        listener.app,
+        host=listener.host,
+        port=listener.port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def run_to_completion(work: Coroutine[None, None, None]) -> None:
+    """Run a whole program; one that cannot start ends with a sentence and status 1."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    for noisy in ("aio_pika", "aiormq", "alembic", "uvicorn.error", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(work)
+    except CannotStart as reason:
+        sys.exit(f"upnext: {reason}")
+
+
+def _bind(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((listener.host, listener.port))
+    except OSError as error:
+        where = f"{listener.host}:{listener.port}"
+        raise CannotStart(f"Cannot listen on {where}: {error.strerror}.") from None
+    return bound
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return uvloop's loops where there is a build of it, else asyncio's."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

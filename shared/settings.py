@@ -1,0 +1,42 @@
+"""Settings that both services read from the environment, `.env` or a folder of secrets."""
+
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import CannotStart
+
+S = TypeVar("S", bound="SharedSettings")
+
+SECRETS: Final = Path("/run/secrets")
+
+
+class SharedSettings(BaseSettings):
+    """What is the same for both services. Passed to whoever needs it, never imported."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None
+    )
+
+    amqp_url: str | None = None
+    """RabbitMQ. Unset: the broker inside this process."""
+
+    auto_migrate: bool = True
+    """Whether a starting service brings its tables to the newest version by itself."""
+
+    max_body_bytes: int = 1_000_000
+    """The largest request body, in bytes; a larger one is answered with 413."""
+
+
+def read_settings(kind: type[S]) -> S:
+    """Read the settings, or raise `CannotStart` with every value that is wrong."""
+    try:
+        return kind()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'_'.join(str(part) for part in detail['loc']).upper()}: {detail['msg']}"
+            for detail in error.errors()
+        )
+        raise CannotStart(f"The settings are wrong: {wrong}.") from None

@@ -1,0 +1,24 @@
+"""Migrate: bring the tables of both services to the newest version, and end."""
+
+from types import ModuleType
+
+import consumption_service
+import recommendation_service
+from consumption_service.settings import ConsumptionSettings
+from recommendation_service.settings import RecommendationSettings
+from shared import migrate
+from shared.database import open_database
+from shared.settings import read_settings
+
+
+async def migrate_both() -> None:
+    """Upgrade both databases."""
+    recording = read_settings(ConsumptionSettings)
+    learning = read_settings(RecommendationSettings)
+    await _upgrade(recording.consumption_database_url, consumption_service)
+    await _upgrade(learning.recommendation_database_url, recommendation_service)
+
+
+async def _upgrade(url: str, service: ModuleType) -> None:
+    async with open_database(url) as database:
+        await migrate.migrate(database, service)

@@ -1,0 +1,39 @@
+"""Run: both services in one process, on what the settings name, or on nothing but files."""
+
+import logging
+
+from consumption_service import app as consumption
+from consumption_service.settings import ConsumptionSettings
+from recommendation_service import app as recommendation
+from recommendation_service.settings import RecommendationSettings
+from shared.broker.connect import open_broker
+from shared.server import Listener, serve
+from shared.settings import read_settings
+
+log = logging.getLogger(__name__)
+
+
+async def run() -> None:
+    """Serve both services until a signal asks to stop."""
+    learning = read_settings(RecommendationSettings)
+    recording = read_settings(ConsumptionSettings)
+    async with (
+        open_broker(recording.amqp_url) as broker,
+        # The queue is there before the first event is announced.
+        recommendation.open_app(learning, broker) as recommendation_app,
+        consumption.open_app(recording, broker) as consumption_app,
+    ):
+        listeners = [
+            Listener(consumption_app, recording.consumption_host, recording.consumption_port),
+            Listener(
+                recommendation_app, learning.recommendation_host, learning.recommendation_port
+            ),
+        ]
+        _announce(listeners)
+        await serve(listeners)
+
+
+def _announce(listeners: list[Listener]) -> None:
+    for name, listener in zip(("consumption", "recommendation"), listeners, strict=True):
+        url = f"http://{listener.host}:{listener.port}"
+        log.info("%-14s %s  (documentation: %s/docs)", name, url, url)
