@@ -12,6 +12,7 @@ from consumption_service.api import State, router
 from consumption_service.commit import GroupCommit
 from consumption_service.settings import ConsumptionSettings
 from shared.background import ended, running
+from shared.body_limit import BodyLimit
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import WATCH
@@ -58,10 +59,10 @@ def _create_app(settings: ConsumptionSettings, state: State) -> FastAPI:
     app = FastAPI(
         title="Upnext consumption service",
         description="Records what is watched, and announces it on the exchange `watch`.",
-        max_body_size=settings.max_body_bytes,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.consumption = state
     answer_with_problems(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.include_router(router)
     return app

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-
 from consumption_service.announce import Announcer
 from consumption_service.commands import Command, Done, Outcome
 from consumption_service.record import record
@@ -68,19 +66,18 @@ class GroupCommit:
                 await self._commit_or_split(group)
 
     async def _commit_or_split(self, group: Sequence[Waiting]) -> None:
-        """Commit the group; if the database refuses it, each command alone."""
+        """Commit the group; if that fails for whatever reason, each command alone."""
         try:
             await self._commit(group)
         except DatabaseUnavailable as outage:
             log.warning("%d commands may not have been committed: %s", len(group), outage)
             _answer(group, [Unavailable("The database does not answer.")] * len(group))
-        except DBAPIError as error:
-            if len(group) > 1:
-                for one in group:
-                    await self._commit_or_split([one])
+        except Exception as error:  # noqa: BLE001 - it is the caller's; the loop has to go on
+            if len(group) == 1:
+                _fail(group[0], error)
                 return
-            log.exception("a command was refused by the database", exc_info=error)
-            _answer(group, [Unavailable("The database refused this request.")])
+            for one in group:
+                await self._commit_or_split([one])
 
     async def _commit(self, group: Sequence[Waiting]) -> None:
         async with self._database.write() as connection:
@@ -94,3 +91,9 @@ def _answer(group: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
     for (_, future), outcome in zip(group, outcomes, strict=True):
         if not future.done():  # its request may have gone away
             future.set_result(outcome)
+
+
+def _fail(one: Waiting, error: Exception) -> None:
+    _, future = one
+    if not future.done():
+        future.set_exception(error)

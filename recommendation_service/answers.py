@@ -1,7 +1,7 @@
 """The shapes of the answers, as callers see them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -110,7 +110,7 @@ class ParkedMessage(BaseModel):
     detail: str
     message_id: str | None
     routing_key: str
-    headers: dict[str, str]
+    headers: dict[str, Any]
     body: str = Field(description="As text; what is no UTF-8 is shown as a replacement mark.")
     attempts: int
     parked_at: datetime

@@ -19,6 +19,7 @@ from recommendation_service.answers import (
     RatesAnswer,
     Recommendation,
     Recommendations,
+    Redelivered,
     ScoredLesson,
     Stats,
     parked_message,
@@ -27,8 +28,9 @@ from recommendation_service.follow import Follower
 from recommendation_service.model.model import Window
 from recommendation_service.model.rank import Scored
 from recommendation_service.panel import Panel
-from recommendation_service.park import count_parked, list_parked, take_parked
+from recommendation_service.park import count_parked, list_parked, retry_parked, take_parked
 from recommendation_service.serve import Item, Recommender, Strategy
+from recommendation_service.settings import RecommendationSettings
 from recommendation_service.tables import model_state
 from shared.database import Database
 from shared.events import MAX_INTEGER, Bounded, LessonId, UserId
@@ -48,8 +50,14 @@ class State:
     """What the routes work with; opened by the application."""
 
     def __init__(
-        self, database: Database, follower: Follower, panel: Panel, recommender: Recommender
+        self,
+        settings: RecommendationSettings,
+        database: Database,
+        follower: Follower,
+        panel: Panel,
+        recommender: Recommender,
     ) -> None:
+        self.max_message_bytes = settings.max_message_bytes
         self.database = database
         self.follower = follower
         self.panel = panel
@@ -82,7 +90,6 @@ class Visit(BaseModel):
 
 @router.get(
     "/users/{user_id}/recommendations",
-    response_model_exclude_none=False,
     responses=documented(422, 503),
     tags=["recommendations"],
 )
@@ -168,6 +175,18 @@ async def parked_messages(
         items=[parked_message(message) for message in page],
         next_cursor=page[-1].id if len(found) > limit else None,
     )
+
+
+@router.post(
+    "/parked/{parked_id}/redeliver",
+    responses=documented(404, 409, 422, 503),
+    tags=["operation"],
+)
+async def redeliver_parked(parked_id: UUID, opened: Opened) -> Redelivered:
+    """Try a parked message again, now. What still cannot be processed stays parked (409)."""
+    learned = await retry_parked(opened.database, parked_id, opened.max_message_bytes)
+    await opened.follower.adopt(learned)
+    return Redelivered(outcome="learned" if learned.fresh else "duplicate")
 
 
 @router.delete(

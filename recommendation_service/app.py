@@ -13,6 +13,7 @@ from recommendation_service.panel import Panel
 from recommendation_service.serve import Recommender
 from recommendation_service.settings import RecommendationSettings
 from shared.background import ended, running
+from shared.body_limit import BodyLimit
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import RECOMMENDATION, WATCH
@@ -43,13 +44,15 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
             running(panel.run(broker, RECOMMENDATION), "panel"),
         ):
             recommender = Recommender(database, follower, panel)
-            app = _create_app(settings, State(database, follower, panel, recommender))
+            state = State(settings, database, follower, panel, recommender)
+            app = _create_app(settings, state)
 
             async def broker_state() -> str | None:
                 return ended(consuming) or consumer.trouble
 
             required = {"database": database_check(database)}
             app.include_router(health_routes(required, {"broker": broker_state}))
+            await consumer.attempted.wait()  # with a broker, the queue is there from now on
             yield app
 
 
@@ -57,10 +60,10 @@ def _create_app(settings: RecommendationSettings, state: State) -> FastAPI:
     app = FastAPI(
         title="Upnext recommendation service",
         description="Learns from the queue `recommendation.watch.*`, and recommends lessons.",
-        max_body_size=settings.max_body_bytes,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.recommendation = state
     answer_with_problems(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.include_router(router)
     return app

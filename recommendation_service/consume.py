@@ -43,6 +43,7 @@ class Consumer:
         self._follower = follower
         self._panel = panel
         self.trouble: str | None = "is not connected yet"
+        self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
 
     async def run(self, broker: Broker) -> None:
         """Consume for ever, reconnecting as needed."""
@@ -60,6 +61,7 @@ class Consumer:
         if trouble:
             log.warning("not consuming: %s", trouble)
         self.trouble = trouble
+        self.attempted.set()
 
     async def _consume(self, source: Subscription) -> None:
         while True:

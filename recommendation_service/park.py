@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -9,11 +10,12 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.read import Reason, Unprocessable
+from recommendation_service.learn import Learned, learn
+from recommendation_service.read import Reason, Unprocessable, read
 from recommendation_service.tables import parked
 from shared.broker.interface import Delivery
 from shared.database import Database
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from shared.events import utc_now
 from shared.identifiers import new_id
 
@@ -55,7 +57,7 @@ async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> Non
             why.detail,
             delivery.message_id,
             delivery.routing_key,
-            {name: str(value) for name, value in delivery.headers.items()},
+            {name: _storable(value) for name, value in delivery.headers.items()},
             delivery.body,
             delivery.delivery_count + 1,
             now,
@@ -68,9 +70,21 @@ async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> Non
 
 
 def dead_lettered(delivery: Delivery) -> Rejected:
-    """Return why the broker gave this message up."""
+    """Return why the broker gave this message up, under the routing key it once had."""
     why = str(delivery.headers.get(DEATH_REASON, "no reason given"))
-    return Rejected(delivery, Unprocessable(Reason.DEAD_LETTERED, why))
+    original = replace(delivery, routing_key=_original_routing_key(delivery))
+    return Rejected(original, Unprocessable(Reason.DEAD_LETTERED, why))
+
+
+def _original_routing_key(delivery: Delivery) -> str:
+    deaths = delivery.headers.get("x-death")
+    if isinstance(deaths, list) and deaths:
+        return str(deaths[0]["routing-keys"][0])
+    return delivery.routing_key
+
+
+def _storable(value: object) -> object:
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 async def list_parked(database: Database, before: UUID | None, limit: int) -> list[Parked]:
@@ -86,6 +100,34 @@ async def count_parked(database: Database) -> int:
     """Return how many messages are set aside now."""
     async with database.read() as connection:
         return await connection.scalar(select(func.count()).select_from(parked)) or 0
+
+
+async def retry_parked(database: Database, parked_id: UUID, max_bytes: int) -> Learned:
+    """Learn the message after all; in the same transaction it stops being parked.
+
+    Raises `Conflict`, and leaves the message where it is, when it still cannot be processed.
+    """
+    async with database.write() as connection:
+        message = await take_parked(connection, parked_id)
+        try:
+            event = read(_delivery(message), max_bytes)
+        except Unprocessable as why:
+            raise Conflict(f"The message still cannot be processed: {why.detail}.") from None
+        return await learn(database, connection, [event])
+
+
+def _delivery(message: Parked) -> Delivery:
+    return Delivery(
+        tag=0,
+        message_id=message.message_id or str(message.id),  # tried twice, it is learned once
+        routing_key=message.routing_key,
+        body=message.body,
+        type=None,
+        timestamp=None,
+        headers=message.headers,
+        redelivered=True,
+        delivery_count=message.attempts,
+    )
 
 
 async def take_parked(connection: AsyncConnection, parked_id: UUID) -> Parked:

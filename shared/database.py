@@ -96,9 +96,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._writing = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
         # A read is one statement, so it needs no transaction of its own on PostgreSQL.
-        self._reading = self._writing.execution_options(
+        self._reading = self.engine.execution_options(
             **({"begin": "BEGIN"} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
         )
         # SQLite has one writer at a time; waiting here is cheaper than polling its lock.
@@ -110,7 +110,7 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction; it is committed when the block ends, rolled back if it raises."""
         with _outages_named():
-            async with self._turn, self._writing.begin() as connection:
+            async with self._turn, self.engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -126,7 +126,7 @@ class Database:
         engine = (
             self._reading
             if self.is_sqlite
-            else self._writing.execution_options(isolation_level="REPEATABLE READ")
+            else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
         with _outages_named():
             async with engine.connect() as connection:
@@ -148,7 +148,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._writing.dispose()
+        await self.engine.dispose()
 
 
 @asynccontextmanager

@@ -1,13 +1,20 @@
-"""Databases with the tables of a service in them."""
+"""The services, each alone with its database, or as a pair on every set-up."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 
+import httpx
+import pytest
 import pytest_asyncio
 
 import consumption_service
 import recommendation_service
+from shared.broker.connect import open_broker
+from shared.broker.in_process import InProcessBroker
 from shared.database import Database, open_database
 from shared.migrate import migrate
+from tests.integration.pair import Pair, SetUp
+from tests.services import fresh_database
 
 
 @pytest_asyncio.fixture
@@ -24,3 +31,51 @@ async def recommendation_database(database_url: str) -> AsyncGenerator[Database]
     async with open_database(database_url) as database:
         await migrate(database, recommendation_service)
         yield database
+
+
+@pytest_asyncio.fixture
+async def consumption(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
+    """A consumption service alone, with a broker that has no queue."""
+    async with SetUp(database_url, "", InProcessBroker()).consumption() as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def real(
+    postgres_database: str, another_postgres_database: str, amqp_vhost: str
+) -> AsyncGenerator[SetUp]:
+    """PostgreSQL and RabbitMQ."""
+    async with open_broker(amqp_vhost) as broker:
+        yield SetUp(postgres_database, another_postgres_database, broker)
+
+
+@pytest.fixture
+def another_postgres_database(postgres_url: str) -> Generator[str]:
+    """One more empty PostgreSQL database."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def embedded(tmp_path: Path) -> SetUp:
+    """SQLite files and the broker inside this process."""
+    return SetUp(
+        f"sqlite:///{tmp_path}/consumption.db",
+        f"sqlite:///{tmp_path}/recommendation.db",
+        InProcessBroker(),
+    )
+
+
+@pytest.fixture(params=["embedded", "real"])
+def set_up(request: pytest.FixtureRequest) -> SetUp:
+    """Each set-up that the product is for."""
+    chosen = request.getfixturevalue(request.param)
+    assert isinstance(chosen, SetUp)
+    return chosen
+
+
+@pytest_asyncio.fixture
+async def pair(set_up: SetUp) -> AsyncGenerator[Pair]:
+    """Both services, running."""
+    async with set_up.both() as running:
+        yield running

@@ -1,0 +1,123 @@
+"""Announcing: every committed event reaches the exchange, and leaves the outbox only then."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from consumption_service import announce
+from consumption_service.announce import Announcer
+from consumption_service.tables import outbox
+from shared.background import running
+from shared.broker.in_process import InProcessBroker
+from shared.broker.interface import Delivery, Subscription
+from shared.broker.topology import RECOMMENDATION
+from shared.database import Database
+from shared.identifiers import new_id
+from tests.eventually import eventually
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leftovers are relayed at once."""
+    monkeypatch.setattr(announce, "RELAY_GRACE", timedelta(0))
+    monkeypatch.setattr(announce, "RELAY_INTERVAL", 0.05)
+
+
+async def leave_over(database: Database, count: int) -> list[str]:
+    """Put events into the outbox, as a process that was killed after its commit leaves them."""
+    ids = [new_id() for _ in range(count)]
+    async with database.write() as connection:
+        rows = [{"event_id": id_, "kind": "created", "body": "{}"} for id_ in ids]
+        await connection.execute(insert(outbox), rows)
+    return [str(id_) for id_ in ids]
+
+
+async def in_outbox(database: Database) -> int:
+    async with database.read() as connection:
+        return await connection.scalar(select(func.count()).select_from(outbox)) or 0
+
+
+async def is_empty(database: Database) -> bool:
+    return await in_outbox(database) == 0
+
+
+async def take(subscription: Subscription, count: int) -> Sequence[Delivery]:
+    taken: list[Delivery] = []
+    async with asyncio.timeout(10):
+        while len(taken) < count:
+            taken += await subscription.receive(count)
+            await subscription.ack_through(taken[-1].tag)
+    return taken
+
+
+async def test_leftovers_are_sent_oldest_first_and_forgotten(
+    consumption_database: Database,
+) -> None:
+    ids = await leave_over(consumption_database, 1000)
+    broker = InProcessBroker()
+    announcer = Announcer(consumption_database, broker)
+
+    async with (
+        broker.subscription(RECOMMENDATION, 2000) as subscription,
+        running(announcer.run(), "announce"),
+    ):
+        taken = await take(subscription, 1000)
+        await eventually(lambda: is_empty(consumption_database))
+
+    assert [delivery.message_id for delivery in taken] == ids
+
+
+async def test_an_event_that_no_queue_would_receive_stays_until_one_does(
+    consumption_database: Database,
+) -> None:
+    (id_,) = await leave_over(consumption_database, 1)
+    broker = InProcessBroker()
+    announcer = Announcer(consumption_database, broker)
+
+    async with running(announcer.run(), "announce"):
+        await eventually(lambda: announcer.trouble and "unroutable" in announcer.trouble)
+        assert await in_outbox(consumption_database) == 1
+
+        async with broker.subscription(RECOMMENDATION, 10) as subscription:
+            (delivery,) = await take(subscription, 1)
+            await eventually(lambda: announcer.trouble is None)
+
+    assert delivery.message_id == id_
+
+
+async def test_an_event_that_was_not_settled_is_not_forgotten(
+    consumption_database: Database,
+) -> None:
+    await leave_over(consumption_database, 3)
+    broker = InProcessBroker()
+    announcer = Announcer(consumption_database, broker)
+
+    async with (
+        broker.subscription(RECOMMENDATION, 10) as subscription,
+        running(announcer.run(), "announce"),
+    ):
+        await subscription.receive(3)
+        await announcer.forget_confirmed()
+
+    assert await in_outbox(consumption_database) == 3
+
+
+async def test_events_of_a_killed_process_are_each_sent_by_two_that_follow(
+    consumption_database: Database,
+) -> None:
+    ids = await leave_over(consumption_database, 50)
+    broker = InProcessBroker()
+    first, second = (Announcer(consumption_database, broker) for _ in range(2))
+
+    async with (
+        broker.subscription(RECOMMENDATION, 200) as subscription,
+        running(first.run(), "first"),
+        running(second.run(), "second"),
+    ):
+        taken = await take(subscription, 50)
+        await eventually(lambda: is_empty(consumption_database))
+
+    assert {delivery.message_id for delivery in taken} == set(ids)

@@ -1,0 +1,91 @@
+"""Group commit: together when together, alone when alone, and nobody pays for a neighbour."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event, func, select
+
+from consumption_service.announce import Announcer
+from consumption_service.commands import Create, Done
+from consumption_service.commit import GroupCommit
+from consumption_service.tables import outbox, watches
+from shared.background import running
+from shared.broker.in_process import InProcessBroker
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.events import LessonId, UserId
+
+A_WATCH = Create(UserId(42), LessonId(100), 314)
+IMPOSSIBLE = replace(A_WATCH, position=2**70)  # no column holds it
+
+
+def group_commit(database: Database, max_waiting: int = 1000) -> GroupCommit:
+    return GroupCommit(database, Announcer(database, InProcessBroker()), max_waiting)
+
+
+async def count(database: Database) -> tuple[int, int]:
+    """How many watches and how many events there are."""
+    async with database.read() as connection:
+        return (
+            await connection.scalar(select(func.count()).select_from(watches)) or 0,
+            await connection.scalar(select(func.count()).select_from(outbox)) or 0,
+        )
+
+
+async def test_requests_that_come_together_share_transactions(
+    consumption_database: Database,
+) -> None:
+    commits: list[object] = []
+    event.listen(consumption_database.engine.sync_engine, "commit", commits.append)
+    group = group_commit(consumption_database)
+
+    async with running(group.run(), "commit"):
+        done = await asyncio.gather(*(group.carry_out(A_WATCH) for _ in range(200)))
+
+    assert len({one.watch.id for one in done}) == 200
+    assert await count(consumption_database) == (200, 200)
+    assert len(commits) <= 3
+
+
+async def test_a_bad_row_does_not_fail_its_neighbours(consumption_database: Database) -> None:
+    group = group_commit(consumption_database)
+    commands = [A_WATCH] * 20
+    commands[7] = IMPOSSIBLE
+
+    async with running(group.run(), "commit"):
+        outcomes = await asyncio.gather(
+            *(group.carry_out(command) for command in commands), return_exceptions=True
+        )
+
+    assert [isinstance(one, Done) for one in outcomes] == [place != 7 for place in range(20)]
+    assert await count(consumption_database) == (19, 19)
+
+
+async def test_a_request_that_goes_away_does_not_undo_its_command(
+    consumption_database: Database,
+) -> None:
+    group = group_commit(consumption_database)
+    waiting = asyncio.ensure_future(group.carry_out(A_WATCH))
+    await asyncio.sleep(0)  # it is in the queue now, and nobody commits yet
+    waiting.cancel()
+
+    async with running(group.run(), "commit"):
+        await group.carry_out(A_WATCH)
+
+    assert await count(consumption_database) == (2, 2)
+
+
+async def test_more_requests_than_may_wait_are_refused_at_once(
+    consumption_database: Database,
+) -> None:
+    group = group_commit(consumption_database, max_waiting=2)
+    waiting = [asyncio.ensure_future(group.carry_out(A_WATCH)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Unavailable):
+        await group.carry_out(A_WATCH)
+
+    async with running(group.run(), "commit"):
+        await asyncio.gather(*waiting)
+    assert await count(consumption_database) == (2, 2)

@@ -1,0 +1,67 @@
+"""What a server for tests can do, and the small things every way to run one needs."""
+
+import random
+import socket
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+PATIENCE: Final = 60.0  # seconds until a server that is starting counts as broken
+PORTS: Final = range(15_000, 32_000)  # below the ephemeral ports: no client takes one by chance
+
+
+class ServiceMissing(Exception):
+    """A service cannot be had on this machine; the text says in one sentence what to do."""
+
+
+class Server(Protocol):
+    """A running server that belongs to us: it may be stopped, killed and started again."""
+
+    @property
+    def url(self) -> str:
+        """Where clients connect; the same before and after a restart."""
+
+    @property
+    def pid(self) -> int:
+        """The main process; for a private server also its process group."""
+
+    def start(self) -> None:
+        """Start again after `stop` or `kill`, with the data of before; return when it is up."""
+
+    def stop(self) -> None:
+        """Shut down in good order."""
+
+    def kill(self) -> None:
+        """Take the server away without a warning, like a power cut."""
+
+
+class Broker(Server, Protocol):
+    """RabbitMQ, with the HTTP API of its management plugin."""
+
+    @property
+    def management_url(self) -> str:
+        """The HTTP API's address, credentials included."""
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    while True:
+        port = random.choice(PORTS)  # noqa: S311 - nothing secret about a port
+        with socket.socket() as probe:
+            # Without this, a port that a killed server used a moment ago looks taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def wait_until(is_up: Callable[[], bool], is_dead: Callable[[], bool]) -> bool:
+    """Poll until the server is up; False when it died or took too long."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and not is_dead():
+        if is_up():
+            return True
+        time.sleep(0.02)
+    return False
