@@ -3,6 +3,8 @@
 import typer
 
 from shared.server import run_to_completion
+from upnext.demo_command import demo_command
+from upnext.import_command import import_command
 from upnext.migrate import migrate_both
 from upnext.run import run as run_both
 
@@ -12,6 +14,8 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.command("demo")(demo_command)
+cli.command("import")(import_command)
 
 
 @cli.command()

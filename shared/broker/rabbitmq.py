@@ -1,0 +1,68 @@
+"""RabbitMQ, as a broker: one connection for each publisher and each subscription.
+
+An alarm of the broker blocks whole connections that publish. Consumers have their own, so they
+go on, and with them the memory that the alarm is about is freed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from shared.broker.batch_publish import BatchPublisher
+from shared.broker.interface import Depth, Publisher, Subscription
+from shared.broker.rabbitmq_connection import (
+    OPEN_TIMEOUT,
+    connected,
+    explained,
+    open_channel,
+    parsed,
+)
+from shared.broker.rabbitmq_depth import DepthGauge
+from shared.broker.rabbitmq_subscription import consuming
+from shared.broker.rabbitmq_topology import declare_exchange, declare_queue
+from shared.broker.topology import Exchange, Queue
+
+CONFIRM_TIMEOUT: Final = 10.0  # seconds
+
+
+class RabbitMQ:
+    """Connects when it is used; `close` ends what is kept open between two looks at a queue."""
+
+    def __init__(self, url: str, *, confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
+        self._url = url
+        self._confirm_timeout = confirm_timeout
+        self._gauge = DepthGauge(url)
+
+    @asynccontextmanager
+    async def publisher(self, exchange: Exchange) -> AsyncIterator[Publisher]:
+        """Connect, declare the exchange, and publish to it while the block lasts."""
+        url = parsed(self._url)
+        async with connected(url, "upnext publishing") as connection:
+            with explained(url):
+                async with asyncio.timeout(OPEN_TIMEOUT):
+                    await declare_exchange(connection, exchange)
+                    channel = await open_channel(connection)
+            yield BatchPublisher(channel, exchange.name, self._confirm_timeout)
+
+    @asynccontextmanager
+    async def subscription(self, queue: Queue, prefetch: int) -> AsyncIterator[Subscription]:
+        """Connect, declare the queue with all it needs, and consume while the block lasts."""
+        url = parsed(self._url)
+        async with connected(url, "upnext consuming") as connection, AsyncExitStack() as stack:
+            with explained(url):
+                async with asyncio.timeout(OPEN_TIMEOUT):
+                    await declare_queue(connection, queue)
+                    channel = await open_channel(connection)
+                    subscription = await stack.enter_async_context(
+                        consuming(channel, queue.name, prefetch)
+                    )
+            yield subscription
+
+    async def depth(self, queue: Queue) -> Depth:
+        """Return how many messages wait in the queue, and for how many consumers."""
+        return await self._gauge.read(queue.name)
+
+    async def close(self) -> None:
+        """Close the connection that `depth` uses."""
+        await self._gauge.close()

@@ -1,0 +1,140 @@
+"""Deliveries of a RabbitMQ queue, in order, acknowledged many at a time."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+from aiormq.exceptions import ChannelInvalidStateError
+from pamqp.commands import Basic
+
+from shared.broker.interface import BrokerUnavailable, Delivery
+from shared.broker.rabbitmq_connection import LOST
+from shared.broker.rabbitmq_topology import LAST_DECLARED, find_queue
+
+log = logging.getLogger(__name__)
+
+CANCEL_TIMEOUT: Final = 2.0  # seconds for the broker to process the last acknowledgements
+
+
+class RabbitMQSubscription:
+    """What one consumer receives. It ends with its channel, or when the broker cancels it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._buffer: deque[DeliveredMessage] = deque()
+        self._unsettled: deque[int] = deque()  # tags, rising
+        self._changed = asyncio.Event()
+        self._loss: str | None = None
+        # Kept, because the observer alone does not keep itself alive.
+        self._closing = channel.closing
+        self._closing.add_done_callback(lambda _: self._lose("the consuming channel was lost"))
+        channel.on_consumer_cancel_callbacks.add(self._on_cancel)
+
+    async def receive(self, limit: int) -> list[Delivery]:
+        """Wait for a delivery, and return it with those that are there already."""
+        while not self._buffer and self._loss is None:
+            self._changed.clear()
+            await self._changed.wait()
+        if self._loss is not None:
+            raise BrokerUnavailable(self._loss)
+        size = min(limit, len(self._buffer))
+        return [_delivery(self._buffer.popleft()) for _ in range(size)]
+
+    async def ack_through(self, tag: int) -> None:
+        """Acknowledge this delivery and all earlier ones that are not settled."""
+        last = None
+        while self._unsettled and self._unsettled[0] <= tag:
+            last = self._unsettled.popleft()
+        # A tag that is settled already, as after `reject`, must not be named again: the broker
+        # would close the channel.
+        if last is not None and self._loss is None:
+            await self._send_ack(last)
+
+    async def _send_ack(self, tag: int) -> None:
+        try:
+            await self._channel.basic_ack(tag, multiple=True, wait=False)
+        except ChannelInvalidStateError:
+            log.info("acknowledgements went down with the channel: the deliveries come again")
+
+    async def reject(self, tag: int) -> None:
+        """Refuse this delivery for good: the broker dead-letters it."""
+        if tag not in self._unsettled or self._loss is not None:
+            return
+        self._unsettled.remove(tag)
+        try:
+            await self._channel.basic_reject(tag, requeue=False, wait=False)
+        except ChannelInvalidStateError:
+            log.info("a rejection went down with the channel: the delivery comes again")
+
+    async def on_delivery(self, message: DeliveredMessage) -> None:
+        """Put the message in line, and nothing else: aiormq runs one task for each."""
+        tag = message.delivery_tag
+        if tag is not None:
+            self._unsettled.append(tag)
+            self._buffer.append(message)
+            self._changed.set()
+
+    def _on_cancel(self, _: Basic.Cancel) -> None:
+        self._lose("the broker cancelled the consumer, as it does when a queue is deleted")
+
+    def _lose(self, reason: str) -> None:
+        self._loss = self._loss or reason
+        self._changed.set()
+
+    def end(self) -> None:
+        """Receive nothing any more."""
+        self._closing.cancel()
+        self._lose("the subscription has ended")
+
+
+@asynccontextmanager
+async def consuming(
+    channel: Channel, queue: str, prefetch: int
+) -> AsyncIterator[RabbitMQSubscription]:
+    """Consume from the queue while the block lasts."""
+    subscription = RabbitMQSubscription(channel)
+    await channel.basic_qos(prefetch_count=prefetch)
+    await find_queue(channel, queue)
+    consumer = await channel.basic_consume(LAST_DECLARED, subscription.on_delivery)
+    try:
+        yield subscription
+    finally:
+        subscription.end()
+        await _cancel(channel, consumer)
+
+
+async def _cancel(channel: Channel, consumer: Basic.ConsumeOk) -> None:
+    """Cancel, and wait for the answer: the acknowledgements before it are processed by then.
+
+    A quorum queue may ignore acknowledgements that were sent just before the channel closes.
+    """
+    if channel.is_closed or consumer.consumer_tag is None:
+        return
+    try:
+        async with asyncio.timeout(CANCEL_TIMEOUT):
+            await channel.basic_cancel(consumer.consumer_tag)
+    except (TimeoutError, *LOST) as error:
+        log.info("the consumer was not cancelled, its last messages may come again: %r", error)
+
+
+def _delivery(message: DeliveredMessage) -> Delivery:
+    properties = message.header.properties
+    headers = properties.headers or {}
+    redelivered = bool(message.redelivered)
+    count = headers.get("x-delivery-count", int(redelivered))
+    return Delivery(
+        tag=message.delivery_tag or 0,
+        message_id=properties.message_id,
+        routing_key=message.routing_key or "",
+        body=message.body,
+        type=properties.message_type,
+        timestamp=properties.timestamp,
+        headers=headers,
+        redelivered=redelivered,
+        delivery_count=count if isinstance(count, int) else int(redelivered),
+    )

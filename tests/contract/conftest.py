@@ -1,0 +1,29 @@
+"""Both brokers, each with nothing declared yet."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from shared.broker.in_process import InProcessBroker
+from shared.broker.interface import Broker
+from shared.broker.rabbitmq import RabbitMQ
+
+
+@pytest_asyncio.fixture(params=["in_process", "rabbitmq"])
+async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+    """A broker that keeps the contract, one after the other."""
+    if request.param == "in_process":
+        yield InProcessBroker()
+        return
+    rabbitmq = RabbitMQ(request.getfixturevalue("amqp_vhost"))
+    yield rabbitmq
+    await rabbitmq.close()
+
+
+@pytest_asyncio.fixture
+async def rabbitmq(amqp_vhost: str) -> AsyncIterator[RabbitMQ]:
+    """RabbitMQ alone, for what only it can do."""
+    rabbitmq = RabbitMQ(amqp_vhost)
+    yield rabbitmq
+    await rabbitmq.close()

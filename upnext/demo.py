@@ -1,0 +1,151 @@
+"""Demo: simulated learners watch, and three of them are told what to watch next."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+import typer
+from rich.console import Console
+
+from shared.errors import CannotStart
+from shared.events import utc_now
+from shared.identifiers import new_id
+from upnext.demo_stream import SimulatedWatch
+from upnext.post_watches import Lane, open_lanes
+from upnext.progress import Show, progress
+
+IN_FLIGHT: Final = 16  # requests at a time
+PATIENCE: Final = 60.0  # seconds without any answer
+LEARNING_PATIENCE: Final = 60.0  # seconds without anything learned
+LOOK_INTERVAL: Final = 0.05  # seconds between two looks at what is learned
+TOLD: Final = 3  # learners
+SHOWN: Final = 5  # watches, and recommendations, of each
+REASONS: Final = 3  # of each recommendation
+
+Request = tuple[bytes, bytes]  # body and idempotency key
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Where the two services are."""
+
+    consumption: str
+    recommendation: str
+
+
+async def demo(services: Services, watches: Sequence[SimulatedWatch], console: Console) -> None:
+    """Post the watches, wait until they are learned, and show what came of it.
+
+    Raises `CannotStart` when a service is not there.
+    """
+    async with httpx.AsyncClient(base_url=services.recommendation, trust_env=False) as client:
+        before = await _applied(client)
+        await _post_all(services.consumption, watches, console)
+        posted = time.monotonic()
+        await _wait_until_learned(client, before + len(watches), console)
+        seconds = time.monotonic() - posted
+        typer.echo(f"{len(watches):,} watches are recorded, and learned {seconds:.2f} s later.")
+        for user_id in _liveliest(watches):
+            await _tell(client, user_id, watches)
+    _point_further(services, watches[-1])
+
+
+async def _post_all(url: str, watches: Sequence[SimulatedWatch], console: Console) -> None:
+    requests = _requests(watches)
+    async with open_lanes(url, IN_FLIGHT, PATIENCE) as lanes:
+        with progress(console, "Watching", len(watches)) as show:
+            counted = _counted(requests, show)
+            await asyncio.gather(*(_post(lane, counted) for lane in lanes))
+            show(len(watches))
+
+
+async def _post(lane: Lane, requests: Iterator[Request]) -> None:
+    for body, key in requests:
+        answer = await lane.post(body, key)
+        if answer.reason:
+            raise CannotStart(f"The service refused a watch: {answer.reason}.")
+
+
+def _requests(watches: Sequence[SimulatedWatch]) -> Iterator[Request]:
+    now = utc_now()
+    for watch in watches:
+        occurred_at = (now - timedelta(seconds=watch.age)).isoformat()
+        body = (
+            f'{{"user_id":{watch.user_id},"lesson_id":{watch.lesson_id},'
+            f'"position":{watch.position},"duration":{watch.duration},'
+            f'"occurred_at":"{occurred_at}"}}'
+        )
+        yield body.encode(), b"demo-%b" % str(new_id()).encode()
+
+
+def _counted(requests: Iterator[Request], show: Show) -> Iterator[Request]:
+    for done, request in enumerate(requests):
+        show(done)
+        yield request
+
+
+async def _applied(client: httpx.AsyncClient) -> int:
+    return int((await _get(client, "/stats"))["events"]["applied"])
+
+
+async def _wait_until_learned(client: httpx.AsyncClient, wanted: int, console: Console) -> None:
+    applied, deadline = 0, time.monotonic() + LEARNING_PATIENCE
+    with console.status("Learning"):
+        while (now_applied := await _applied(client)) < wanted:
+            if now_applied > applied:
+                applied, deadline = now_applied, time.monotonic() + LEARNING_PATIENCE
+            if time.monotonic() > deadline:
+                raise CannotStart(
+                    f"{wanted - applied:,} watches are recorded and not learned: look at "
+                    f"{client.base_url}/health/ready and the services' log."
+                )
+            await asyncio.sleep(LOOK_INTERVAL)
+
+
+async def _get(client: httpx.AsyncClient, path: str, **query: Any) -> Mapping[str, Any]:
+    try:
+        answer = await client.get(path, params=query)
+        answer.raise_for_status()
+        found: Mapping[str, Any] = answer.json()
+    except (httpx.HTTPStatusError, ValueError) as error:
+        raise CannotStart(f"This is not the recommendation service: {error}") from None
+    except httpx.TransportError:
+        raise CannotStart(
+            f"Nobody answers at {client.base_url}. Start the services with: make run"
+        ) from None
+    return found
+
+
+def _liveliest(watches: Sequence[SimulatedWatch]) -> list[int]:
+    """Return the learners who watched last."""
+    latest = dict.fromkeys(watch.user_id for watch in reversed(watches))
+    return list(latest)[:TOLD]
+
+
+async def _tell(client: httpx.AsyncClient, user_id: int, watches: Sequence[SimulatedWatch]) -> None:
+    path = f"/users/{user_id}/recommendations"
+    answer = await _get(client, path, limit=SHOWN, explain=True)
+    mine = [str(watch.lesson_id) for watch in watches if watch.user_id == user_id]
+    typer.echo(f"\nLearner {user_id} watched {', '.join(mine[-SHOWN:])} last. Up next:")
+    for item in answer["items"]:
+        because = [str(one["lesson_id"]) for one in item["because"] or ()][:REASONS]
+        reason = f"because you watched {', '.join(because)}" if because else "because it is popular"
+        typer.echo(f"  {item['lesson_id']:>5}  {item['score']:7.3f}  {reason}")
+    typer.echo(f"  (lag {answer['lag_ms']} ms)")
+
+
+def _point_further(services: Services, watch: SimulatedWatch) -> None:
+    known, learned = services.consumption, services.recommendation
+    typer.echo(
+        "\nLesson 304 is the fourth lesson of course 3. Look further:\n"
+        f"  curl '{learned}/users/{watch.user_id}/recommendations?explain=true'\n"
+        f"  curl '{learned}/lessons/{watch.lesson_id}/next'\n"
+        f"  curl '{learned}/lessons/popular'\n"
+        f"  curl '{known}/watches?user_id={watch.user_id}'\n"
+        f"  curl '{learned}/stats'\n"
+        f"  {known}/docs and {learned}/docs"
+    )
