@@ -42,7 +42,10 @@ class Recommendations(BaseModel):
     user_id: int | None = Field(description="Null for a visitor.")
     items: list[Recommendation]
     applied_through: datetime | None = Field(description="Everything recorded until then is known.")
-    lag_ms: int
+    lag_ms: int = Field(
+        description="How long the latest watch took from its recording until it was learned; while"
+        " others wait in the queue, how long ago everything known was recorded."
+    )
     strategy: Strategy
 
 
@@ -100,6 +103,30 @@ class Stats(BaseModel):
     events: EventsAnswer
     freshness_ms: FreshnessAnswer
     model: ModelAnswer
+
+
+class QualityAnswer(FromAttributes):
+    """Means over the evaluated events; the list has ten places."""
+
+    hit: float = Field(serialization_alias="hit@10")
+    ndcg: float = Field(serialization_alias="ndcg@10")
+    mrr: float = Field(serialization_alias="mrr@10")
+
+
+class ReportAnswer(FromAttributes):
+    """How well the lesson that a user met next was predicted, beside plain popularity."""
+
+    events: int = Field(description="Next lessons of users with a history.")
+    evaluated: int = Field(description="How many of them were looked at; fewer while busy.")
+    upnext: QualityAnswer
+    popular: QualityAnswer
+
+
+class Evaluation(BaseModel):
+    """Live quality: each real watch is first predicted, then learned."""
+
+    all_time: ReportAnswer
+    recent: ReportAnswer = Field(description="Over the last ten thousand events, about.")
 
 
 class ParkedMessage(BaseModel):

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from recommendation_service import serve
 from recommendation_service.answers import (
+    Evaluation,
     EventsAnswer,
     FreshnessAnswer,
     Lessons,
@@ -20,10 +21,12 @@ from recommendation_service.answers import (
     Recommendation,
     Recommendations,
     Redelivered,
+    ReportAnswer,
     ScoredLesson,
     Stats,
     parked_message,
 )
+from recommendation_service.evaluate import RECENT_BLOCKS, report
 from recommendation_service.follow import Follower
 from recommendation_service.model.model import Window
 from recommendation_service.model.rank import Scored
@@ -159,6 +162,17 @@ async def stats(opened: Opened) -> Stats:
             fingerprint=f"{follower.model.fingerprint:032x}",
             lessons=follower.model.lessons,
         ),
+    )
+
+
+@router.get("/evaluation", responses=documented(503), tags=["operation"])
+async def live_quality(opened: Opened) -> Evaluation:
+    """Return how well real watches were predicted before they were learned."""
+    everything = await report(opened.database)
+    recent = await report(opened.database, RECENT_BLOCKS)
+    return Evaluation(
+        all_time=ReportAnswer.model_validate(everything),
+        recent=ReportAnswer.model_validate(recent),
     )
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 import recommendation_service
 from recommendation_service.api import State, router
 from recommendation_service.consume import Consumer, collect_dead_letters
+from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
 from recommendation_service.panel import Panel
 from recommendation_service.serve import Recommender
@@ -36,11 +37,13 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
         await refuse_to_start_if_refused(broker, WATCH)
         follower, panel = Follower(database), Panel()
         await follower.load()
-        consumer = Consumer(settings, database, follower, panel)
+        evaluator = Evaluator(database, follower)
+        consumer = Consumer(settings, database, follower, evaluator, panel)
         async with (
             running(follower.run(settings.follow_interval), "follow"),
             running(consumer.run(broker), "consume") as consuming,
             running(collect_dead_letters(broker, database), "collect dead letters"),
+            running(evaluator.run(), "evaluate"),
             running(panel.run(broker, RECOMMENDATION), "panel"),
         ):
             recommender = Recommender(database, follower, panel)
@@ -54,6 +57,7 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
             app.include_router(health_routes(required, {"broker": broker_state}))
             await consumer.attempted.wait()  # with a broker, the queue is there from now on
             yield app
+            await evaluator.save()
 
 
 def _create_app(settings: RecommendationSettings, state: State) -> FastAPI:

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
+from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
 from recommendation_service.learn import Learned, learn
 from recommendation_service.panel import Panel
@@ -36,11 +37,13 @@ class Consumer:
         settings: RecommendationSettings,
         database: Database,
         follower: Follower,
+        evaluator: Evaluator,
         panel: Panel,
     ) -> None:
         self._settings = settings
         self._database = database
         self._follower = follower
+        self._evaluator = evaluator
         self._panel = panel
         self.trouble: str | None = "is not connected yet"
         self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
@@ -114,7 +117,7 @@ class Consumer:
                 learned = await learn(self._database, connection, events)
             await park(connection, rejected)
         if learned:
-            await self._follower.adopt(learned)
+            await self._follower.adopt(learned, self._evaluator.look)
             self._panel.learned(event.recorded_at for event in learned.fresh)
 
 

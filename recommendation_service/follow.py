@@ -6,17 +6,20 @@ the log. The process that learned a version has it already; the others read it f
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from recommendation_service.histories import Step
 from recommendation_service.learn import Learned
 from recommendation_service.model.encoding import decode
 from recommendation_service.model.history import Change, Meeting, ordered
 from recommendation_service.model.model import Model
-from recommendation_service.tables import meetings, model_changes, model_state
+from recommendation_service.model.weights import Weights
+from recommendation_service.tables import meetings, model_changes, model_state, model_weights
 from shared.database import Database, DatabaseUnavailable
 from shared.events import UserId, utc_now
 
@@ -25,6 +28,9 @@ log = logging.getLogger(__name__)
 LOG_RETENTION: Final = timedelta(hours=1)  # a process further behind folds the model anew
 PRUNE_INTERVAL: Final = 60.0  # seconds
 READ_SIZE: Final = 1000  # log records in one look
+
+
+Look = Callable[[Step], Awaitable[None]]
 
 
 class Follower:
@@ -41,9 +47,7 @@ class Follower:
         """Fold the model from all histories, as of one moment."""
         async with self._database.snapshot() as connection:
             state = (await connection.execute(select(model_state))).one()
-            query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at)
-            histories = _histories((await connection.execute(query)).all())
-            model = Model.of(histories.values())
+            model = await fold_model(connection)
         if model.fingerprint != int.from_bytes(state.fingerprint, "big"):
             log.error("the model folded from the histories is not the one that was learned")
         self.model, self.version = model, state.version
@@ -63,13 +67,25 @@ class Follower:
                 log.warning("the model cannot follow: %s", outage)
             await asyncio.sleep(interval)
 
-    async def adopt(self, learned: Learned) -> None:
-        """Apply what this process just committed, after what others committed before it."""
+    async def adopt(self, learned: Learned, look: Look | None = None) -> None:
+        """Apply what this process just committed, after what others committed before it.
+
+        `look` is shown each step before the model learns it.
+        """
         if learned.version > self.version + 1:
             await self.catch_up()
-        if learned.version > self.version:
-            self._apply(learned.version, learned.change, learned.applied_through)
+        async with self._turn:
+            if learned.version == self.version + 1:
+                await self._walk(learned, look)
         self.applied_through = learned.applied_through
+
+    async def _walk(self, learned: Learned, look: Look | None) -> None:
+        for step in learned.steps:
+            if look:
+                await look(step)
+            self.model.apply(step.change)
+        self.model.apply(Change(bounds=learned.change.bounds))
+        self.version = learned.version
 
     async def catch_up(self) -> None:
         """Apply every version that this process does not know."""
@@ -104,6 +120,16 @@ class Follower:
             await connection.execute(
                 delete(model_changes).where(old, model_changes.c.version < newest)
             )
+
+
+async def fold_model(connection: AsyncConnection) -> Model:
+    """Return the model of all histories, with the weights that were saved last."""
+    weights = await connection.scalar(select(model_weights.c.weights))
+    rows = await connection.execute(
+        select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at)
+    )
+    histories = _histories(rows.all())
+    return Model.of(histories.values(), weights and Weights.from_bytes(weights))
 
 
 def _histories(rows: Sequence[Row[Any, Any, Any]]) -> dict[UserId, list[Meeting]]:

@@ -1,191 +1,132 @@
-"""Histories: keep when each user first met each lesson, and tell the model what that changes."""
+"""Histories: bring what users met in line with their watches, and tell the model what changes."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.merge import Pair, Touched
-from recommendation_service.model.history import (
-    WINDOW,
-    Bounds,
-    Change,
-    Meeting,
-    difference,
-    ordered,
+from recommendation_service.model.history import WINDOW, Change, Meeting, difference, ordered
+from recommendation_service.stored_meetings import (
+    RECENT,
+    First,
+    bounds_of,
+    first_watches,
+    history_of,
+    known_meetings,
+    meeting_at,
+    recent_histories,
+    write_meetings,
 )
-from recommendation_service.tables import learned_watches, meetings
 from shared.database import Database
 from shared.events import LessonId, UserId
 
-RECENT: Final = 64  # meetings read of each user; an older change reads the whole history
 
-First = datetime | None  # when a user first met a lesson; None: not at all
+class Step(NamedTuple):
+    """What one meeting, or one correction, changes."""
+
+    user_id: UserId
+    before: Sequence[Meeting]  # the user's history until then, oldest first; RECENT at least
+    change: Change
+    met: Meeting | None  # the lesson that came next; None for a correction of the past
+
+
+class Progress(NamedTuple):
+    """What a batch of events changes: step by step in order of time, and as a whole."""
+
+    steps: Sequence[Step] = ()
+    change: Change = Change()
+
+
+class Correction(NamedTuple):
+    """What changes in one user's history: lessons, and when they were and are first met."""
+
+    user_id: UserId
+    old: dict[LessonId, First]
+    new: dict[LessonId, First]
 
 
 async def change_histories(
     database: Database, connection: AsyncConnection, touched: Touched
-) -> Change:
+) -> Progress:
     """Bring the meetings in line with the watches, and return what that means for the model."""
+    corrections = await _corrections(database, connection, touched)
+    if not corrections:
+        return Progress()
+    users = {one.user_id for one in corrections}
+    recent = await recent_histories(database, connection, users)
+    steps: list[Step] = []
+    for one in corrections:
+        history = recent.get(one.user_id, [])
+        if not _reaches(history, one):
+            history = await history_of(connection, one.user_id)
+        steps += _steps(history, one)
+    await write_meetings(
+        database,
+        connection,
+        {Pair(one.user_id, lesson): at for one in corrections for lesson, at in one.new.items()},
+    )
+    steps.sort(key=_time_of)
+    return Progress(steps, await _joined(database, connection, steps))
+
+
+async def _corrections(
+    database: Database, connection: AsyncConnection, touched: Touched
+) -> list[Correction]:
+    """Return, for each user whose history changes, how."""
     pairs = touched.seen.keys() | touched.withdrawn
     if not pairs:
-        return Change()
-    before = await _known(database, connection, pairs)
+        return []
+    before = await known_meetings(database, connection, pairs)
     after: dict[Pair, First] = {
         pair: min(time, before.get(pair) or time) for pair, time in touched.seen.items()
     }
     if touched.withdrawn:
-        after |= await _first_watches(database, connection, touched.withdrawn)
-    changed = {pair: time for pair, time in after.items() if before.get(pair) != time}
-    if not changed:
-        return Change()
-    recent = await _recent(database, connection, {pair.user_id for pair in changed})
-    changes = []
-    for user_id, lessons in _by_user(changed).items():
-        old = {lesson: before.get(Pair(user_id, lesson)) for lesson in lessons}
-        history = recent.get(user_id, [])
-        if not _reaches(history, old, lessons):
-            history = await history_of(connection, user_id)
-        changes.append(difference(history, _changed(history, old, lessons)))
-    await _write(database, connection, changed)
-    return await _joined(database, connection, changes)
+        after |= await first_watches(database, connection, touched.withdrawn)
+    users: dict[UserId, Correction] = {}
+    for pair, time in after.items():
+        if before.get(pair) != time:
+            user_id, lesson_id = pair
+            one = users.setdefault(user_id, Correction(user_id, {}, {}))
+            one.old[lesson_id], one.new[lesson_id] = before.get(pair), time
+    return list(users.values())
 
 
-async def history_of(connection: AsyncConnection, user_id: UserId) -> list[Meeting]:
-    """Return all meetings of the user, oldest first."""
-    query = select(meetings.c.lesson_id, meetings.c.met_at).where(meetings.c.user_id == user_id)
-    return ordered(_meeting(row.lesson_id, row.met_at) for row in await connection.execute(query))
-
-
-def _meeting(lesson_id: LessonId, met_at: datetime) -> Meeting:
-    return Meeting(lesson_id, met_at.timestamp())
-
-
-async def _known(
-    database: Database, connection: AsyncConnection, pairs: Collection[Pair]
-) -> dict[Pair, First]:
-    """Return the stored meetings of at least these pairs."""
-    query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at).where(
-        database.among(meetings.c.user_id, {pair.user_id for pair in pairs}),
-        database.among(meetings.c.lesson_id, {pair.lesson_id for pair in pairs}),
-    )
-    rows = await connection.execute(query)
-    return {Pair(row.user_id, row.lesson_id): row.met_at for row in rows}
-
-
-async def _first_watches(
-    database: Database, connection: AsyncConnection, pairs: Collection[Pair]
-) -> dict[Pair, First]:
-    """Look up the earliest remaining watch of each pair, None when nothing remains."""
-    watch = learned_watches.c
-    first = func.min(watch.occurred_at, type_=watch.occurred_at.type)
-    query = (
-        select(
-            watch.user_id,
-            watch.lesson_id,
-            first,
-        )
-        .where(
-            database.among(watch.user_id, {pair.user_id for pair in pairs}),
-            database.among(watch.lesson_id, {pair.lesson_id for pair in pairs}),
-            watch.deleted.is_(False),
-        )
-        .group_by(watch.user_id, watch.lesson_id)
-    )
-    found = {Pair(user, lesson): time for user, lesson, time in await connection.execute(query)}
-    return {pair: found.get(pair) for pair in pairs}
-
-
-async def _recent(
-    database: Database, connection: AsyncConnection, users: Collection[UserId]
-) -> dict[UserId, list[Meeting]]:
-    """Return the latest meetings of each user, oldest first."""
-    latest_first = (meetings.c.met_at.desc(), meetings.c.lesson_id.desc())
-    place = func.row_number().over(partition_by=meetings.c.user_id, order_by=latest_first)
-    numbered = (
-        select(meetings, place.label("place"))
-        .where(database.among(meetings.c.user_id, users))
-        .subquery()
-    )
-    rows = await connection.execute(select(numbered).where(numbered.c.place <= RECENT))
-    histories: dict[UserId, list[Meeting]] = {}
-    for row in rows:
-        histories.setdefault(row.user_id, []).append(_meeting(row.lesson_id, row.met_at))
-    return {user: ordered(history) for user, history in histories.items()}
-
-
-def _by_user(changed: Mapping[Pair, First]) -> dict[UserId, dict[LessonId, First]]:
-    users: dict[UserId, dict[LessonId, First]] = {}
-    for pair, time in changed.items():
-        users.setdefault(pair.user_id, {})[pair.lesson_id] = time
-    return users
-
-
-def _reaches(
-    recent: Sequence[Meeting], old: Mapping[LessonId, First], new: Mapping[LessonId, First]
-) -> bool:
+def _reaches(recent: Sequence[Meeting], one: Correction) -> bool:
     """Whether the part of a history that was read is enough to tell what changes."""
     if len(recent) < RECENT:
         return True
     safe = recent[WINDOW].at
-    times = [time.timestamp() for time in (*old.values(), *new.values()) if time]
+    times = [time.timestamp() for time in (*one.old.values(), *one.new.values()) if time]
     return min(times) > safe
 
 
-def _changed(
-    history: Sequence[Meeting], old: Mapping[LessonId, First], new: Mapping[LessonId, First]
-) -> list[Meeting]:
-    kept = [meeting for meeting in history if meeting.lesson_id not in old]
-    return ordered([*kept, *(_meeting(lesson, time) for lesson, time in new.items() if time)])
+def _steps(history: Sequence[Meeting], one: Correction) -> list[Step]:
+    """Return a step for each meeting that comes after all others; one for everything else."""
+    kept = [meeting for meeting in history if meeting.lesson_id not in one.old]
+    new = ordered(meeting_at(lesson, time) for lesson, time in one.new.items() if time)
+    if any(one.old.values()) or (kept and new and new[0].at <= kept[-1].at):
+        change = difference(history, ordered([*kept, *new]))
+        return [Step(one.user_id, history, change, None)]
+    steps = []
+    for meeting in new:
+        grown = [*kept, meeting]
+        steps.append(Step(one.user_id, kept, difference(kept, grown), meeting))
+        kept = grown
+    return steps
 
 
-async def _write(
-    database: Database, connection: AsyncConnection, changed: Mapping[Pair, First]
-) -> None:
-    rows = [
-        {"user_id": pair.user_id, "lesson_id": pair.lesson_id, "met_at": time}
-        for pair, time in sorted(changed.items(), key=lambda item: item[0])
-        if time
-    ]
-    if rows:
-        upsert = (sqlite.insert if database.is_sqlite else postgresql.insert)(meetings)
-        key = [meetings.c.user_id, meetings.c.lesson_id]
-        later = {"met_at": upsert.excluded.met_at}
-        await connection.execute(upsert.on_conflict_do_update(index_elements=key, set_=later), rows)
-    for pair in (pair for pair, time in changed.items() if time is None):
-        this_one = (meetings.c.user_id == pair.user_id, meetings.c.lesson_id == pair.lesson_id)
-        await connection.execute(delete(meetings).where(*this_one))
+def _time_of(step: Step) -> float:
+    return step.met.at if step.met else 0.0
 
 
-async def _joined(
-    database: Database, connection: AsyncConnection, changes: Iterable[Change]
-) -> Change:
+async def _joined(database: Database, connection: AsyncConnection, steps: Iterable[Step]) -> Change:
     """Make one change of many; it says when lessons that lost a meeting are met now."""
-    parts = list(changes)
+    parts = [step.change for step in steps]
     whole = Change(
         added=tuple(one for part in parts for one in part.added),
         removed=tuple(one for part in parts for one in part.removed),
     )
     if not whole.lost:
         return whole
-    return whole.with_bounds(await _bounds(database, connection, whole.lost))
-
-
-async def _bounds(
-    database: Database, connection: AsyncConnection, lessons: Collection[LessonId]
-) -> dict[LessonId, Bounds | None]:
-    met_at = meetings.c.met_at
-    first, last = (function(met_at, type_=met_at.type) for function in (func.min, func.max))
-    query = (
-        select(meetings.c.lesson_id, first, last)
-        .where(database.among(meetings.c.lesson_id, lessons))
-        .group_by(meetings.c.lesson_id)
-    )
-    found = {
-        lesson: (first.timestamp(), last.timestamp())
-        for lesson, first, last in await connection.execute(query)
-    }
-    return {lesson: found.get(lesson) for lesson in lessons}
+    return whole.with_bounds(await bounds_of(database, connection, whole.lost))

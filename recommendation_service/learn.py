@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.histories import change_histories
+from recommendation_service.histories import Step, change_histories
 from recommendation_service.merge import merge_watches
 from recommendation_service.model.encoding import encode
 from recommendation_service.model.fingerprint import BITS, MODULUS, fingerprint
@@ -30,6 +30,7 @@ class Learned:
 
     version: int  # of the model, after it
     change: Change
+    steps: Sequence[Step]  # the same change, step by step
     applied_through: datetime | None
     fresh: Sequence[Event]  # the events that were not known before
 
@@ -42,12 +43,12 @@ async def learn(
     state = (await connection.execute(select(model_state).with_for_update())).one()
     fresh = await _not_yet_learned(database, connection, events)
     touched = await merge_watches(database, connection, fresh)
-    change = await change_histories(database, connection, touched)
+    steps, change = await change_histories(database, connection, touched)
     version = state.version + bool(change)
     through = max((event.recorded_at for event in fresh), default=None)
     if state.applied_through and through:
         through = max(through, state.applied_through)
-    learned = Learned(version, change, through or state.applied_through, fresh)
+    learned = Learned(version, change, steps, through or state.applied_through, fresh)
     await connection.execute(
         update(model_state).values(
             version=version,

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Final, Literal
 
 from recommendation_service.follow import Follower
-from recommendation_service.histories import history_of
 from recommendation_service.model.explain import Because
 from recommendation_service.model.history import Meeting
 from recommendation_service.model.model import Model, Window
 from recommendation_service.model.rank import Scored
 from recommendation_service.panel import Panel
+from recommendation_service.stored_meetings import history_of
 from shared.database import Database
 from shared.events import LessonId, UserId, utc_now
 

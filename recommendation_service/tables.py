@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -81,6 +82,30 @@ model_changes: Final = Table(
     Column("change", LargeBinary, nullable=False),
     Column("applied_through", UtcTime),
     Column("learned_at", UtcTime, nullable=False),
+)
+
+# The weights that combine the model's counts. Unlike the counts they depend on the order in which
+# events came, so they are kept apart. One row; null until something was learned.
+model_weights: Final = Table(
+    "model_weights",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("weights", LargeBinary),
+)
+
+# How well the next lessons were predicted: sums over blocks of events.
+evaluation: Final = Table(
+    "evaluation",
+    metadata,
+    Column("block", BigInteger, primary_key=True, autoincrement=False),
+    Column("events", BigInteger, nullable=False),
+    Column("evaluated", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("ndcg", Double, nullable=False),
+    Column("mrr", Double, nullable=False),
+    Column("popular_hits", BigInteger, nullable=False),
+    Column("popular_ndcg", Double, nullable=False),
+    Column("popular_mrr", Double, nullable=False),
 )
 
 # Messages that cannot be processed, with the reason.

@@ -43,7 +43,10 @@ PARKING: Final = Exchange("watch.dlx", "direct")
 
 RECOMMENDATION_NAME: Final = queue_name("recommendation", WATCH, "*")
 RECOMMENDATION_PARKED: Final = Queue(
-    name=f"{RECOMMENDATION_NAME}.parked", exchange=PARKING, binding_key=RECOMMENDATION_NAME
+    name=f"{RECOMMENDATION_NAME}.parked",
+    exchange=PARKING,
+    binding_key=RECOMMENDATION_NAME,
+    delivery_limit=1_000_000,  # in effect none; by default RabbitMQ 4 drops a message after 20
 )
 RECOMMENDATION: Final = Queue(
     name=RECOMMENDATION_NAME,

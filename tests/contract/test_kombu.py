@@ -59,7 +59,8 @@ async def test_the_topology_is_as_published_to_the_letter(
 
     channel = connection.channel()
     channel.queue_declare("recommendation.watch.*", **DURABLE, arguments=QUORUM | PARKING)
-    channel.queue_declare("recommendation.watch.*.parked", **DURABLE, arguments=QUORUM)
+    unlimited = QUORUM | {"x-delivery-limit": 1_000_000}
+    channel.queue_declare("recommendation.watch.*.parked", **DURABLE, arguments=unlimited)
     channel.exchange_declare("watch", "topic", **DURABLE)
     channel.exchange_declare("watch.dlx", "direct", **DURABLE)
     with pytest.raises(connection.channel_errors, match="inequivalent arg"):

@@ -70,10 +70,33 @@ def upgrade() -> None:
         sa.Column("applied_through", UtcTime),
         sa.PrimaryKeyConstraint("id", name="pk_model_state"),
     )
+    weights = op.create_table(
+        "model_weights",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("weights", sa.LargeBinary),
+        sa.PrimaryKeyConstraint("id", name="pk_model_weights"),
+    )
+    op.create_table(
+        "evaluation",
+        sa.Column("block", sa.BigInteger, nullable=False),
+        sa.Column("events", sa.BigInteger, nullable=False),
+        sa.Column("evaluated", sa.BigInteger, nullable=False),
+        sa.Column("hits", sa.BigInteger, nullable=False),
+        sa.Column("ndcg", sa.Double, nullable=False),
+        sa.Column("mrr", sa.Double, nullable=False),
+        sa.Column("popular_hits", sa.BigInteger, nullable=False),
+        sa.Column("popular_ndcg", sa.Double, nullable=False),
+        sa.Column("popular_mrr", sa.Double, nullable=False),
+        sa.PrimaryKeyConstraint("block", name="pk_evaluation"),
+    )
+    op.bulk_insert(weights, [{"id": 1, "weights": None}])
     nothing = {"id": 1, "version": 0, "fingerprint": bytes(16), "applied": 0, "duplicates": 0}
     op.bulk_insert(state, [nothing])
 
 
 def downgrade() -> None:
-    for table in ("model_state", "parked", "model_changes", "meetings", "learned_watches", "inbox"):
+    tables = (
+        "evaluation model_weights model_state parked model_changes meetings learned_watches inbox"
+    )
+    for table in tables.split():
         op.drop_table(table)

@@ -1,0 +1,157 @@
+"""Evaluate: predict each real watch from what is known, then learn it.
+
+For every lesson that a user with a history meets next, the rank that the model gave it among all
+lessons not met yet is noted, and beside it the rank by plain popularity. The same look teaches the
+weights that combine the model's counts. A lesson nobody met before counts as a miss for both.
+
+It may take a tenth of the time: while more comes in than that pays for, it looks at some events
+and not at others, and counts how many.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log2
+from typing import Final
+
+from sqlalchemy import func, insert, select, update
+
+from recommendation_service.follow import Follower
+from recommendation_service.histories import Step
+from recommendation_service.model.history import Meeting
+from recommendation_service.stored_meetings import RECENT, history_of
+from recommendation_service.tables import evaluation, model_weights
+from shared.database import Database, DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+K: Final = 10  # the length of the list that a lesson has to be in
+SHARE: Final = 0.1  # of the time that evaluation may take
+SAVINGS: Final = 0.5  # seconds of it that can be saved up while little comes in
+BLOCK: Final = 1000  # events in a row of the table, about
+RECENT_BLOCKS: Final = 10  # rows that "recent" is taken over
+SAVE_INTERVAL: Final = 2.0  # seconds
+
+Sums = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Means over the evaluated events."""
+
+    hit: float
+    ndcg: float
+    mrr: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How well the next lessons were predicted, beside popularity."""
+
+    events: int  # that could be evaluated
+    evaluated: int
+    upnext: Quality
+    popular: Quality
+
+
+class Evaluator:
+    """Evaluates what this process learns, and saves the sums and the weights now and then."""
+
+    def __init__(self, database: Database, follower: Follower) -> None:
+        self._database = database
+        self._follower = follower
+        self._credit = SAVINGS
+        self._paid_at = time.monotonic()
+        self._sums = _nothing()
+
+    async def look(self, step: Step) -> None:
+        """Predict what the user met next, before the model learns it."""
+        if step.met is None or not step.before:
+            return
+        self._sums["events"] += 1
+        self._earn()
+        if self._credit <= 0:
+            return
+        try:
+            before = await self._whole(step)
+        except DatabaseUnavailable:
+            return
+        began = time.perf_counter()
+        self._predict(before, step.met)
+        self._credit -= time.perf_counter() - began
+
+    def _earn(self) -> None:
+        now = time.monotonic()
+        self._credit = min(self._credit + SHARE * (now - self._paid_at), SAVINGS)
+        self._paid_at = now
+
+    async def _whole(self, step: Step) -> Sequence[Meeting]:
+        """Return the whole history: a lesson met long ago is no candidate either."""
+        if len(step.before) < RECENT:
+            return step.before
+        async with self._database.read() as connection:
+            history = await history_of(connection, step.user_id)
+        return [meeting for meeting in history if meeting.at < step.met.at]  # type: ignore[union-attr]
+
+    def _predict(self, before: Sequence[Meeting], met: Meeting) -> None:
+        model = self._follower.model
+        popular = model.popularity_rank(before, met.lesson_id)
+        rank = model.learn_weights(before, met.lesson_id, met.at)
+        self._sums["evaluated"] += 1
+        _add(self._sums, "", rank)
+        _add(self._sums, "popular_", popular)
+
+    async def run(self) -> None:
+        """Save now and then, for ever."""
+        while True:
+            await asyncio.sleep(SAVE_INTERVAL)
+            try:
+                await self.save()
+            except DatabaseUnavailable as outage:
+                log.warning("the evaluation is not saved yet: %s", outage)
+
+    async def save(self) -> None:
+        """Add the sums to the newest row of the table, or to another when that is full."""
+        if not self._sums["events"]:
+            return
+        sums = dict(self._sums)
+        async with self._database.write() as connection:
+            newest = await connection.scalar(select(func.max(evaluation.c.block))) or 0
+            this_one = evaluation.c.block == newest
+            full = await connection.scalar(select(evaluation.c.evaluated).where(this_one))
+            if full is None or full >= BLOCK:
+                await connection.execute(insert(evaluation).values(block=newest + 1, **sums))
+            else:
+                more = {name: evaluation.c[name] + value for name, value in sums.items()}
+                await connection.execute(update(evaluation).where(this_one).values(more))
+            weights = self._follower.model.weights.to_bytes()
+            await connection.execute(update(model_weights).values(weights=weights))
+        for name, value in sums.items():
+            self._sums[name] -= value
+
+
+async def report(database: Database, blocks: int | None = None) -> Report:
+    """Return the quality over the newest rows, or since ever."""
+    query = select(evaluation).order_by(evaluation.c.block.desc()).limit(blocks)
+    async with database.read() as connection:
+        rows = (await connection.execute(query)).all()
+    sums = {name: sum(getattr(row, name) for row in rows) for name in _nothing()}
+    count = max(sums["evaluated"], 1)
+    ours, theirs = (
+        Quality(*(round(sums[prefix + name] / count, 4) for name in ("hits", "ndcg", "mrr")))
+        for prefix in ("", "popular_")
+    )
+    return Report(int(sums["events"]), int(sums["evaluated"]), ours, theirs)
+
+
+def _nothing() -> Sums:
+    return {column.name: 0 for column in evaluation.c if column.name != "block"}
+
+
+def _add(sums: Sums, prefix: str, rank: int | None) -> None:
+    if rank is not None and rank <= K:
+        sums[prefix + "hits"] += 1
+        sums[prefix + "ndcg"] += 1 / log2(rank + 1)
+        sums[prefix + "mrr"] += 1 / rank

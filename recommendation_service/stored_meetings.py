@@ -1,0 +1,120 @@
+"""Stored meetings: when each user first met each lesson, as rows."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from recommendation_service.merge import Pair
+from recommendation_service.model.history import Bounds, Meeting, ordered
+from recommendation_service.tables import learned_watches, meetings
+from shared.database import Database
+from shared.events import LessonId, UserId
+
+RECENT: Final = 64  # meetings of each user that `recent_histories` reads
+
+First = datetime | None  # when a user first met a lesson; None: not at all
+
+
+async def history_of(connection: AsyncConnection, user_id: UserId) -> list[Meeting]:
+    """Return all meetings of the user, oldest first."""
+    query = select(meetings.c.lesson_id, meetings.c.met_at).where(meetings.c.user_id == user_id)
+    return ordered(meeting_at(row.lesson_id, row.met_at) for row in await connection.execute(query))
+
+
+def meeting_at(lesson_id: LessonId, met_at: datetime) -> Meeting:
+    """Return the meeting as the model knows it."""
+    return Meeting(lesson_id, met_at.timestamp())
+
+
+async def known_meetings(
+    database: Database, connection: AsyncConnection, pairs: Collection[Pair]
+) -> dict[Pair, First]:
+    """Return the stored meetings of at least these pairs."""
+    query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at).where(
+        database.among(meetings.c.user_id, {pair.user_id for pair in pairs}),
+        database.among(meetings.c.lesson_id, {pair.lesson_id for pair in pairs}),
+    )
+    rows = await connection.execute(query)
+    return {Pair(row.user_id, row.lesson_id): row.met_at for row in rows}
+
+
+async def first_watches(
+    database: Database, connection: AsyncConnection, pairs: Collection[Pair]
+) -> dict[Pair, First]:
+    """Look up the earliest remaining watch of each pair, None when nothing remains."""
+    watch = learned_watches.c
+    first = func.min(watch.occurred_at, type_=watch.occurred_at.type)
+    query = (
+        select(
+            watch.user_id,
+            watch.lesson_id,
+            first,
+        )
+        .where(
+            database.among(watch.user_id, {pair.user_id for pair in pairs}),
+            database.among(watch.lesson_id, {pair.lesson_id for pair in pairs}),
+            watch.deleted.is_(False),
+        )
+        .group_by(watch.user_id, watch.lesson_id)
+    )
+    found = {Pair(user, lesson): time for user, lesson, time in await connection.execute(query)}
+    return {pair: found.get(pair) for pair in pairs}
+
+
+async def recent_histories(
+    database: Database, connection: AsyncConnection, users: Collection[UserId]
+) -> dict[UserId, list[Meeting]]:
+    """Return the latest meetings of each user, oldest first."""
+    latest_first = (meetings.c.met_at.desc(), meetings.c.lesson_id.desc())
+    place = func.row_number().over(partition_by=meetings.c.user_id, order_by=latest_first)
+    numbered = (
+        select(meetings, place.label("place"))
+        .where(database.among(meetings.c.user_id, users))
+        .subquery()
+    )
+    rows = await connection.execute(select(numbered).where(numbered.c.place <= RECENT))
+    histories: dict[UserId, list[Meeting]] = {}
+    for row in rows:
+        histories.setdefault(row.user_id, []).append(meeting_at(row.lesson_id, row.met_at))
+    return {user: ordered(history) for user, history in histories.items()}
+
+
+async def write_meetings(
+    database: Database, connection: AsyncConnection, changed: Mapping[Pair, First]
+) -> None:
+    """Store when pairs first met; None removes the meeting."""
+    rows = [
+        {"user_id": pair.user_id, "lesson_id": pair.lesson_id, "met_at": time}
+        for pair, time in sorted(changed.items(), key=lambda item: item[0])
+        if time
+    ]
+    if rows:
+        upsert = (sqlite.insert if database.is_sqlite else postgresql.insert)(meetings)
+        key = [meetings.c.user_id, meetings.c.lesson_id]
+        later = {"met_at": upsert.excluded.met_at}
+        await connection.execute(upsert.on_conflict_do_update(index_elements=key, set_=later), rows)
+    for pair in (pair for pair, time in changed.items() if time is None):
+        this_one = (meetings.c.user_id == pair.user_id, meetings.c.lesson_id == pair.lesson_id)
+        await connection.execute(delete(meetings).where(*this_one))
+
+
+async def bounds_of(
+    database: Database, connection: AsyncConnection, lessons: Collection[LessonId]
+) -> dict[LessonId, Bounds | None]:
+    """Look up when the lessons were first and last met, None for one that nobody meets."""
+    met_at = meetings.c.met_at
+    first, last = (function(met_at, type_=met_at.type) for function in (func.min, func.max))
+    query = (
+        select(meetings.c.lesson_id, first, last)
+        .where(database.among(meetings.c.lesson_id, lessons))
+        .group_by(meetings.c.lesson_id)
+    )
+    found = {
+        lesson: (first.timestamp(), last.timestamp())
+        for lesson, first, last in await connection.execute(query)
+    }
+    return {lesson: found.get(lesson) for lesson in lessons}

@@ -1,0 +1,58 @@
+"""Parked: look at the messages that were set aside, try them again, or discard them."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx
+import typer
+from rich import print as show
+
+from upnext.addresses import recommendation_address
+
+parked = typer.Typer(
+    help="Messages that could not be processed: list, redeliver, discard.",
+    no_args_is_help=True,
+)
+
+Address = Annotated[
+    str | None, typer.Option("--url", help="The recommendation service; by default the settings'.")
+]
+
+
+@parked.command("list")
+def list_messages(url: Address = None) -> None:
+    """List the messages, newest first, each with its reason."""
+    query: dict[str, str] = {}
+    while True:
+        page = _ask("GET", "/parked", url, query)
+        for item in page["items"]:
+            show(f"{item['id']}  {item['parked_at']}  {item['reason']}: {item['detail']}")
+        if page["next_cursor"] is None:
+            return
+        query["cursor"] = page["next_cursor"]
+
+
+@parked.command()
+def redeliver(parked_id: UUID, url: Address = None) -> None:
+    """Try a message again; what still cannot be processed stays parked."""
+    show(_ask("POST", f"/parked/{parked_id}/redeliver", url)["outcome"])
+
+
+@parked.command()
+def discard(parked_id: UUID, url: Address = None) -> None:
+    """Discard a message for good."""
+    _ask("DELETE", f"/parked/{parked_id}", url)
+    show("discarded")
+
+
+def _ask(method: str, path: str, url: str | None, query: dict[str, str] | None = None) -> Any:
+    """Return what the service answers; its problem, or its absence, ends the program."""
+    try:
+        answer = httpx.request(
+            method, (url or recommendation_address()) + path, params=query, timeout=30
+        )
+    except httpx.HTTPError as error:
+        raise SystemExit(f"upnext: the recommendation service does not answer: {error}") from None
+    if answer.is_error:
+        raise SystemExit(f"upnext: {answer.json()['detail']}")
+    return answer.json() if answer.content else None
