@@ -13,7 +13,7 @@ from typing import Final
 
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
-from recommendation_service.learn import Learned, learn
+from recommendation_service.learn import learn
 from recommendation_service.panel import Panel
 from recommendation_service.park import Rejected, dead_lettered, park
 from recommendation_service.read import Event, Reason, Unprocessable, read
@@ -111,14 +111,12 @@ class Consumer:
         return events, rejected
 
     async def _commit(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> None:
-        learned: Learned | None = None
-        async with self._database.write() as connection:
-            if events:
+        async with self._follower.turn:
+            async with self._database.write() as connection:
                 learned = await learn(self._database, connection, events)
-            await park(connection, rejected)
-        if learned:
+                await park(connection, rejected)
             await self._follower.adopt(learned, self._evaluator.look)
-            self._panel.learned(event.recorded_at for event in learned.fresh)
+        self._panel.learned(event.recorded_at for event in learned.fresh)
 
 
 async def collect_dead_letters(broker: Broker, database: Database) -> None:

@@ -38,7 +38,9 @@ class Follower:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turn = asyncio.Lock()
+        # Held by whoever changes the model: while this process learns, it does not read its own
+        # work from the log.
+        self.turn = asyncio.Lock()
         self.model = Model()
         self.version = 0
         self.applied_through: datetime | None = None
@@ -70,13 +72,13 @@ class Follower:
     async def adopt(self, learned: Learned, look: Look | None = None) -> None:
         """Apply what this process just committed, after what others committed before it.
 
-        `look` is shown each step before the model learns it.
+        The caller holds `turn` since before the transaction. `look` is shown each step before the
+        model learns it.
         """
         if learned.version > self.version + 1:
-            await self.catch_up()
-        async with self._turn:
-            if learned.version == self.version + 1:
-                await self._walk(learned, look)
+            await self._catch_up()
+        if learned.version == self.version + 1:
+            await self._walk(learned, look)
         self.applied_through = learned.applied_through
 
     async def _walk(self, learned: Learned, look: Look | None) -> None:
@@ -89,15 +91,17 @@ class Follower:
 
     async def catch_up(self) -> None:
         """Apply every version that this process does not know."""
-        async with self._turn:
-            while records := await self._next_records():
-                if records[0].version > self.version + 1:
-                    log.warning("the log does not reach back far enough, folding the model anew")
-                    await self.load()
-                    continue
-                for record in records:
-                    if record.version > self.version:
-                        self._apply(record.version, decode(record.change), record.applied_through)
+        async with self.turn:
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        while records := await self._next_records():
+            if records[0].version > self.version + 1:
+                log.warning("the log does not reach back far enough, folding the model anew")
+                await self.load()
+                continue
+            for record in records:
+                self._apply(record.version, decode(record.change), record.applied_through)
 
     async def _next_records(self) -> Sequence[Row[Any]]:
         query = select(model_changes).where(model_changes.c.version > self.version)
