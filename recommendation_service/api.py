@@ -146,6 +146,8 @@ async def stats(opened: Opened) -> Stats:
     async with opened.database.read() as connection:
         state = (await connection.execute(select(model_state))).one()
     panel, follower = opened.panel, opened.follower
+    # What is counted as applied is known to the answers of this process, too.
+    await follower.catch_up()
     return Stats(
         queue=QueueAnswer(
             ready=panel.ready, unacked=panel.unacked, total=panel.ready + panel.unacked

@@ -13,8 +13,7 @@ from contextlib import (
     nullcontext,
 )
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from asyncpg import PostgresError
 from asyncpg.exceptions import (
@@ -26,33 +25,27 @@ from asyncpg.exceptions import (
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Connection,
     DateTime,
     Dialect,
     TypeDecorator,
     any_,
     bindparam,
-    event,
     text,
 )
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import InterfaceError as DriverError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
+from shared.engines import parse_url, postgresql_engine, sqlite_engine
 from shared.errors import CannotStart, Unavailable
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-COMMAND_TIMEOUT: Final = 10.0  # seconds a statement may take
-POOL_TIMEOUT: Final = 5.0  # seconds to wait for a free connection
-POOL_SIZE: Final = 8
 STARTUP_TIMEOUT: Final = 30.0  # seconds to wait for a database that is not up yet
-BUSY_TIMEOUT: Final = 10_000  # milliseconds that SQLite waits for another process's lock
 
 AWAY: Final = (OSError, TimeoutError, PoolTimeout, OperationalError, DriverError, InterfaceError)
 # Classes of SQLSTATE: connection, transaction rolled back, resources, operator intervention.
@@ -96,7 +89,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgresql_engine(self.url)
         # A read is one statement, so it needs no transaction of its own on PostgreSQL.
         self._reading = self.engine.execution_options(
             **({"begin": "BEGIN"} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
@@ -206,61 +199,3 @@ def _in_one_line(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     text_of_cause = str(cause).strip() or type(cause).__name__
     return text_of_cause.splitlines()[0].rstrip(".")
-
-
-def parse_url(url: str) -> URL:
-    """Return the URL with the driver this project uses.
-
-    Plain `postgresql://`, `postgres://` and `sqlite://` URLs are what people have; `sslmode` is
-    libpq's word for what asyncpg calls `ssl`.
-    """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise CannotStart(
-            "The database URL is not a URL (postgresql://… or sqlite:///…)."
-        ) from None
-    backend = parsed.get_backend_name()
-    if backend == "sqlite":
-        return parsed.set(drivername="sqlite+aiosqlite")
-    if backend not in {"postgresql", "postgres"}:
-        raise CannotStart(f"The database URL names {backend}; supported: postgresql, sqlite.")
-    query = {("ssl" if key == "sslmode" else key): value for key, value in parsed.query.items()}
-    return parsed.set(drivername="postgresql+asyncpg", query=query)
-
-
-def _postgresql_engine(url: URL) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        pool_size=POOL_SIZE,
-        pool_timeout=POOL_TIMEOUT,
-        pool_pre_ping=False,
-        connect_args={
-            "timeout": POOL_TIMEOUT,
-            "command_timeout": COMMAND_TIMEOUT,
-            "server_settings": {"application_name": "upnext"},
-        },
-    )
-
-
-def _sqlite_engine(url: URL) -> AsyncEngine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, pool_size=POOL_SIZE, connect_args={"isolation_level": None})
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, like PostgreSQL's
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that begins by reading and then writes may fail half-way: take the lock first.
-    begin = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
-    connection.exec_driver_sql(begin)

@@ -1,0 +1,74 @@
+# Everything a person or a machine does with this repository. `make` alone lists it.
+#
+# The only things needed beforehand are make and a Python with venv. What else is needed goes into
+# .venv, pinned by hash in requirements-dev.lock; the stamp in there makes the next `make` instant.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test lint format lock bench-quality container-check clean
+
+help: ## List what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Install everything into .venv
+
+run: $(STAMP) ## Start both services, on nothing but files
+	@exec $(BIN)/upnext run
+
+demo: $(STAMP) ## Start both services, and feed them a sample stream
+	@exec $(BIN)/upnext demo
+
+test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name")
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(STAMP) ## Check style, types and architecture
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Rewrite the code in the one style there is
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+lock: $(STAMP) ## Pin the dependencies of pyproject.toml (ARGS=--upgrade for newer ones)
+	@$(LOCK) $(ARGS) --output-file requirements.lock
+	@$(LOCK) $(ARGS) --output-file requirements-dev.lock --group dev
+
+bench-quality: $(STAMP) ## Compare recommendations with simpler ones (DATA=file.csv, JSON=1)
+	@test -n "$(DATA)" || { echo "Say on which watches: make bench-quality DATA=file.csv" >&2; exit 2; }
+	@exec $(BIN)/python -m benchmarks.quality "$(DATA)" $(if $(JSON),--json) $(ARGS)
+
+container-check: ## Build the image, and run the compose file without Docker (Debian, as root)
+	@tools/container_check.sh
+
+clean: ## Remove what can be made again; the data in var/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Set-up speaks on stderr only, so that a target's own output can be piped.
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV), once" >&2
+	@$(PYTHON) -m venv $(VENV) >&2
+	@# uv is several times faster than pip. Where it cannot be had, or cannot reach what pip reaches
+	@# through its own configuration, pip does the same from the same hashes.
+	@awk '/^uv==/ {on = 1; print; next} /^[^ ]/ {on = 0} on' requirements-dev.lock >$(VENV)/uv.lock
+	@{ $(PIP) --require-hashes --requirement $(VENV)/uv.lock && \
+		$(BIN)/uv pip sync --quiet --python $(BIN)/python --system-certs --compile-bytecode \
+			--require-hashes requirements-dev.lock; } >&2 || { \
+		echo "uv could not; pip goes on, and takes longer" >&2; \
+		$(PIP) --require-hashes --requirement requirements-dev.lock >&2; }
+	@# hatchling is installed already, by hash; nothing else is to be fetched.
+	@$(PIP) --no-build-isolation --no-deps --no-index --editable . >&2
+	@touch $@

@@ -1,0 +1,76 @@
+"""Engines: what SQLAlchemy needs to know to reach each kind of database."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.errors import CannotStart
+
+COMMAND_TIMEOUT: Final = 10.0  # seconds a statement may take
+POOL_TIMEOUT: Final = 5.0  # seconds to wait for a free connection
+POOL_SIZE: Final = 8
+BUSY_TIMEOUT: Final = 10_000  # milliseconds that SQLite waits for another process's lock
+
+
+def parse_url(url: str) -> URL:
+    """Return the URL with the driver this project uses.
+
+    Plain `postgresql://`, `postgres://` and `sqlite://` URLs are what people have; `sslmode` is
+    libpq's word for what asyncpg calls `ssl`.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise CannotStart(
+            "The database URL is not a URL (postgresql://… or sqlite:///…)."
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend not in {"postgresql", "postgres"}:
+        raise CannotStart(f"The database URL names {backend}; supported: postgresql, sqlite.")
+    query = {("ssl" if key == "sslmode" else key): value for key, value in parsed.query.items()}
+    return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+def postgresql_engine(url: URL) -> AsyncEngine:
+    """Return the engine for PostgreSQL, through asyncpg."""
+    return create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        pool_timeout=POOL_TIMEOUT,
+        pool_pre_ping=False,
+        connect_args={
+            "timeout": POOL_TIMEOUT,
+            "command_timeout": COMMAND_TIMEOUT,
+            "server_settings": {"application_name": "upnext"},
+        },
+    )
+
+
+def sqlite_engine(url: URL) -> AsyncEngine:
+    """Return the engine for SQLite, which keeps readers out of the writer's way."""
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, pool_size=POOL_SIZE, connect_args={"isolation_level": None})
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, like PostgreSQL's
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that begins by reading and then writes may fail half-way: take the lock first.
+    begin = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(begin)
