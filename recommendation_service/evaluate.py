@@ -68,10 +68,11 @@ class Evaluator:
 
     async def look(self, step: Step) -> None:
         """Predict what the user met next, before the model learns it."""
-        if step.met is None or not step.before:
+        if step.met is None:
             return
-        self._sums["events"] += 1
         self._earn()
+        # A first lesson says nothing of how well users are known; it teaches the weights, though.
+        self._sums["events"] += bool(step.before)
         if self._credit <= 0:
             return
         try:
@@ -99,9 +100,10 @@ class Evaluator:
         model = self._follower.model
         popular = model.popularity_rank(before, met.lesson_id)
         rank = model.learn_weights(before, met.lesson_id, met.at)
-        self._sums["evaluated"] += 1
-        _add(self._sums, "", rank)
-        _add(self._sums, "popular_", popular)
+        if before:
+            self._sums["evaluated"] += 1
+            _add(self._sums, "", rank)
+            _add(self._sums, "popular_", popular)
 
     async def run(self) -> None:
         """Save now and then, for ever."""

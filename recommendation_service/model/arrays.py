@@ -1,0 +1,9 @@
+"""Arrays: the types of what the model computes with."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Logs = NDArray[np.float32]  # logarithms: single precision is faster, and exact enough to rank by
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]

@@ -1,0 +1,166 @@
+"""Model: what all users' histories say together, and what it recommends.
+
+A model is built from changes, in any order: the same contributions make the same model, and the
+fingerprint says so. It lives in memory, is not safe to be used by two threads at once, and answers
+from what it holds, without waiting for anything.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from math import inf
+from typing import Literal
+
+import numpy as np
+
+from recommendation_service.model.candidates import Candidates
+from recommendation_service.model.counts import BACKWARD, FORWARD, LAST, MET, SHARES, Counts
+from recommendation_service.model.explain import Because, because
+from recommendation_service.model.features import LESSON_BASED, SMOOTHING, situation
+from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
+from recommendation_service.model.fold import fold
+from recommendation_service.model.history import Change, Meeting
+from recommendation_service.model.rank import Scored, best, score
+from recommendation_service.model.rows import gather
+from recommendation_service.model.weights import Weights
+from shared.events import LessonId
+
+Window = Literal["1h", "1d", "7d", "all"]
+
+
+class Model:
+    """What is known about lessons, and the weights that combine it."""
+
+    def __init__(self, weights: Weights | None = None) -> None:
+        self.weights = weights or Weights()
+        self.fingerprint = 0  # of all contributions: the same for the same histories
+        self.counts = Counts()
+        self._candidates = Candidates(self.counts)
+
+    @classmethod
+    def of(cls, histories: Iterable[Sequence[Meeting]], weights: Weights | None = None) -> "Model":
+        """The model of all histories, each oldest first; faster than one change for each."""
+        model = cls(weights)
+        model.fingerprint = fold(model.counts, histories)
+        return model
+
+    @property
+    def latest(self) -> float:
+        """When anybody met a lesson last, in seconds since 1970; 0 if nobody did."""
+        return max(float(self.counts.figures[LAST].max(initial=-inf)), 0.0)
+
+    @property
+    def lessons(self) -> int:
+        """How many lessons somebody met."""
+        return len(self.counts.without(()))
+
+    def apply(self, change: Change) -> None:
+        """Learn a change. Changes may come in any order, each once."""
+        for contribution in change.removed:
+            self.counts.subtract(contribution)
+            self.fingerprint -= fingerprint_of(contribution)
+        for contribution in change.added:
+            self.counts.add(contribution)
+            self.fingerprint += fingerprint_of(contribution)
+        self.fingerprint %= MODULUS
+        self.counts.set_bounds(change.bounds)
+
+    def recommend(
+        self,
+        history: Sequence[Meeting],
+        now: float,
+        limit: int,
+        exclude: Collection[LessonId] = (),
+    ) -> list[Scored]:
+        """The best lessons for a user that are neither met nor excluded, best first.
+
+        The history is the user's own, oldest first. There are fewer than `limit` only if no more
+        are left. A score is the chance that the lesson is the user's next.
+        """
+        user = situation(self.counts, history, now)
+        indices = self._candidates.for_user(user, _seen(history, exclude), limit)
+        if not len(indices):
+            return []
+        scoring = score(self.counts, self.weights, user, indices)
+        return best(self.counts.lessons, indices, scoring.chances, limit)
+
+    def explain(self, history: Sequence[Meeting], now: float, scored: Scored) -> list[Because]:
+        """How much each lesson the user met added to a score; together they are the score.
+
+        The largest first; empty if no lesson of the user led there.
+        """
+        user = situation(self.counts, history, now)
+        index = self.counts.index.get(scored.lesson_id)
+        if index is None or not user.recent:
+            return []
+        indices = np.union1d(self._candidates.for_user(user, _seen(history), 0), [index])
+        scoring = score(self.counts, self.weights, user, indices)
+        logs = scoring.logs[LESSON_BASED, np.searchsorted(indices, index)]
+        merits = self.weights.of(user)[LESSON_BASED] * logs
+        led = because(self.counts, user, index, merits)
+        lessons = self.counts.lessons
+        reasons = [Because(lessons[one], part * scored.score) for one, part in led]
+        return sorted(reasons, key=lambda reason: (-reason.contribution, reason.lesson_id))
+
+    def learn_weights(
+        self, history: Sequence[Meeting], lesson_id: LessonId, now: float
+    ) -> int | None:
+        """Learn how to combine the counts from what a user met next, before the counts learn it.
+
+        The result is the rank, from 1, that the lesson had among the candidates; None if it was
+        not among them, and so nothing was learned.
+        """
+        user = situation(self.counts, history, now)
+        indices = self._candidates.for_user(user, _seen(history), 0)
+        came = np.flatnonzero(indices == self.counts.index.get(lesson_id, -1))
+        if not len(came):
+            return None
+        scoring = score(self.counts, self.weights, user, indices)
+        place = int(came[0])
+        self.weights.learn(user, scoring.logs, scoring.chances, place)
+        return int((scoring.chances > scoring.chances[place]).sum()) + 1
+
+    def popularity_rank(self, history: Sequence[Meeting], lesson_id: LessonId) -> int | None:
+        """The place, from 1, of a lesson among those the user did not meet, the most met first.
+
+        None if nobody met the lesson.
+        """
+        index = self.counts.index.get(lesson_id)
+        met = self.counts.figures[MET]
+        if index is None or met[index] <= 0:
+            return None
+        indices = self.counts.without([meeting.lesson_id for meeting in history])
+        return int((met[indices] > met[index]).sum()) + 1
+
+    def similar(self, lesson_id: LessonId, limit: int) -> list[Scored]:
+        """Lessons that the same people met near a lesson: cosine of the sums of both directions."""
+        index = self.counts.index.get(lesson_id)
+        if index is None:
+            return []
+        others, figures = gather([self.counts.neighbours[index]])
+        together = figures[:, FORWARD] + figures[:, BACKWARD]
+        met = self.counts.figures[MET]
+        scores = together / SHARES / np.sqrt(met[index] * met[others])
+        return best(self.counts.lessons, others, scores, limit)
+
+    def next(self, lesson_id: LessonId, limit: int) -> list[Scored]:
+        """Lessons that people met right after a lesson: the share of those who went on there."""
+        index = self.counts.index.get(lesson_id)
+        if index is None:
+            return []
+        others, figures = gather([self.counts.transitions[index]])
+        went = figures.sum(axis=1)
+        return best(self.counts.lessons, others, went / (went.sum() + SMOOTHING), limit)
+
+    def popular(
+        self, window: Window, now: float, limit: int, exclude: Collection[LessonId] = ()
+    ) -> list[Scored]:
+        """The lessons most people met: ever, or lately, halved in weight after each window."""
+        indices = self.counts.without(exclude)
+        if window == "all":
+            met = self.counts.figures[MET]
+        else:
+            met = self.counts.popularity[window].at(now, len(self.counts))
+        return best(self.counts.lessons, indices, met[indices], limit)
+
+
+def _seen(history: Sequence[Meeting], exclude: Collection[LessonId] = ()) -> list[LessonId]:
+    return [*(meeting.lesson_id for meeting in history), *exclude]
