@@ -38,8 +38,8 @@ class State:
         return time
 
 
-def state_of(request: Request) -> State:
-    """Return what the application opened."""
+async def state_of(request: Request) -> State:
+    """Return what the application opened; not awaiting anything, but sparing a thread."""
     state: State = request.app.state.consumption
     return state
 

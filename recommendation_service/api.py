@@ -67,8 +67,8 @@ class State:
         self.recommender = recommender
 
 
-def state_of(request: Request) -> State:
-    """Return what the application opened."""
+async def state_of(request: Request) -> State:
+    """Return what the application opened; not awaiting anything, but sparing a thread."""
     state: State = request.app.state.recommendation
     return state
 
