@@ -3,9 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from typing import Final
 
 log = logging.getLogger(__name__)
+
+CANCEL_AGAIN: Final = 2.0  # seconds that work has to end when it is cancelled
 
 
 @asynccontextmanager
@@ -18,9 +21,18 @@ async def running(
     try:
         yield task
     finally:
+        await _end(task)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel until the work has ended, and raise what it ended with."""
+    while not task.done():
+        # Once is not enough: below Python 3.12 `asyncio.wait_for`, which the broker's client uses
+        # to connect, loses a cancellation that comes as it finishes, and the loop goes on.
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task], timeout=CANCEL_AGAIN)
+    if not task.cancelled():
+        task.result()
 
 
 def _report_death(task: asyncio.Task[None]) -> None:

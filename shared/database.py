@@ -64,6 +64,10 @@ class DatabaseUnavailable(Unavailable):
     """
 
 
+class DatabaseRefused(DatabaseUnavailable):
+    """The database answers, and refuses us: a password, a right or the database is missing."""
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware instant. SQLite has no time zones: there it is stored as UTC."""
 
@@ -162,16 +166,19 @@ async def open_database(url: str, *, patience: float = STARTUP_TIMEOUT) -> Async
 async def _wait_for(database: Database, patience: float) -> None:
     shown = database.url.render_as_string(hide_password=True)
     deadline = asyncio.get_running_loop().time() + patience
+    told = None
     while True:
         try:
             return await database.ping()
-        except REFUSALS as refusal:
+        except DatabaseRefused as refusal:
             raise CannotStart(f"The database {shown} refuses: {refusal}.") from None
         except DatabaseUnavailable as outage:
             why = str(outage)
         if asyncio.get_running_loop().time() > deadline:
             raise CannotStart(f"The database {shown} cannot be used: {why}.")
-        log.warning("waiting for the database %s: %s", shown, why)
+        if why != told:
+            log.warning("waiting for the database %s: %s", shown, why)
+            told = why
         await asyncio.sleep(1)
 
 
@@ -180,8 +187,8 @@ def _outages_named() -> Iterator[None]:
     """Turn the many errors that mean "away" into the one that callers handle."""
     try:
         yield
-    except REFUSALS:
-        raise
+    except REFUSALS as error:
+        raise DatabaseRefused(_in_one_line(error)) from error
     except (*AWAY, PostgresError) as error:
         raise DatabaseUnavailable(_in_one_line(error)) from error
     except DBAPIError as error:

@@ -46,6 +46,9 @@ async def serve(listeners: Sequence[Listener]) -> None:
     """
     servers = [_Server(_config(listener)) for listener in listeners]
     sockets = [_bind(listener) for listener in listeners]
+    for listener in listeners:
+        url = f"http://{listener.host}:{listener.port}"
+        log.info("%s: %s (documentation: %s/docs)", listener.app.title, url, url)
 
     def stop() -> None:
         for server in servers:

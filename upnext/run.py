@@ -1,7 +1,5 @@
 """Run: both services in one process, on what the settings name, or on nothing but files."""
 
-import logging
-
 from consumption_service import app as consumption
 from consumption_service.settings import ConsumptionSettings
 from recommendation_service import app as recommendation
@@ -9,8 +7,6 @@ from recommendation_service.settings import RecommendationSettings
 from shared.broker.connect import open_broker
 from shared.server import Listener, serve
 from shared.settings import read_settings
-
-log = logging.getLogger(__name__)
 
 
 async def run() -> None:
@@ -29,11 +25,4 @@ async def run() -> None:
                 recommendation_app, learning.recommendation_host, learning.recommendation_port
             ),
         ]
-        _announce(listeners)
         await serve(listeners)
-
-
-def _announce(listeners: list[Listener]) -> None:
-    for name, listener in zip(("consumption", "recommendation"), listeners, strict=True):
-        url = f"http://{listener.host}:{listener.port}"
-        log.info("%-14s %s  (documentation: %s/docs)", name, url, url)
