@@ -20,7 +20,14 @@ from sqlalchemy import delete, func, select, text
 
 from consumption_service.commands import OutboxEvent
 from consumption_service.tables import outbox
-from shared.broker.interface import Broker, BrokerError, Message, Outcome, Publisher
+from shared.broker.interface import (
+    Broker,
+    BrokerError,
+    BrokerUnavailable,
+    Message,
+    Outcome,
+    Publisher,
+)
 from shared.broker.topology import WATCH
 from shared.database import Database, DatabaseUnavailable
 from shared.events import SCHEMA_VERSION, Kind, utc_now
@@ -115,6 +122,10 @@ class Announcer:
             self._idle.set()
         failed = [outcome for outcome in outcomes if outcome is not Outcome.CONFIRMED]
         self._report(f"the broker did not take them ({failed[0].value})" if failed else None)
+        if set(outcomes) == {Outcome.REFUSED}:
+            # On a channel that a full queue refused, RabbitMQ may go on refusing after the limit
+            # was lifted. Only a new channel finds out.
+            raise BrokerUnavailable(f"the broker did not take them ({Outcome.REFUSED.value})")
         return not failed
 
     async def _relay(self, publisher: Publisher) -> bool:

@@ -13,12 +13,12 @@ from consumption_service.record import Selection, find_watch, list_watches
 from consumption_service.settings import ConsumptionSettings
 from shared.database import Database
 from shared.errors import Invalid
-from shared.events import MAX_INTEGER, Bounded, Instant, LessonId, Position, UserId, utc_now
+from shared.events import MAX_INTEGER, Instant, LessonId, Natural, Position, UserId, utc_now
 from shared.problems import documented
 
 router = APIRouter(tags=["watches"])
 
-IdFilter = Annotated[int | None, Query(ge=0, le=MAX_INTEGER)]
+IdFilter = Annotated[int | None, Query(ge=0, lt=MAX_INTEGER + 1)]
 
 
 class State:
@@ -60,8 +60,8 @@ class NewWatch(Body):
         json_schema_extra={"examples": [{"user_id": 42, "lesson_id": 100, "position": 314}]}
     )
 
-    user_id: Annotated[UserId, Bounded]
-    lesson_id: Annotated[LessonId, Bounded]
+    user_id: Natural[UserId]
+    lesson_id: Natural[LessonId]
     position: Position = Field(description="Whole seconds from the start of the lesson.")
     duration: Position | None = Field(default=None, description="The lesson's length in seconds.")
     occurred_at: Instant | None = Field(default=None, description="Default: now.")
@@ -102,7 +102,14 @@ class WatchList(BaseModel):
     next_cursor: UUID | None
 
 
-@router.post("/watches", status_code=201, responses=documented(400, 409, 410, 413, 422, 503))
+@router.post(
+    "/watches",
+    status_code=201,
+    responses={
+        200: {"model": WatchAnswer, "description": "Recorded before, under the same key"},
+        **documented(400, 409, 413, 422, 503),
+    },
+)
 async def record_watch(
     body: NewWatch,
     opened: Opened,

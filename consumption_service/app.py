@@ -11,17 +11,19 @@ from consumption_service.announce import Announcer
 from consumption_service.api import State, router
 from consumption_service.commit import GroupCommit
 from consumption_service.settings import ConsumptionSettings
-from shared.background import ended, running
-from shared.body_limit import BodyLimit
+from shared.background import running
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import WATCH
 from shared.database import open_database
-from shared.health import database_check, health_routes
+from shared.health import database_check, health_routes, trouble_check
 from shared.migrate import migrate
-from shared.problems import answer_with_problems
+from shared.web import create_app
 
 DRAIN_TIMEOUT: Final = 5.0  # seconds to publish what is in memory when the service stops
+
+TITLE: Final = "Upnext consumption service"
+DESCRIPTION: Final = "Records what is watched, and announces it on the exchange `watch`."
 
 
 @asynccontextmanager
@@ -41,28 +43,15 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
             running(announcer.run(), "announce") as announcing,
             running(commits.run(), "commit") as committing,
         ):
-            app = _create_app(settings, State(settings, database, commits))
+            app = create_app(settings, TITLE, DESCRIPTION)
+            app.state.consumption = State(settings, database, commits)
+            app.include_router(router)
 
-            async def broker_state() -> str | None:
-                return ended(announcing) or announcer.trouble
-
-            async def commit_state() -> str | None:
-                return ended(committing)
-
-            required = {"database": database_check(database), "commits": commit_state}
-            app.include_router(health_routes(required, {"broker": broker_state}))
+            required = {
+                "database": database_check(database),
+                "commits": trouble_check(committing),
+            }
+            optional = {"broker": trouble_check(announcing, lambda: announcer.trouble)}
+            app.include_router(health_routes(required, optional))
             yield app
             await announcer.drain(DRAIN_TIMEOUT)
-
-
-def _create_app(settings: ConsumptionSettings, state: State) -> FastAPI:
-    app = FastAPI(
-        title="Upnext consumption service",
-        description="Records what is watched, and announces it on the exchange `watch`.",
-        generate_unique_id_function=lambda route: route.name,
-    )
-    app.state.consumption = state
-    answer_with_problems(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.include_router(router)
-    return app

@@ -28,7 +28,7 @@ from consumption_service.commands import (
 )
 from consumption_service.tables import idempotency_keys, outbox, watches
 from shared.database import Database
-from shared.errors import Conflict, Gone, NotFound
+from shared.errors import Conflict, NotFound
 from shared.events import Kind, utc_now
 from shared.identifiers import new_id
 
@@ -88,7 +88,7 @@ class Group:
             return Conflict("This Idempotency-Key was used before, with other content.")
         watch = self.watches.get(claim.watch_id)
         if watch is None:
-            return Gone("The watch recorded under this Idempotency-Key was deleted since.")
+            return Conflict("The watch of this Idempotency-Key was deleted since.")
         return Done(watch, changed=False)
 
     def _report(self, watch: Watch, report: Report) -> Outcome:

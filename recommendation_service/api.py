@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from sqlalchemy import select
 
 from recommendation_service import serve
@@ -36,15 +36,15 @@ from recommendation_service.serve import Item, Recommender, Strategy
 from recommendation_service.settings import RecommendationSettings
 from recommendation_service.tables import model_state
 from shared.database import Database
-from shared.events import MAX_INTEGER, Bounded, LessonId, UserId
+from shared.events import MAX_INTEGER, LessonId, Natural, UserId, whole
 from shared.problems import documented
 
 router = APIRouter()
 
-PathId = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+PathId = Annotated[int, Field(ge=0, lt=MAX_INTEGER + 1)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many lessons at most.")]
 Excluded = Annotated[
-    list[Annotated[int, Field(ge=0, le=MAX_INTEGER)]],
+    list[PathId],
     Query(max_length=1000, description="Lessons to leave out; repeat the parameter."),
 ]
 
@@ -83,12 +83,12 @@ class Visit(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"lesson_ids": [100, 7]}]}
     )
 
-    lesson_ids: list[Annotated[LessonId, Bounded]] = Field(
+    lesson_ids: list[Natural[LessonId]] = Field(
         max_length=1000, description="Watched lessons, the last one last."
     )
-    exclude: list[Annotated[LessonId, Bounded]] = Field(default=[], max_length=1000)
-    limit: int = Field(default=10, ge=1, le=100)
-    explain: bool = False
+    exclude: list[Natural[LessonId]] = Field(default=[], max_length=1000)
+    limit: Annotated[int, Field(strict=True, ge=1, le=100), BeforeValidator(whole)] = 10
+    explain: StrictBool = False
 
 
 @router.get(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -13,15 +14,17 @@ from recommendation_service.follow import Follower
 from recommendation_service.panel import Panel
 from recommendation_service.serve import Recommender
 from recommendation_service.settings import RecommendationSettings
-from shared.background import ended, running
-from shared.body_limit import BodyLimit
+from shared.background import running
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import RECOMMENDATION, WATCH
 from shared.database import open_database
-from shared.health import database_check, health_routes
+from shared.health import database_check, health_routes, trouble_check
 from shared.migrate import migrate
-from shared.problems import answer_with_problems
+from shared.web import create_app
+
+TITLE: Final = "Upnext recommendation service"
+DESCRIPTION: Final = "Learns from the queue `recommendation.watch.*`, and recommends lessons."
 
 
 @asynccontextmanager
@@ -46,28 +49,14 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
             running(evaluator.run(), "evaluate"),
             running(panel.run(broker, RECOMMENDATION), "panel"),
         ):
-            recommender = Recommender(database, follower, panel)
-            state = State(settings, database, follower, panel, recommender)
-            app = _create_app(settings, state)
-
-            async def broker_state() -> str | None:
-                return ended(consuming) or consumer.trouble
-
+            app = create_app(settings, TITLE, DESCRIPTION)
+            app.state.recommendation = State(
+                settings, database, follower, panel, Recommender(database, follower, panel)
+            )
+            app.include_router(router)
             required = {"database": database_check(database)}
-            app.include_router(health_routes(required, {"broker": broker_state}))
+            optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
+            app.include_router(health_routes(required, optional))
             await consumer.attempted.wait()  # with a broker, the queue is there from now on
             yield app
             await evaluator.save()
-
-
-def _create_app(settings: RecommendationSettings, state: State) -> FastAPI:
-    app = FastAPI(
-        title="Upnext recommendation service",
-        description="Learns from the queue `recommendation.watch.*`, and recommends lessons.",
-        generate_unique_id_function=lambda route: route.name,
-    )
-    app.state.recommendation = state
-    answer_with_problems(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.include_router(router)
-    return app

@@ -38,8 +38,3 @@ async def _end(task: asyncio.Task[None]) -> None:
 def _report_death(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
         log.critical("background work ended: %s", task.get_name(), exc_info=error)
-
-
-def ended(task: asyncio.Task[None]) -> str | None:
-    """Return what is wrong when the work has ended, None while it goes on."""
-    return "has ended, see the log" if task.done() else None

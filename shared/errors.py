@@ -3,7 +3,6 @@
     ServiceError
     ├── NotFound      404   the thing asked for does not exist
     ├── Conflict      409   the request contradicts what is already stored
-    ├── Gone          410   the thing existed once, and was deleted
     ├── Invalid       422   the request is well-formed, and cannot be meant
     └── Unavailable   503   a part that is needed is away or overloaded: try again later
     CannotStart             the process ends, with one sentence that says what to do
@@ -33,13 +32,6 @@ class Conflict(ServiceError):
 
     status = 409
     title = "Conflict"
-
-
-class Gone(ServiceError):
-    """The thing existed once, and was deleted."""
-
-    status = 410
-    title = "Gone"
 
 
 class Invalid(ServiceError):

@@ -7,20 +7,42 @@ that a message already in flight stays readable; a reader ignores what it does n
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final, NewType
+from typing import Annotated, Final, NewType, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_INTEGER: Final = 2**63 - 1  # what a `bigint` column holds
 SCHEMA_VERSION: Final = 1  # of the header `x-schema-version`
 
+T = TypeVar("T")
+
 UserId = NewType("UserId", int)
 LessonId = NewType("LessonId", int)
 
-Bounded = Field(strict=True, ge=0, le=MAX_INTEGER)
-Position = Annotated[int, Bounded]  # whole seconds from the start of the lesson
-Instant = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
+
+def whole(value: object) -> object:
+    """Take 42.0 for 42, as JSON does; strictness refuses everything else that is no integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _written_out(value: object) -> object:
+    """Refuse a bare number, which could be seconds or milliseconds since whenever."""
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError("should be a time like 2026-11-23T10:00:00Z")
+
+
+Natural = Annotated[
+    # A bound below 2^63, not up to 2^63 - 1: OpenAPI writes bounds as floating-point numbers.
+    T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1), BeforeValidator(whole)
+]  # an integer that a `bigint` column holds, under whichever name
+Position = Natural[int]  # whole seconds from the start of the lesson
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    AfterValidator(lambda time: time.astimezone(UTC)),
+]
 
 
 class Kind(StrEnum):
@@ -40,8 +62,8 @@ class WatchEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    user_id: Annotated[UserId, Bounded]
-    lesson_id: Annotated[LessonId, Bounded]
+    user_id: Natural[UserId]
+    lesson_id: Natural[LessonId]
     position: Position
     watch_id: UUID | None = None
     duration: Position | None = None

@@ -66,3 +66,14 @@ def database_check(database: Database) -> Check:
         return None
 
     return check
+
+
+def trouble_check(
+    work: asyncio.Task[None], trouble: Callable[[], str | None] = lambda: None
+) -> Check:
+    """Return the check that background work goes on, and has nothing to complain of."""
+
+    async def check() -> str | None:
+        return "has ended, see the log" if work.done() else trouble()
+
+    return check

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from shared.errors import ServiceError, Unavailable
 
@@ -89,11 +90,25 @@ async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     return problem(422, "Invalid request", summary, errors=errors)
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     title = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != title else None
-    return problem(error.status_code, title, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    return problem(error.status_code, title, detail, headers=headers)
+
+
+def _methods_of(request: Request) -> set[str]:
+    """Return what the path allows; the router itself names only the first route that has it."""
+    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    return {
+        method.upper()
+        for path, operations in paths.items()
+        if compile_path(path)[0].match(request.url.path)
+        for method in operations
+    }
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:

@@ -146,7 +146,7 @@ async def test_a_late_retry_does_not_bring_a_deleted_watch_back(
 
     answer = await consumption.post("/watches", json=WATCH, headers=headers)
 
-    assert answer.status_code == 410
+    assert answer.status_code == 409
     assert (await consumption.get("/watches")).json()["items"] == []
 
 
