@@ -1,0 +1,90 @@
+"""Migrations end in the tables that the code expects, and two services may share a database."""
+
+import asyncio
+from types import ModuleType
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData
+
+import consumption_service
+import recommendation_service
+from consumption_service.tables import metadata as consumption_tables
+from recommendation_service.tables import metadata as recommendation_tables
+from shared.database import Database, open_database
+from shared.engines import parse_url
+from shared.migrate import migrate
+
+SERVICES = {
+    consumption_service: consumption_tables,
+    recommendation_service: recommendation_tables,
+}
+
+
+def differences(connection: Connection, expected: MetaData) -> list[Any]:
+    """What a further migration would have to do."""
+
+    def is_ours(name: str | None, kind: str, _: object) -> bool:
+        return kind != "table" or name in expected.tables
+
+    options = {"include_name": is_ours, "compare_type": False}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), expected))
+
+
+async def differences_in(database: Database, expected: MetaData) -> list[Any]:
+    async with database.write() as connection:
+        return await connection.run_sync(differences, expected)
+
+
+@pytest.mark.parametrize("service", list(SERVICES), ids=lambda service: service.__name__)
+async def test_from_nothing_migrations_end_in_what_the_code_expects(
+    database_url: str, service: ModuleType
+) -> None:
+    async with open_database(database_url) as database:
+        await migrate(database, service)
+
+        assert await differences_in(database, SERVICES[service]) == []
+
+
+async def test_both_services_may_live_in_one_database(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        for service in SERVICES:
+            await migrate(database, service)
+
+        for expected in SERVICES.values():
+            assert await differences_in(database, expected) == []
+
+
+async def test_processes_that_start_together_take_turns(postgres_database: str) -> None:
+    async with open_database(postgres_database) as one, open_database(postgres_database) as two:
+        databases = [one, two] * 3
+
+        await asyncio.gather(*(migrate(database, consumption_service) for database in databases))
+
+        assert await differences_in(one, consumption_tables) == []
+
+
+async def test_migrating_again_changes_nothing(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        for _ in range(2):
+            await migrate(database, recommendation_service)
+
+        assert await differences_in(database, recommendation_tables) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "driver", "query"),
+    [
+        ("postgresql://u:p@h/d", "postgresql+asyncpg", {}),
+        ("postgres://u:p@h/d?sslmode=require", "postgresql+asyncpg", {"ssl": "require"}),
+        ("postgresql+psycopg://u:p@h/d", "postgresql+asyncpg", {}),
+        ("sqlite:///var/x.db", "sqlite+aiosqlite", {}),
+    ],
+)
+def test_urls_that_people_have_are_understood(url: str, driver: str, query: dict[str, str]) -> None:
+    parsed = parse_url(url)
+
+    assert parsed.drivername == driver
+    assert dict(parsed.query) == query
