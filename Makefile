@@ -7,12 +7,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+BENCH := $(VENV)/.complete-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint format lock bench-quality container-check clean
+.PHONY: help setup run demo test chaos lint format lock bench-quality container-check clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ demo: $(STAMP) ## Start both services, and feed them a sample stream
 test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name")
 	@$(BIN)/pytest $(ARGS)
 
+chaos: $(STAMP) ## Break every part under load, and print what was lost: nothing (minutes)
+	@CHAOS=1 $(BIN)/pytest tests/faults $(ARGS)
+
 lint: $(STAMP) ## Check style, types and architecture
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
@@ -41,8 +45,9 @@ format: $(STAMP) ## Rewrite the code in the one style there is
 lock: $(STAMP) ## Pin the dependencies of pyproject.toml (ARGS=--upgrade for newer ones)
 	@$(LOCK) $(ARGS) --output-file requirements.lock
 	@$(LOCK) $(ARGS) --output-file requirements-dev.lock --group dev
+	@$(LOCK) $(ARGS) --output-file requirements-bench.lock --group bench
 
-bench-quality: $(STAMP) ## Compare recommendations with simpler ones (DATA=file.csv, JSON=1)
+bench-quality: $(BENCH) ## Compare recommendations with simpler ones (DATA=file.csv, JSON=1)
 	@test -n "$(DATA)" || { echo "Say on which watches: make bench-quality DATA=file.csv" >&2; exit 2; }
 	@exec $(BIN)/python -m benchmarks.quality "$(DATA)" $(if $(JSON),--json) $(ARGS)
 
@@ -52,6 +57,11 @@ container-check: ## Build the image, and run the compose file without Docker (De
 clean: ## Remove what can be made again; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What only the benchmarks need comes on top.
+$(BENCH): $(STAMP) requirements-bench.lock
+	@$(PIP) --require-hashes --requirement requirements-bench.lock >&2
+	@touch $@
 
 # Set-up speaks on stderr only, so that a target's own output can be piped.
 $(STAMP): requirements-dev.lock pyproject.toml

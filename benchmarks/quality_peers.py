@@ -1,36 +1,27 @@
-"""Quality peers: what `benchmarks/quality.py` compares, the product's own model among them."""
+"""Quality peers: the product's own model, and simple recommenders beside it."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable
-from math import sqrt
-from typing import Final, NamedTuple, Protocol
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Final
 
+import numpy as np
+
+from benchmarks.quality_ease import Ease
+from benchmarks.quality_implicit import factorizations
+from benchmarks.quality_measure import LIMIT, Recommender
+from benchmarks.quality_reference import Reference
+from benchmarks.quality_stream import Watch
+from benchmarks.quality_together import Together, best, nearest
+from recommendation_service.model.arrays import Floats
 from recommendation_service.model.history import Meeting, difference
 from recommendation_service.model.model import Model
 from shared.events import LessonId
 
-LIMIT: Final = 10  # lessons per answer
 DAY: Final = 86_400.0  # seconds
 TICK: Final = 1e-3  # seconds between watches that a file gives the same time
+KEPT: Final = 50  # latest lessons that item-kNN counts a lesson with
 
-
-class Watch(NamedTuple):
-    """A line of the file."""
-
-    user: int
-    lesson: int
-    at: float  # seconds since 1970
-
-
-class Recommender(Protocol):
-    """What is compared: it learns first meetings in time order, and recommends unseen lessons."""
-
-    def learn(self, watch: Watch) -> None:
-        """Learn that a user met a lesson for the first time."""
-
-    def recommend(self, user: int, now: float) -> list[int]:
-        """The best lessons the user has not met, best first."""
-        ...
+Peers = dict[str, Callable[[], Recommender]]
 
 
 class Upnext:
@@ -46,10 +37,14 @@ class Upnext:
         lesson, at = LessonId(watch.lesson), watch.at
         if history:
             at = max(at, history[-1].at + TICK)  # the file's order decides between equal times
-        self.model.learn_weights(history, lesson, at)
+        self.predict(watch.user, Meeting(lesson, at))
         longer = [*history, Meeting(lesson, at)]
         self.model.apply(difference(history, longer))
         self.histories[watch.user] = longer
+
+    def predict(self, user: int, met: Meeting) -> int | None:
+        """Learn the weights from what comes, and say which rank it had."""
+        return self.model.learn_weights(self.histories[user], met.lesson_id, met.at)
 
     def recommend(self, user: int, now: float) -> list[int]:
         """Ask the model."""
@@ -60,73 +55,59 @@ class Popular:
     """Most met lessons, each meeting halved in weight after `half_life` seconds, if any."""
 
     def __init__(self, half_life: float | None = None) -> None:
-        self.half_life = half_life
-        self.start: float | None = None
-        self.scores: defaultdict[int, float] = defaultdict(float)
-        self.seen: defaultdict[int, set[int]] = defaultdict(set)
+        self._half_life = half_life
+        self._start: float | None = None
+        self._scores = np.zeros(0)
+        self._seen = Together(window=0)
 
     def learn(self, watch: Watch) -> None:
         """Count the meeting."""
-        self.seen[watch.user].add(watch.lesson)
-        self.scores[watch.lesson] += self._weight(watch.at)
+        index = self._seen.learn(watch)
+        if index == len(self._scores):
+            self._scores = np.append(self._scores, 0.0)
+        self._scores[index] += self._weight(watch.at)
 
     def recommend(self, user: int, now: float) -> list[int]:  # noqa: ARG002
         """The same lessons for everybody, but for those met."""
-        return best(self.scores, self.seen[user], {})
+        return best(self._seen, user, self._scores)
 
     def _weight(self, at: float) -> float:
-        if self.half_life is None:
+        if self._half_life is None:
             return 1.0
-        if self.start is None:
-            self.start = at
-        if at - self.start > 500 * self.half_life:
-            fading = 2.0 ** ((self.start - at) / self.half_life)
-            self.scores = defaultdict(float, {k: v * fading for k, v in self.scores.items()})
-            self.start = at
-        return float(2.0 ** ((at - self.start) / self.half_life))
+        if self._start is None:
+            self._start = at
+        if at - self._start > 500 * self._half_life:
+            self._scores = self._scores * 2.0 ** ((self._start - at) / self._half_life)
+            self._start = at
+        return float(2.0 ** ((at - self._start) / self._half_life))
 
 
 class ItemNeighbours:
-    """Item-kNN: cosine of the users two lessons share, the latest 20 lessons by 1/rank."""
+    """Item-kNN: cosine of the users two lessons share, over the user's latest lessons by 1/rank."""
 
     def __init__(self) -> None:
-        self.together: defaultdict[int, Counter[int]] = defaultdict(Counter)
-        self.met: Counter[int] = Counter()
-        self.histories: defaultdict[int, list[int]] = defaultdict(list)
+        self._seen = Together(window=KEPT)
 
     def learn(self, watch: Watch) -> None:
-        """Count the meeting with the latest 50 before it."""
-        history = self.histories[watch.user]
-        for lesson in history[-50:]:
-            self.together[lesson][watch.lesson] += 1
-            self.together[watch.lesson][lesson] += 1
-        self.met[watch.lesson] += 1
-        history.append(watch.lesson)
+        """Count the meeting with those before it; that is all there is to refresh."""
+        self._seen.learn(watch)
 
     def recommend(self, user: int, now: float) -> list[int]:  # noqa: ARG002
         """The lessons nearest to the latest ones."""
-        history = self.histories[user]
-        scores: defaultdict[int, float] = defaultdict(float)
-        for rank, lesson in enumerate(history[:-21:-1], 1):
-            factor = 1.0 / rank / sqrt(self.met[lesson])
-            for other, times in self.together[lesson].items():
-                scores[other] += factor * times / sqrt(self.met[other])
-        return best(scores, set(history), self.met)
+        length: Floats = np.sqrt(self._seen.met)
+        return best(self._seen, user, nearest(self._seen, user, 1.0 / length) / length)
 
 
-RECOMMENDERS: Final[dict[str, Callable[[], Recommender]]] = {
-    "upnext": Upnext,
-    "popular": Popular,
-    "popular, decayed by day": lambda: Popular(DAY),
-    "item-kNN": ItemNeighbours,
-}
-
-
-def best(scores: dict[int, float], seen: set[int], rest: dict[int, int]) -> list[int]:
-    """The best unseen lessons; should they be too few, the best of the rest."""
-    unseen = ((-value, lesson) for lesson, value in scores.items() if lesson not in seen)
-    chosen = [lesson for _, lesson in sorted(unseen)[:LIMIT]]
-    if len(chosen) < LIMIT and rest:
-        others = {lesson: float(value) for lesson, value in rest.items()}
-        chosen += best(others, seen | set(chosen), {})
-    return chosen[:LIMIT]
+def peers(watches: Sequence[Watch]) -> tuple[Peers, dict[str, str]]:
+    """What can be compared on a stream, by name, and what cannot, with the reason."""
+    factored, left_out = factorizations(max(len(watches) // 10, 1))
+    compared: Peers = {
+        "upnext": Upnext,
+        "popular": Popular,
+        "popular, decayed by day": lambda: Popular(DAY),
+        "item-kNN": ItemNeighbours,
+        "EASE": Ease,
+        **factored,
+        "reference": Reference,
+    }
+    return compared, left_out

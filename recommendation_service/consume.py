@@ -18,6 +18,7 @@ from recommendation_service.panel import Panel
 from recommendation_service.park import Rejected, dead_lettered, park
 from recommendation_service.read import Event, Reason, Unprocessable, read
 from recommendation_service.settings import RecommendationSettings
+from shared.background import unbroken
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
 from shared.broker.topology import RECOMMENDATION, RECOMMENDATION_PARKED
 from shared.database import Database, DatabaseUnavailable
@@ -71,14 +72,17 @@ class Consumer:
             deliveries = await source.receive(self._settings.batch_size)
             self._panel.took(deliveries)
             for batch in _batches(deliveries):
-                await self._process(batch)
-                await source.ack_through(batch[-1].tag)
-                self._panel.settled(len(batch))
+                await unbroken(self._settle(source, batch))
+
+    async def _settle(self, source: Subscription, batch: Sequence[Delivery]) -> None:
+        await self._process(batch)
+        await source.ack_through(batch[-1].tag)
+        self._panel.settled(len(batch))
 
     async def _process(self, batch: Sequence[Delivery]) -> None:
         """Learn or park every delivery of the batch, however long the database is away."""
-        events, rejected = self._read(batch)
         try:
+            events, rejected = self._read(batch)
             await self._commit_in_time(events, rejected)
         except Exception as error:
             # Whatever it is, it must neither stop the queue nor be lost.

@@ -21,6 +21,7 @@ from shared.identifiers import new_id
 
 log = logging.getLogger(__name__)
 
+MAX_ATTEMPTS: Final = 2**31 - 1  # what the column holds; a header of the producer's may say more
 DEATH_REASON: Final = "x-first-death-reason"  # RabbitMQ's header on a dead-lettered message
 
 
@@ -54,12 +55,12 @@ async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> Non
         Parked(
             new_id(),
             why.reason.value,
-            why.detail,
-            delivery.message_id,
-            delivery.routing_key,
+            _text(why.detail),
+            None if delivery.message_id is None else _text(delivery.message_id),
+            _text(delivery.routing_key),
             {name: _storable(value) for name, value in delivery.headers.items()},
             delivery.body,
-            delivery.delivery_count + 1,
+            min(delivery.delivery_count + 1, MAX_ATTEMPTS),
             now,
         )._asdict()
         for delivery, why in rejected
@@ -85,6 +86,11 @@ def _original_routing_key(delivery: Delivery) -> str:
 
 def _storable(value: object) -> object:
     return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def _text(text: str) -> str:
+    """Return a text that PostgreSQL can store: it knows every character but one."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 async def list_parked(database: Database, before: UUID | None, limit: int) -> list[Parked]:

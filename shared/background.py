@@ -35,6 +35,19 @@ async def _end(task: asyncio.Task[None]) -> None:
         task.result()
 
 
+async def unbroken(step: Coroutine[None, None, None]) -> None:
+    """Take a step that a first cancellation lets finish, and only the next one breaks off."""
+    task = asyncio.create_task(step)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+        raise
+
+
 def _report_death(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
         log.critical("background work ended: %s", task.get_name(), exc_info=error)

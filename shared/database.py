@@ -16,12 +16,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from asyncpg import PostgresError
-from asyncpg.exceptions import (
-    InterfaceError,
-    InvalidAuthorizationSpecificationError,
-    InvalidCatalogNameError,
-    InvalidPasswordError,
-)
+from asyncpg.exceptions import InterfaceError
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
@@ -50,11 +45,7 @@ STARTUP_TIMEOUT: Final = 30.0  # seconds to wait for a database that is not up y
 AWAY: Final = (OSError, TimeoutError, PoolTimeout, OperationalError, DriverError, InterfaceError)
 # Classes of SQLSTATE: connection, transaction rolled back, resources, operator intervention.
 PASSING: Final = frozenset({"08", "40", "53", "57"})
-REFUSALS: Final = (
-    InvalidPasswordError,
-    InvalidAuthorizationSpecificationError,
-    InvalidCatalogNameError,
-)
+REFUSALS: Final = frozenset({"28", "3D"})  # the login, and the name of the database
 
 
 class DatabaseUnavailable(Unavailable):
@@ -187,19 +178,15 @@ def _outages_named() -> Iterator[None]:
     """Turn the many errors that mean "away" into the one that callers handle."""
     try:
         yield
-    except REFUSALS as error:
-        raise DatabaseRefused(_in_one_line(error)) from error
     except (*AWAY, PostgresError) as error:
         raise DatabaseUnavailable(_in_one_line(error)) from error
     except DBAPIError as error:
-        if _is_passing(error):
+        state = (getattr(error.orig, "sqlstate", None) or "")[:2]
+        if state in REFUSALS:
+            raise DatabaseRefused(_in_one_line(error)) from error
+        if state in PASSING or error.connection_invalidated:
             raise DatabaseUnavailable(_in_one_line(error)) from error
         raise
-
-
-def _is_passing(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return error.connection_invalidated or state[:2] in PASSING
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -33,6 +33,14 @@ def _written_out(value: object) -> object:
     raise ValueError("should be a time like 2026-11-23T10:00:00Z")
 
 
+def _in_utc(time: datetime) -> datetime:
+    """Return the same instant in UTC, where the years 1 and 9999 may end earlier."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("should be between the years 1 and 9999, in UTC") from None
+
+
 Natural = Annotated[
     # A bound below 2^63, not up to 2^63 - 1: OpenAPI writes bounds as floating-point numbers.
     T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1), BeforeValidator(whole)
@@ -41,7 +49,7 @@ Position = Natural[int]  # whole seconds from the start of the lesson
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_written_out),
-    AfterValidator(lambda time: time.astimezone(UTC)),
+    AfterValidator(_in_utc),
 ]
 
 

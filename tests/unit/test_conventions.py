@@ -63,7 +63,11 @@ def test_a_module_says_what_it_is_for() -> None:
 def test_everything_installed_is_locked_with_hashes_and_for_any_mirror() -> None:
     locks = {path.name: text(path) for path in FILES if path.suffix == ".lock"}
 
-    assert set(locks) == {"requirements.lock", "requirements-dev.lock"}
+    assert set(locks) == {
+        "requirements.lock",
+        "requirements-dev.lock",
+        "requirements-bench.lock",
+    }
     assert [name for name, lock in locks.items() if "--hash=sha256:" not in lock] == []
     assert [name for name, lock in locks.items() if "://" in lock] == []
 

@@ -1,0 +1,141 @@
+"""Quality measure: replay a stream to a recommender, and say how well it predicted."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from math import log2
+from time import perf_counter
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from benchmarks.quality_stream import Questions, Watch
+from recommendation_service.model.arrays import Floats
+
+LIMIT: Final = 10  # lessons per answer
+RESAMPLES: Final = 500  # of the users, for an interval
+INNER: Final = (2.5, 97.5)  # percentiles between which an interval lies
+
+Figures = dict[str, object]
+
+
+class Recommender(Protocol):
+    """What is compared: it learns first meetings in time order, and recommends unseen lessons."""
+
+    def learn(self, watch: Watch) -> None:
+        """Learn that a user met a lesson for the first time."""
+
+    def recommend(self, user: int, now: float) -> list[int]:
+        """The best lessons the user has not met, best first."""
+        ...
+
+
+class Asked:
+    """The answers of a recommender to one kind of question."""
+
+    def __init__(self) -> None:
+        self.users: list[int] = []
+        self.gains: list[float] = []  # 1 / log2(1 + rank) of the lesson that came, or 0
+        self.lists: list[list[int]] = []
+
+    def note(self, watch: Watch, answer: list[int]) -> None:
+        """Keep what was recommended before a watch."""
+        self.note_rank(watch.user, answer.index(watch.lesson) + 1 if watch.lesson in answer else 0)
+        self.lists.append(answer)
+
+    def note_rank(self, user: int, rank: int) -> None:
+        """Keep the place, from 1, of the lesson that came; 0 if it was not recommended."""
+        self.users.append(user)
+        self.gains.append(1 / log2(1 + rank) if 0 < rank <= LIMIT else 0.0)
+
+    @property
+    def hit(self) -> float:
+        """How often the lesson that came was recommended."""
+        return float(np.mean(np.array(self.gains) > 0)) if self.gains else 0.0
+
+    @property
+    def ndcg(self) -> float:
+        """Normalised discounted cumulative gain: there is one right answer, so the mean gain."""
+        return float(np.mean(self.gains)) if self.gains else 0.0
+
+    @property
+    def recommended(self) -> set[int]:
+        """All lessons that were recommended."""
+        return {lesson for answer in self.lists for lesson in answer}
+
+
+class Measured(NamedTuple):
+    """What came of a replay."""
+
+    warm: Asked
+    cold: Asked
+    figures: Figures
+
+
+def measure(
+    recommender: Recommender,
+    watches: Sequence[Watch],
+    asked: Questions,
+    settle: Callable[[], None] | None = None,
+) -> Measured:
+    """Replay watches to a recommender; `settle` is called before each question, and not timed."""
+    warm, cold, seen = Asked(), Asked(), set[tuple[int, int]]()
+    learning, recommending = Clock(), Clock()
+    for number, watch in enumerate(watches):
+        if number in asked.warm or number in asked.cold:
+            if settle:
+                settle()
+            with recommending:
+                answer = recommender.recommend(watch.user, watch.at)
+            (warm if number in asked.warm else cold).note(watch, answer)
+        if (watch.user, watch.lesson) not in seen:
+            seen.add((watch.user, watch.lesson))
+            with learning:
+                recommender.learn(watch)
+    figures: Figures = {
+        "ndcg@10": round(warm.ndcg, 4),
+        "interval": interval(warm.users, warm.gains),
+        "hit@10": round(warm.hit, 4),
+        "coverage": round(len(warm.recommended) / len({lesson for _, lesson in seen}), 4),
+        "cold_start": round(cold.ndcg, 4),
+        "learn_us": learning.microseconds,
+        "recommend_us": recommending.microseconds,
+    }
+    return Measured(warm, cold, figures)
+
+
+class Clock:
+    """How long something takes that is done often."""
+
+    def __init__(self) -> None:
+        self._spent = self._began = 0.0
+        self._times = 0
+
+    def __enter__(self) -> None:
+        self._began = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._spent += perf_counter() - self._began
+        self._times += 1
+
+    @property
+    def microseconds(self) -> float:
+        """The mean."""
+        return round(1e6 * self._spent / max(self._times, 1), 1)
+
+
+def interval(users: Sequence[int], values: Sequence[float]) -> list[float]:
+    """Where 95 % of the means lie when users are drawn anew: a bootstrap over users."""
+    sums: defaultdict[int, float] = defaultdict(float)
+    for user, value in zip(users, values, strict=True):
+        sums[user] += value
+    counts = Counter(users)
+    total = np.array([sums[user] for user in counts])
+    number = np.array([counts[user] for user in counts])
+    rng = np.random.default_rng(0)
+    means = [_mean(total, number, rng) for _ in range(RESAMPLES if counts else 0)]
+    return [round(float(one), 4) for one in np.percentile(means, INNER)] if means else [0.0, 0.0]
+
+
+def _mean(total: Floats, number: Floats, rng: np.random.Generator) -> float:
+    drawn = rng.integers(0, len(total), len(total))
+    return float(total[drawn].sum() / number[drawn].sum())

@@ -1,0 +1,86 @@
+"""Quality parts: what could be made of how much of a lesson was watched."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Final
+from unittest import mock
+
+from typing_extensions import override
+
+from benchmarks.quality_measure import LIMIT, Recommender
+from benchmarks.quality_peers import Upnext
+from benchmarks.quality_stream import Watch
+from recommendation_service.model import model
+from recommendation_service.model.counts import Counts
+from shared.events import LessonId
+
+
+class WeightedCounts(Counts):
+    """Counts in which the next meeting counts as a part of one.
+
+    What is counted in whole numbers adds up just as well in others; the amounts come last.
+    """
+
+    counting = 1.0
+
+    @override
+    def _meet(self, *given: Any) -> None:
+        super()._meet(*given[:-1], given[-1] * self.counting)  # type: ignore[call-arg]
+
+    @override
+    def _pair(self, *given: Any) -> None:
+        amounts = (amount * self.counting for amount in given[-2:])
+        super()._pair(*given[:-2], *amounts)
+
+    @override
+    def _follow(self, *given: Any) -> None:
+        super()._follow(*given[:-1], given[-1] * self.counting)  # type: ignore[call-arg]
+
+
+class Weighted(Upnext):
+    """The model, in which a watch counts by how much of the lesson was watched."""
+
+    def __init__(self, counts_as: Callable[[float], float]) -> None:
+        super().__init__()
+        self._counts_as = counts_as
+        with mock.patch.object(model, "Counts", WeightedCounts):
+            self.model = model.Model()
+
+    @override
+    def learn(self, watch: Watch) -> None:
+        """Learn the watch by its weight."""
+        if isinstance(self.model.counts, WeightedCounts):
+            self.model.counts.counting = self._counts_as(watch.part)
+        super().learn(watch)
+
+
+class Choosy(Upnext):
+    """The model without visits that are too short, although users do not get them again."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__()
+        self._least = least
+        self._visited: defaultdict[int, list[LessonId]] = defaultdict(list)
+
+    @override
+    def learn(self, watch: Watch) -> None:
+        """Learn the watch, unless it is too short."""
+        if watch.part < self._least:
+            self._visited[watch.user].append(LessonId(watch.lesson))
+        else:
+            super().learn(watch)
+
+    @override
+    def recommend(self, user: int, now: float) -> list[int]:
+        """Ask the model, without what was only visited."""
+        history, visited = self.histories[user], self._visited[user]
+        return [one.lesson_id for one in self.model.recommend(history, now, LIMIT, visited)]
+
+
+BY_PART: Final[dict[str, Callable[[], Recommender]]] = {
+    "visits below 5 % left out": lambda: Choosy(0.05),
+    "visits below 10 % left out": lambda: Choosy(0.1),
+    "visits below 10 % not counted": lambda: Weighted(lambda part: float(part >= 0.1)),
+    "counted by the part watched": lambda: Weighted(lambda part: part),
+    "counted half by it": lambda: Weighted(lambda part: 0.5 + part / 2),
+}

@@ -1,0 +1,174 @@
+"""Quality product: the same questions to the product as it runs, and to its model in memory.
+
+The first watches of a stream go through POST /watches, one after the other. Before each sampled
+one, once everything before it is learned, GET /users/{id}/recommendations is asked. The product
+answers for an archive as of the latest watch it learned; so does the model it is compared with.
+What GET /evaluation says is compared with the ranks the same model gave to all these watches.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep, time
+from typing import Any, Final
+
+import httpx
+from typing_extensions import override
+
+from benchmarks.quality_measure import LIMIT, Asked, Measured, interval, measure
+from benchmarks.quality_peers import TICK, Upnext
+from benchmarks.quality_stream import Questions, Watch, questions
+from recommendation_service.model.history import Meeting
+from recommendation_service.serve import ARCHIVE_AGE
+from shared.errors import CannotStart
+from tests.product import Product, running_product
+from tests.services.server import ServiceMissing
+
+PATIENCE: Final = 30.0  # seconds that a watch may take until it is learned
+GLANCE: Final = 0.002  # seconds between two looks
+SETTINGS: Final = {"EXPLORE": "0"}  # no place is kept for lessons that do not rank there
+
+Say = Callable[[str], None]
+
+
+class InMemory(Upnext):
+    """The model, asked as of the latest watch, and with every rank it gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = Asked()
+
+    @override
+    def predict(self, user: int, met: Meeting) -> int | None:
+        """Note the rank, as the product does for users with a history."""
+        rank = super().predict(user, met)
+        if self.histories[user]:
+            self.live.note_rank(user, rank or 0)
+        return rank
+
+    @override
+    def recommend(self, user: int, now: float) -> list[int]:
+        """Ask as of the end of an archive, or of today."""
+        latest = self.model.latest
+        archived = latest and time() - latest > ARCHIVE_AGE
+        return super().recommend(user, latest if archived else time())
+
+
+class OverHttp:
+    """The product, as its callers see it."""
+
+    def __init__(self, product: Product) -> None:
+        self._watches = httpx.Client(base_url=product.consumption_url, timeout=PATIENCE)
+        self._lessons = httpx.Client(base_url=product.recommendation_url, timeout=PATIENCE)
+        self._recorded_at: datetime | None = None
+
+    def learn(self, watch: Watch) -> None:
+        """Record the watch; it is learned soon after."""
+        at = datetime.fromtimestamp(watch.at, UTC).isoformat()
+        body = {"user_id": watch.user, "lesson_id": watch.lesson, "position": 0, "occurred_at": at}
+        stored = self._watches.post("/watches", json=body).raise_for_status().json()
+        self._recorded_at = datetime.fromisoformat(stored["recorded_at"])
+
+    def settle(self) -> None:
+        """Wait until everything recorded is learned."""
+        patient_until = monotonic() + PATIENCE
+        while self._recorded_at and not self._is_learned(self._recorded_at):
+            if monotonic() > patient_until:
+                raise CannotStart(f"The product did not learn a watch within {PATIENCE:.0f} s.")
+            sleep(GLANCE)
+
+    def recommend(self, user: int, now: float) -> list[int]:  # noqa: ARG002
+        """Ask the product, which has a clock of its own."""
+        answer = self._lessons.get(f"/users/{user}/recommendations", params={"limit": LIMIT})
+        return [item["lesson_id"] for item in answer.raise_for_status().json()["items"]]
+
+    def evaluation(self, events: int) -> dict[str, Any]:
+        """What the product says of itself, once it has counted so many predictable watches."""
+        patient_until = monotonic() + PATIENCE
+        while True:
+            report: dict[str, Any] = self._lessons.get("/evaluation").json()["all_time"]
+            if report["events"] >= events or monotonic() > patient_until:
+                return report
+            sleep(0.5)
+
+    def _is_learned(self, recorded_at: datetime) -> bool:
+        nobody = {"lesson_ids": [], "limit": 1}
+        answer = self._lessons.post("/recommendations", json=nobody).raise_for_status().json()
+        through = answer["applied_through"]
+        return bool(through) and datetime.fromisoformat(through) >= recorded_at
+
+
+def through_product(watches: Sequence[Watch], say: Say) -> dict[str, object]:
+    """The figures of the product and of its model in memory, and whether they agree."""
+    stream = spread(watches)
+    asked = questions(stream)
+    then = measure(Upnext(), stream, asked)
+    memory = InMemory()
+    remembered = measure(memory, stream, asked)
+    began = monotonic()
+    product, live = _replay(stream, asked, len(memory.live.users))
+    say(f"through the product: {monotonic() - began:.0f} s")
+    bounds = interval(remembered.warm.users, remembered.warm.gains)
+    own = _remembered_live(memory.live)
+    return {
+        "watches": len(stream),
+        "questions": len(asked.warm),
+        "in_memory": then.figures,
+        "in_memory_as_of_latest": remembered.figures,
+        "product": product.figures,
+        "same_lists": _same(remembered.warm.lists, product.warm.lists),
+        "agrees": _within(product.warm.ndcg, bounds),
+        "live_in_memory": own,
+        "live": live,
+        "live_agrees": _within(live["upnext"]["ndcg@10"], own["interval"]),
+    }
+
+
+def spread(watches: Sequence[Watch]) -> list[Watch]:
+    """First meetings, those of a user at the same time set apart in the order of the file."""
+    latest: dict[int, float] = {}
+    seen: defaultdict[int, set[int]] = defaultdict(set)
+    stream = []
+    for watch in watches:
+        if watch.lesson not in seen[watch.user]:
+            at = max(watch.at, latest.get(watch.user, 0.0) + TICK)
+            latest[watch.user] = at
+            seen[watch.user].add(watch.lesson)
+            stream.append(watch._replace(at=at))
+    return stream
+
+
+def _replay(
+    stream: Sequence[Watch], asked: Questions, events: int
+) -> tuple[Measured, dict[str, Any]]:
+    try:
+        with TemporaryDirectory() as folder, running_product(Path(folder), SETTINGS) as product:
+            adapter = OverHttp(product)
+            measured = measure(adapter, stream, asked, adapter.settle)
+            adapter.settle()
+            return measured, adapter.evaluation(events)
+    except httpx.HTTPError as error:
+        raise CannotStart(f"The product did not answer as expected: {error}.") from None
+    except ServiceMissing as error:
+        raise CannotStart(f"The product cannot be asked: {error}") from None
+
+
+def _remembered_live(memory: Asked) -> dict[str, Any]:
+    """What the model in memory says of all watches that the product evaluates itself."""
+    return {
+        "events": len(memory.users),
+        "ndcg@10": round(memory.ndcg, 4),
+        "interval": interval(memory.users, memory.gains),
+        "hit@10": round(memory.hit, 4),
+    }
+
+
+def _same(lists: Sequence[list[int]], others: Sequence[list[int]]) -> float:
+    pairs = zip(lists, others, strict=True)
+    return round(sum(one == other for one, other in pairs) / len(lists), 4)
+
+
+def _within(value: float, bounds: Sequence[float]) -> bool:
+    return bounds[0] <= value <= bounds[1]

@@ -1,0 +1,94 @@
+"""What operators, and accidents, do to a RabbitMQ."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from shared.broker.topology import RECOMMENDATION_NAME, WATCH
+from tests.services import Broker, ServiceMissing
+from tests.services.process import group_of, unprivileged
+
+# Debian's own /usr/sbin/rabbitmqctl is a wrapper that insists on its fixed folders.
+PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"
+TIMEOUT: Final = 60.0  # seconds
+POLICY: Final = "faults"
+
+
+class Vhost:
+    """One virtual host of a broker."""
+
+    def __init__(self, broker: Broker, url: str) -> None:
+        self._broker = broker
+        self.name = urlsplit(url).path.removeprefix("/")
+
+    def close_connections(self) -> None:
+        """Close every connection in it, as an operator would."""
+        control(self._broker, "close_all_connections", "--vhost", self.name, "testing")
+
+    def limit_queue(self, length: int) -> None:
+        """Let the queue hold so many messages, and refuse others."""
+        policy = {
+            "pattern": f"^{RECOMMENDATION_NAME.replace('.', '[.]').replace('*', '[*]')}$",
+            "definition": {"max-length": length},
+            "apply-to": "queues",
+        }
+        self._call("PUT", f"policies/{self.name}/{POLICY}", policy)
+
+    def unlimit_queue(self) -> None:
+        """Let the queue hold everything again."""
+        self._call("DELETE", f"policies/{self.name}/{POLICY}")
+
+    def unbind(self) -> None:
+        """Take the queue's binding away."""
+        self._call("DELETE", f"{self._bindings()}/{quote('*', safe='')}")
+
+    def bind(self) -> None:
+        """Give the queue its binding back."""
+        self._call("POST", self._bindings(), {"routing_key": "*"})
+
+    def _bindings(self) -> str:
+        queue = quote(RECOMMENDATION_NAME, safe="")
+        return f"bindings/{self.name}/e/{WATCH.name}/q/{queue}"
+
+    def _call(self, method: str, path: str, body: Any = None) -> None:
+        url = f"{self._broker.management_url}/api/{path}"
+        httpx.request(method, url, json=body, timeout=TIMEOUT).raise_for_status()
+
+
+def raise_alarm(broker: Broker) -> None:
+    """Make the broker believe that its memory is full: it reads from no publisher any more."""
+    control(broker, "set_vm_memory_high_watermark", "0.0000001")
+
+
+def end_alarm(broker: Broker) -> None:
+    """Make it believe that there is memory again."""
+    control(broker, "set_vm_memory_high_watermark", "0.4")
+
+
+def control(broker: Broker, *arguments: str) -> None:
+    """Run `rabbitmqctl` as the broker's own user, in the broker's own environment."""
+    path = f"{PLACES}:{os.environ.get('PATH', os.defpath)}"
+    program = shutil.which("rabbitmqctl", path=path)
+    if program is None:
+        raise ServiceMissing("This fault needs RabbitMQ's programs on the machine.")
+    user = unprivileged("rabbitmq")
+    subprocess.run(
+        [program, *arguments],
+        env=_environment_of(broker.pid),
+        user=user,
+        group=user and group_of(user),
+        extra_groups=[] if user else None,
+        stdout=subprocess.DEVNULL,
+        timeout=TIMEOUT,
+        check=True,
+    )
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(line.split("=", 1) for line in lines if "=" in line)
