@@ -20,6 +20,7 @@ from shared.errors import ServiceError, Unavailable
 log = logging.getLogger(__name__)
 
 RETRY_AFTER: Final = 1  # seconds
+BUG: Final = (500, "Internal error", "The service failed. The cause is in its log.")
 
 
 class Problem(BaseModel):
@@ -60,7 +61,7 @@ def problem(
 ) -> JSONResponse:
     """Return the answer for a problem; its type follows from its title."""
     body: dict[str, object] = {
-        "type": "urn:upnext:problem:" + title.lower().replace(" ", "-"),
+        "type": _type_of(title),
         "title": title,
         "status": status,
     }
@@ -69,6 +70,27 @@ def problem(
     if errors:
         body["errors"] = errors
     return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def problem_of(error: BaseException) -> Problem:
+    """Return the problem that an error is to the caller; a bug is no more than that."""
+    status, title, detail = BUG
+    if isinstance(error, ServiceError):
+        status, title, detail = error.status, error.title, str(error)
+    return Problem(type=_type_of(title), title=title, status=status, detail=detail)
+
+
+def reasons(details: Sequence[Mapping[str, Any]]) -> str:
+    """Return in one line where a value is not what it should be, and why."""
+    return "; ".join(f"{where}: {why}" if where else why for where, why in map(_reason, details))
+
+
+def _reason(detail: Mapping[str, Any]) -> tuple[str, str]:
+    return ".".join(str(part) for part in detail["loc"]), detail["msg"]
+
+
+def _type_of(title: str) -> str:
+    return "urn:upnext:problem:" + title.lower().replace(" ", "-")
 
 
 async def _service_error(_: Request, error: Exception) -> JSONResponse:
@@ -80,14 +102,12 @@ async def _service_error(_: Request, error: Exception) -> JSONResponse:
 async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
     details = error.errors()
-    if any(detail["type"] == "json_invalid" for detail in details):
-        return problem(400, "Malformed JSON", "The body is not JSON.")
-    errors = [
-        {"where": ".".join(str(part) for part in detail["loc"]), "why": detail["msg"]}
-        for detail in details
-    ]
-    summary = "; ".join(f"{error['where']}: {error['why']}" for error in errors)
-    return problem(422, "Invalid request", summary, errors=errors)
+    for detail in details:
+        if detail["type"] == "json_invalid":
+            reason = f"The body cannot be read as JSON: {detail['ctx']['error']}."
+            return problem(400, "Malformed JSON", reason)
+    errors = [{"where": where, "why": why} for where, why in map(_reason, details)]
+    return problem(422, "Invalid request", reasons(details), errors=errors)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -102,15 +122,17 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 def _methods_of(request: Request) -> set[str]:
     """Return what the path allows; the router itself names only the first route that has it."""
+    asked = request.url.path
     paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
-    return {
-        method.upper()
-        for path, operations in paths.items()
-        if compile_path(path)[0].match(request.url.path)
-        for method in operations
-    }
+    # A path that is written out is not one of those with a parameter in its place.
+    matching = (
+        [asked]
+        if asked in paths
+        else [path for path in paths if compile_path(path)[0].match(asked)]
+    )
+    return {method.upper() for path in matching for method in paths[path]}
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(500, "Internal error", "The service failed. The cause is in its log.")
+    return problem(*BUG)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -14,11 +15,15 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
+from shared.connection import protocol_within
 from shared.errors import CannotStart
+from shared.refusing import MOST_LINGERING
+from shared.settings import SharedSettings
 
 log = logging.getLogger(__name__)
 
 GRACE: Final = 10  # seconds that open requests have to finish
+OTHER_FILES: Final = 200  # open at a time besides connections: of databases, of the broker, logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ async def serve(listeners: Sequence[Listener]) -> None:
     Raises `CannotStart` when an address cannot be used.
     """
     servers = [_Server(_config(listener)) for listener in listeners]
+    _allow_files(sum(_settings(listener).max_connections for listener in listeners))
     sockets = [_bind(listener) for listener in listeners]
     for listener in listeners:
         url = f"http://{listener.host}:{listener.port}"
@@ -62,11 +68,32 @@ async def serve(listeners: Sequence[Listener]) -> None:
             tasks.create_task(server.serve([bound]))
 
 
+def _settings(listener: Listener) -> SharedSettings:
+    settings: SharedSettings = listener.app.state.settings
+    return settings
+
+
+def _allow_files(connections: int) -> None:
+    """Let the process open a file for each connection; many systems begin with 1,024."""
+    needed = connections + MOST_LINGERING + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        log.warning("MAX_CONNECTIONS needs %d open files; %d are allowed here", needed, soft)
+
+
 def _config(listener: Listener) -> uvicorn.Config:
+    settings = _settings(listener)
     return uvicorn.Config(
         listener.app,
         host=listener.host,
         port=listener.port,
+        http=protocol_within(settings),
+        ws="none",
+        timeout_keep_alive=settings.keep_alive,
         log_config=None,
         access_log=False,
         lifespan="off",

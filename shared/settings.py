@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import CannotStart
@@ -28,6 +28,18 @@ class SharedSettings(BaseSettings):
 
     max_body_bytes: int = 1_000_000
     """The largest request body, in bytes; a larger one is answered with 413."""
+
+    max_header_bytes: int = Field(default=65_536, ge=1024)
+    """The longest request line and headers together; longer ones are answered with 431."""
+
+    request_timeout: float = Field(default=30, gt=0)
+    """Seconds for a request to arrive (else 408), and for its client to take a large answer."""
+
+    keep_alive: int = Field(default=75, ge=1)
+    """Seconds that a connection may be idle; longer than those who use it keep it for."""
+
+    max_connections: int = Field(default=1000, ge=1)
+    """Connections that a service serves at a time; one more is answered with 503."""
 
 
 def read_settings(kind: type[S]) -> S:

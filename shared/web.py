@@ -14,6 +14,7 @@ from shared.settings import SharedSettings
 def create_app(settings: SharedSettings, title: str, description: str) -> FastAPI:
     """Return an application without routes."""
     app = _App(title=title, description=description, generate_unique_id_function=_name_of)
+    app.state.settings = settings
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     return app
