@@ -44,6 +44,8 @@ idempotency_keys: Final = Table(
     Column("watch_id", Uuid, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
+    # It only serves to forget. As rows come in order of time, the smallest kind of index will do.
+    Index(None, "recorded_at", postgresql_using="brin"),
 )
 
 # Events that the broker has not confirmed. Committed with what they tell of; ids are UUIDv7, so

@@ -28,12 +28,14 @@ metadata: Final = MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
 )
 
-# The ids of all learned events: an event delivered again changes nothing.
+# The ids of the events learned lately: an event delivered again changes nothing.
 inbox: Final = Table(
     "inbox",
     metadata,
     Column("event_id", Uuid, primary_key=True),
     Column("learned_at", UtcTime, nullable=False),
+    # It only serves to forget. As rows come in order of time, the smallest kind of index will do.
+    Index(None, "learned_at", postgresql_using="brin"),
 )
 
 # The last known state of each watch. A deleted watch stays as a tombstone, so that an older event
@@ -72,6 +74,7 @@ model_state: Final = Table(
     Column("applied", BigInteger, nullable=False),
     Column("duplicates", BigInteger, nullable=False),
     Column("applied_through", UtcTime),
+    Column("inbox_since", UtcTime),  # events learned before may be forgotten; null: none is
 )
 
 # What each version changed in the model. Rows older than any process needs are deleted.

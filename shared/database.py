@@ -4,6 +4,7 @@ A unit of work is `async with database.write()`: one transaction, committed when
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import (
@@ -22,9 +23,11 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Dialect,
+    TableValuedAlias,
     TypeDecorator,
     any_,
     bindparam,
+    func,
     text,
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -43,8 +46,9 @@ T = TypeVar("T")
 STARTUP_TIMEOUT: Final = 30.0  # seconds to wait for a database that is not up yet
 
 AWAY: Final = (OSError, TimeoutError, PoolTimeout, OperationalError, DriverError, InterfaceError)
-# Classes of SQLSTATE: connection, transaction rolled back, resources, operator intervention.
-PASSING: Final = frozenset({"08", "40", "53", "57"})
+# Classes of SQLSTATE: connection, state of the transaction (read-only, as a standby is), rolled
+# back, resources, not now, operator intervention, system.
+PASSING: Final = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 REFUSALS: Final = frozenset({"28", "3D"})  # the login, and the name of the database
 
 
@@ -128,6 +132,13 @@ class Database:
         if self.is_sqlite:
             return column.in_(values)
         return column == any_(bindparam(None, list(values), ARRAY(column.type)))
+
+    def listed(self, column: ColumnElement[T], values: Collection[int]) -> TableValuedAlias:
+        """Return whole numbers as a table to select from, a row with its `value` for each."""
+        if self.is_sqlite:
+            return func.json_each(json.dumps(list(values))).table_valued("value")
+        array = bindparam(None, list(values), ARRAY(column.type))
+        return func.unnest(array).table_valued("value").render_derived()
 
     async def ping(self) -> None:
         """Raise `DatabaseUnavailable` unless the database answers."""

@@ -17,20 +17,20 @@ from shared.database import Database
 LOCK: Final = 7_253_649_810  # the advisory lock that migrating processes queue for; any number
 
 
-async def migrate(database: Database, service: ModuleType) -> None:
-    """Upgrade the tables of the service to the newest version, in one transaction."""
+async def migrate(database: Database, service: ModuleType, version: str = "head") -> None:
+    """Upgrade the tables of the service, to the newest version by default, in one transaction."""
     async with database.write() as connection:
         if not database.is_sqlite:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        await connection.run_sync(_upgrade, service)
+        await connection.run_sync(_upgrade, service, version)
 
 
-def _upgrade(connection: Connection, service: ModuleType) -> None:
+def _upgrade(connection: Connection, service: ModuleType, version: str) -> None:
     assert service.__file__  # noqa: S101 - our services are packages with a file
     config = Config()
     config.set_main_option("script_location", str(Path(service.__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, version)
 
 
 def run_migrations(metadata: MetaData, service: str) -> None:

@@ -9,9 +9,11 @@ import pytest_asyncio
 
 import consumption_service
 import recommendation_service
+from benchmarks.harness.wrk import wrk_version
 from shared.broker.connect import open_broker
 from shared.broker.in_process import InProcessBroker
 from shared.database import Database, open_database
+from shared.errors import CannotStart
 from shared.migrate import migrate
 from tests.integration.pair import Pair, SetUp
 from tests.services import fresh_database
@@ -79,3 +81,25 @@ async def pair(set_up: SetUp) -> AsyncGenerator[Pair]:
     """Both services, running."""
     async with set_up.both() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def wrk() -> None:
+    """The load generator of the benchmarks; where it cannot be had, a test of them is skipped."""
+    try:
+        wrk_version()
+    except CannotStart as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(params=["embedded", "real"])
+def product_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of the product as it runs by itself: on files, and on real servers."""
+    if request.param == "embedded":
+        return {}
+    urls = {
+        "CONSUMPTION_DATABASE_URL": "postgres_database",
+        "RECOMMENDATION_DATABASE_URL": "another_postgres_database",
+        "AMQP_URL": "amqp_vhost",
+    }
+    return {name: request.getfixturevalue(fixture) for name, fixture in urls.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, select, text
 
 import consumption_service
 import recommendation_service
@@ -21,6 +21,8 @@ SERVICES = {
     consumption_service: consumption_tables,
     recommendation_service: recommendation_tables,
 }
+
+EARLIER = text("UPDATE model_state SET version = 3, applied = 7")
 
 
 def differences(connection: Connection, expected: MetaData) -> list[Any]:
@@ -46,6 +48,22 @@ async def test_from_nothing_migrations_end_in_what_the_code_expects(
         await migrate(database, service)
 
         assert await differences_in(database, SERVICES[service]) == []
+
+
+async def test_what_earlier_versions_stored_is_kept(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        for service in SERVICES:
+            await migrate(database, service, "0001")
+        async with database.write() as connection:
+            await connection.execute(EARLIER)
+
+        for service, expected in SERVICES.items():
+            await migrate(database, service)
+            assert await differences_in(database, expected) == []
+
+        async with database.read() as connection:
+            state = await connection.execute(select(recommendation_tables.tables["model_state"]))
+            assert state.one().applied == 7
 
 
 async def test_both_services_may_live_in_one_database(database_url: str) -> None:

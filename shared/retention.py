@@ -1,0 +1,35 @@
+"""Retention: delete rows that have served their time, so that tables do not grow for ever."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sqlalchemy import ColumnElement, Table, delete, select
+
+from shared.database import Database, DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 60.0  # seconds between two looks
+PORTION: Final = 5000  # rows in one transaction, so that nobody waits long for it
+
+
+async def keep_forgetting(forget: Callable[[], Awaitable[None]]) -> None:
+    """Forget now and then, for ever."""
+    while True:
+        try:
+            await forget()
+        except DatabaseUnavailable as outage:
+            log.warning("old rows stay for now: %s", outage)
+        await asyncio.sleep(INTERVAL)
+
+
+async def delete_where(database: Database, table: Table, condition: ColumnElement[bool]) -> None:
+    """Delete the rows of a table with a single key column, portion by portion."""
+    (key,) = table.primary_key.columns
+    portion = select(key).where(condition).limit(PORTION)
+    gone = PORTION
+    while gone == PORTION:
+        async with database.write() as connection:
+            gone = (await connection.execute(delete(table).where(key.in_(portion)))).rowcount
