@@ -41,7 +41,10 @@ class Recommendations(BaseModel):
 
     user_id: int | None = Field(description="Null for a visitor.")
     items: list[Recommendation]
-    applied_through: datetime | None = Field(description="Everything recorded until then is known.")
+    applied_through: datetime | None = Field(
+        description="What one consumption service recorded until then is known. Of several, each"
+        " may be as late as its events are."
+    )
     lag_ms: int = Field(
         description="How long the latest watch took from its recording until it was learned; while"
         " others wait in the queue, how long ago everything known was recorded."

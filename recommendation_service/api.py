@@ -32,14 +32,15 @@ from recommendation_service.model.model import Window
 from recommendation_service.model.rank import Scored
 from recommendation_service.panel import Panel
 from recommendation_service.park import count_parked, list_parked, retry_parked, take_parked
-from recommendation_service.serve import Item, Recommender, Strategy
+from recommendation_service.serve import Freshness, Item, Recommender, Strategy
 from recommendation_service.settings import RecommendationSettings
 from recommendation_service.tables import model_state
 from shared.database import Database
 from shared.events import MAX_INTEGER, LessonId, Natural, UserId, whole
 from shared.problems import documented
+from shared.strict_json import StrictJSONRoute
 
-router = APIRouter()
+router = APIRouter(route_class=StrictJSONRoute)
 
 PathId = Annotated[int, Field(ge=0, lt=MAX_INTEGER + 1)]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many lessons at most.")]
@@ -105,8 +106,10 @@ async def recommend_for_user(
 ) -> Recommendations:
     """Return lessons that the user has not met, best first; the popular ones for a new user."""
     request = serve.Request(limit, _lesson_ids(exclude), explain)
+    # Before the history is read: what is learned meanwhile may not be in the answer.
+    fresh = opened.recommender.freshness()
     items, strategy = await opened.recommender.for_user(UserId(user_id), request)
-    return _recommendations(opened, user_id, items, strategy)
+    return _recommendations(fresh, user_id, items, strategy)
 
 
 @router.post("/recommendations", responses=documented(400, 413, 422), tags=["recommendations"])
@@ -114,7 +117,8 @@ async def recommend_for_visitor(visit: Visit, opened: Opened) -> Recommendations
     """Return lessons for somebody who watched these, best first. Nothing is stored."""
     request = serve.Request(visit.limit, frozenset(visit.exclude), visit.explain)
     items = opened.recommender.for_visitor(visit.lesson_ids, request)
-    return _recommendations(opened, None, items, "personal" if visit.lesson_ids else "popular")
+    fresh = opened.recommender.freshness()
+    return _recommendations(fresh, None, items, "personal" if visit.lesson_ids else "popular")
 
 
 @router.get("/lessons/popular", responses=documented(422), tags=["lessons"])
@@ -224,9 +228,8 @@ def _lessons(found: Sequence[Scored]) -> Lessons:
 
 
 def _recommendations(
-    opened: State, user_id: int | None, items: Sequence[Item], strategy: Strategy
+    fresh: Freshness, user_id: int | None, items: Sequence[Item], strategy: Strategy
 ) -> Recommendations:
-    fresh = opened.recommender.freshness()
     return Recommendations(
         user_id=user_id,
         items=[Recommendation.model_validate(item) for item in items],

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from recommendation_service.consume import Consumer, collect_dead_letters
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
 from recommendation_service.panel import Panel
+from recommendation_service.retention import forget
 from recommendation_service.serve import Recommender
 from recommendation_service.settings import RecommendationSettings
 from shared.background import running
@@ -21,6 +23,7 @@ from shared.broker.topology import RECOMMENDATION, WATCH
 from shared.database import open_database
 from shared.health import database_check, health_routes, trouble_check
 from shared.migrate import migrate
+from shared.retention import keep_forgetting
 from shared.web import create_app
 
 TITLE: Final = "Upnext recommendation service"
@@ -44,15 +47,17 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
         consumer = Consumer(settings, database, follower, evaluator, panel)
         async with (
             running(follower.run(settings.follow_interval), "follow"),
+            running(
+                keep_forgetting(partial(forget, database, settings.inbox_retention_days)), "forget"
+            ),
             running(consumer.run(broker), "consume") as consuming,
             running(collect_dead_letters(broker, database), "collect dead letters"),
             running(evaluator.run(), "evaluate"),
             running(panel.run(broker, RECOMMENDATION), "panel"),
         ):
             app = create_app(settings, TITLE, DESCRIPTION)
-            app.state.recommendation = State(
-                settings, database, follower, panel, Recommender(database, follower, panel)
-            )
+            recommender = Recommender(database, follower, panel, settings.explore)
+            app.state.recommendation = State(settings, database, follower, panel, recommender)
             app.include_router(router)
             required = {"database": database_check(database)}
             optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}

@@ -19,9 +19,9 @@ from typing import Final
 from sqlalchemy import func, insert, select, update
 
 from recommendation_service.follow import Follower
-from recommendation_service.histories import Step
+from recommendation_service.histories import RECENT, Step
+from recommendation_service.latest_meetings import KNOWN, latest_meetings
 from recommendation_service.model.history import Meeting
-from recommendation_service.stored_meetings import RECENT, history_of
 from recommendation_service.tables import evaluation, model_weights
 from shared.database import Database, DatabaseUnavailable
 
@@ -75,12 +75,10 @@ class Evaluator:
         self._sums["events"] += bool(step.before)
         if self._credit <= 0:
             return
-        try:
-            before = await self._whole(step)
-        except DatabaseUnavailable:
-            return
         began = time.perf_counter()
-        self._predict(before, step.met)
+        before = await self._whole(step)
+        if before is not None:
+            self._predict(before, step.met)
         self._credit -= time.perf_counter() - began
 
     def _earn(self) -> None:
@@ -88,13 +86,21 @@ class Evaluator:
         self._credit = min(self._credit + SHARE * (now - self._paid_at), SAVINGS)
         self._paid_at = now
 
-    async def _whole(self, step: Step) -> Sequence[Meeting]:
-        """Return the whole history: a lesson met long ago is no candidate either."""
-        if len(step.before) < RECENT:
+    async def _whole(self, step: Step) -> Sequence[Meeting] | None:
+        """Return the whole history: a lesson met long ago is no candidate either.
+
+        None where it cannot be had, or is too long for a person: what a robot meets next says
+        nothing of how well people are known, and must not teach the weights.
+        """
+        if step.met is None or len(step.before) < RECENT:
             return step.before
-        async with self._database.read() as connection:
-            history = await history_of(connection, step.user_id)
-        return [meeting for meeting in history if meeting.at < step.met.at]  # type: ignore[union-attr]
+        try:
+            async with self._database.read() as connection:
+                history = await latest_meetings(connection, step.user_id)
+        except DatabaseUnavailable:
+            return None
+        before = [meeting for meeting in history if meeting.at < step.met.at]
+        return before if len(history) < KNOWN else None
 
     def _predict(self, before: Sequence[Meeting], met: Meeting) -> None:
         model = self._follower.model

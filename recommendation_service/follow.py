@@ -6,11 +6,12 @@ the log. The process that learned a version has it already; the others read it f
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.histories import Step
@@ -21,14 +22,12 @@ from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
 from recommendation_service.tables import meetings, model_changes, model_state, model_weights
 from shared.database import Database, DatabaseUnavailable
-from shared.events import UserId, utc_now
+from shared.events import UserId
 
 log = logging.getLogger(__name__)
 
-LOG_RETENTION: Final = timedelta(hours=1)  # a process further behind folds the model anew
-PRUNE_INTERVAL: Final = 60.0  # seconds
 READ_SIZE: Final = 1000  # log records in one look
-
+PORTION: Final = 2000  # meetings that are read before other tasks get their turn
 
 Look = Callable[[Step], Awaitable[None]]
 
@@ -56,15 +55,10 @@ class Follower:
         self.applied_through = state.applied_through
 
     async def run(self, interval: float) -> None:
-        """Look for new versions for ever, and delete those that no process needs."""
-        loop = asyncio.get_running_loop()
-        prune_at = loop.time()
+        """Look for new versions, for ever."""
         while True:
             try:
                 await self.catch_up()
-                if loop.time() >= prune_at:
-                    await self._prune()
-                    prune_at = loop.time() + PRUNE_INTERVAL
             except DatabaseUnavailable as outage:
                 log.warning("the model cannot follow: %s", outage)
             await asyncio.sleep(interval)
@@ -116,29 +110,22 @@ class Follower:
         self.version = version
         self.applied_through = through
 
-    async def _prune(self) -> None:
-        old = model_changes.c.learned_at < utc_now() - LOG_RETENTION
-        newest = select(func.max(model_changes.c.version)).scalar_subquery()
-        async with self._database.write() as connection:
-            # The newest stays: without it a process could not tell that it is behind.
-            await connection.execute(
-                delete(model_changes).where(old, model_changes.c.version < newest)
-            )
-
 
 async def fold_model(connection: AsyncConnection) -> Model:
-    """Return the model of all histories, with the weights that were saved last."""
+    """Return the model of all histories, with the weights that were saved last.
+
+    It takes a while, in which other tasks go on.
+    """
     weights = await connection.scalar(select(model_weights.c.weights))
-    rows = await connection.execute(
-        select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at)
-    )
-    histories = _histories(rows.all())
-    return Model.of(histories.values(), weights and Weights.from_bytes(weights))
+    query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at)
+    histories: defaultdict[UserId, list[Meeting]] = defaultdict(list)
+    async with connection.stream(query.execution_options(yield_per=PORTION)) as rows:
+        async for portion in rows.partitions():
+            for user_id, lesson_id, met_at in portion:
+                histories[user_id].append(Meeting(lesson_id, met_at.timestamp()))
+    learned_weights = weights and Weights.from_bytes(weights)
+    return await asyncio.to_thread(_fold, histories.values(), learned_weights)
 
 
-def _histories(rows: Sequence[Row[Any, Any, Any]]) -> dict[UserId, list[Meeting]]:
-    histories: dict[UserId, list[Meeting]] = {}
-    for row in rows:
-        meeting = Meeting(row.lesson_id, row.met_at.timestamp())
-        histories.setdefault(row.user_id, []).append(meeting)
-    return {user: ordered(history) for user, history in histories.items()}
+def _fold(histories: Iterable[list[Meeting]], weights: Weights | None) -> Model:
+    return Model.of(map(ordered, histories), weights)

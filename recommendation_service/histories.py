@@ -1,25 +1,29 @@
 """Histories: bring what users met in line with their watches, and tell the model what changes."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from recommendation_service.latest_meetings import (
+    Place,
+    latest_meetings_of,
+    meeting_at,
+    meetings_around,
+)
 from recommendation_service.merge import Pair, Touched
 from recommendation_service.model.history import WINDOW, Change, Meeting, difference, ordered
 from recommendation_service.stored_meetings import (
-    RECENT,
     First,
     bounds_of,
     first_watches,
-    history_of,
     known_meetings,
-    meeting_at,
-    recent_histories,
     write_meetings,
 )
 from shared.database import Database
 from shared.events import LessonId, UserId
+
+RECENT: Final = 64  # latest meetings that are looked at first; most events come after all of them
 
 
 class Step(NamedTuple):
@@ -45,6 +49,12 @@ class Correction(NamedTuple):
     old: dict[LessonId, First]
     new: dict[LessonId, First]
 
+    @property
+    def places(self) -> set[Place]:
+        """Return where in the history something changes."""
+        dated = (*self.old.items(), *self.new.items())
+        return {(time, lesson_id) for lesson_id, time in dated if time}
+
 
 async def change_histories(
     database: Database, connection: AsyncConnection, touched: Touched
@@ -54,12 +64,12 @@ async def change_histories(
     if not corrections:
         return Progress()
     users = {one.user_id for one in corrections}
-    recent = await recent_histories(database, connection, users)
+    recent = await latest_meetings_of(database, connection, users, RECENT)
     steps: list[Step] = []
     for one in corrections:
         history = recent.get(one.user_id, [])
         if not _reaches(history, one):
-            history = await history_of(connection, one.user_id)
+            history = await _around(connection, one)
         steps += _steps(history, one)
     await write_meetings(
         database,
@@ -97,8 +107,18 @@ def _reaches(recent: Sequence[Meeting], one: Correction) -> bool:
     if len(recent) < RECENT:
         return True
     safe = recent[WINDOW].at
-    times = [time.timestamp() for time in (*one.old.values(), *one.new.values()) if time]
-    return min(times) > safe
+    return min(one.places)[0].timestamp() > safe
+
+
+async def _around(connection: AsyncConnection, one: Correction) -> list[Meeting]:
+    """Return as much of a long history as tells what changes, see `difference`.
+
+    The parts around each place are put together as if nothing were between them. Where two of them
+    meet, the later one begins WINDOW meetings before anything changes in it, and the earlier one
+    ends WINDOW meetings after; so what seems to happen there is the same before and after.
+    """
+    count = WINDOW + len(one.new)  # as many of them may be what is taken away
+    return await meetings_around(connection, one.user_id, one.places, count)
 
 
 def _steps(history: Sequence[Meeting], one: Correction) -> list[Step]:

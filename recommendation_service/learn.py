@@ -19,6 +19,7 @@ from recommendation_service.model.encoding import encode
 from recommendation_service.model.fingerprint import BITS, MODULUS, fingerprint
 from recommendation_service.model.history import Change
 from recommendation_service.read import Event
+from recommendation_service.retention import learned_long_ago
 from recommendation_service.tables import inbox, model_changes, model_state
 from shared.database import Database
 from shared.events import utc_now
@@ -41,7 +42,8 @@ async def learn(
     """Learn the events that were not learned before."""
     # This lock makes the learning processes take turns, so none works from a stale history.
     state = (await connection.execute(select(model_state).with_for_update())).one()
-    fresh = await _not_yet_learned(database, connection, events)
+    fresh = await not_yet_learned(database, connection, events, state.inbox_since)
+    await _remember(connection, fresh)
     touched = await merge_watches(database, connection, fresh)
     steps, change = await change_histories(database, connection, touched)
     version = state.version + bool(change)
@@ -62,21 +64,32 @@ async def learn(
     return learned
 
 
-async def _not_yet_learned(
-    database: Database, connection: AsyncConnection, events: Sequence[Event]
+async def not_yet_learned(
+    database: Database,
+    connection: AsyncConnection,
+    events: Sequence[Event],
+    inbox_since: datetime | None,
 ) -> list[Event]:
-    """Enter the events into the inbox, and return those that were not in it, each once."""
+    """Return the events that were not learned before, each once."""
     by_id = {event.event_id: event for event in events}
     if not by_id:
         return []
     known = select(inbox.c.event_id).where(database.among(inbox.c.event_id, list(by_id)))
     for event_id in await connection.scalars(known):
         del by_id[event_id]
-    if by_id:
-        now = utc_now()
-        rows = [{"event_id": event_id, "learned_at": now} for event_id in sorted(by_id)]
-        await connection.execute(insert(inbox), rows)
+    for event in await learned_long_ago(database, connection, list(by_id.values()), inbox_since):
+        del by_id[event.event_id]
     return list(by_id.values())
+
+
+async def _remember(connection: AsyncConnection, events: Sequence[Event]) -> None:
+    now = utc_now()
+    rows = [
+        {"event_id": event_id, "learned_at": now}
+        for event_id in sorted(event.event_id for event in events)
+    ]
+    if rows:
+        await connection.execute(insert(inbox), rows)
 
 
 async def _log(connection: AsyncConnection, learned: Learned) -> None:

@@ -68,19 +68,19 @@ async def merge_watches(
     database: Database, connection: AsyncConnection, events: Sequence[Event]
 ) -> Touched:
     """Store the latest state of each watch, and return what that touches."""
-    before = await _stored(database, connection, events) if events else {}
+    before = await stored_states(database, connection, events) if events else {}
     after = dict(before)
     for event in events:
-        state = _state(event)
-        key = (state.user_id, state.watch_id)
-        if key not in after or state.rank > after[key].rank:
-            after[key] = state
+        state = state_of(event)
+        if event.key not in after or state.rank > after[event.key].rank:
+            after[event.key] = state
     changed = {key: state for key, state in after.items() if before.get(key) != state}
     await _write(connection, changed.values(), before.keys())
     return _touched(before, changed)
 
 
-def _state(event: Event) -> WatchState:
+def state_of(event: Event) -> WatchState:
+    """Return the state that the event describes."""
     return WatchState(
         event.user_id,
         event.watch_id,
@@ -93,9 +93,10 @@ def _state(event: Event) -> WatchState:
     )
 
 
-async def _stored(
+async def stored_states(
     database: Database, connection: AsyncConnection, events: Sequence[Event]
 ) -> dict[Key, WatchState]:
+    """Return the stored states of at least the watches that the events are about."""
     users = {event.user_id for event in events}
     ids = {event.watch_id for event in events}
     query = select(learned_watches).where(

@@ -49,6 +49,12 @@ class Event:
     occurred_at: datetime
     reported_at: datetime
     recorded_at: datetime
+    is_dated: bool = True  # the message itself says when it was recorded
+
+    @property
+    def key(self) -> tuple[UserId, UUID]:
+        """Return which watch it is about."""
+        return self.user_id, self.watch_id
 
 
 def read(delivery: Delivery, max_bytes: int) -> Event:
@@ -100,6 +106,7 @@ def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
         occurred_at,
         reported_at,
         recorded_at=content.recorded_at or now,
+        is_dated=content.recorded_at is not None,
     )
 
 

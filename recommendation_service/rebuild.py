@@ -13,12 +13,11 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.follow import fold_model
-from recommendation_service.learn import learn
+from recommendation_service.learn import learn, not_yet_learned
 from recommendation_service.model.encoding import encode
 from recommendation_service.model.history import Change
 from recommendation_service.read import Event
 from recommendation_service.tables import (
-    inbox,
     learned_watches,
     meetings,
     model_changes,
@@ -50,11 +49,9 @@ async def rebuild(database: Database, pages: AsyncIterator[Sequence[Event]]) -> 
 
 
 async def _learn_missing(database: Database, page: Sequence[Event]) -> int:
-    ids = [event.event_id for event in page]
     async with database.write() as connection:
-        query = select(inbox.c.event_id).where(database.among(inbox.c.event_id, ids))
-        known = set(await connection.scalars(query))
-        unknown = [event for event in page if event.event_id not in known]
+        inbox_since = await connection.scalar(select(model_state.c.inbox_since))
+        unknown = await not_yet_learned(database, connection, page, inbox_since)
         if unknown:
             await learn(database, connection, unknown)
     return len(unknown)

@@ -1,21 +1,25 @@
 """Serve: gather what the model needs to answer, and say how fresh the answer is."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from recommendation_service.follow import Follower
+from recommendation_service.latest_meetings import KNOWN, latest_meetings, met_among
 from recommendation_service.model.explain import Because
+from recommendation_service.model.explore import NOBODY, Visitor
 from recommendation_service.model.history import Meeting
 from recommendation_service.model.model import Model, Window
 from recommendation_service.model.rank import Scored
 from recommendation_service.panel import Panel
-from recommendation_service.stored_meetings import history_of
 from shared.database import Database
 from shared.events import LessonId, UserId, utc_now
 
 ARCHIVE_AGE: Final = 30 * 86400.0  # seconds; when the last watch is older, all of it is an archive
+DEPTHS: Final = (10, 100)  # times as many as asked for: how many of the best are looked at
 
 Strategy = Literal["personal", "popular"]
 
@@ -49,10 +53,13 @@ class Freshness:
 class Recommender:
     """Answers from the model of this process and the histories in the database."""
 
-    def __init__(self, database: Database, follower: Follower, panel: Panel) -> None:
+    def __init__(
+        self, database: Database, follower: Follower, panel: Panel, explore: float
+    ) -> None:
         self._database = database
         self._follower = follower
         self._panel = panel
+        self._explore = explore
 
     @property
     def _model(self) -> Model:
@@ -61,22 +68,53 @@ class Recommender:
     async def for_user(self, user_id: UserId, request: Request) -> tuple[list[Item], Strategy]:
         """Return the best lessons that the user has not met, best first."""
         async with self._database.read() as connection:
-            history = await history_of(connection, user_id)
-        return self.for_history(history, request), "personal" if history else "popular"
+            history = await latest_meetings(connection, user_id)
+            if len(history) < KNOWN:
+                found = self._found(history, request, Visitor(user_id, self._explore))
+            else:
+                found = await self._not_met(connection, user_id, history, request)
+        return self._items(history, request, found), "personal" if history else "popular"
 
     def for_visitor(self, lessons: Sequence[LessonId], request: Request) -> list[Item]:
         """Return the best lessons for somebody who just watched these, oldest first."""
         now = self._now()
-        return self.for_history(
-            [Meeting(lesson, now) for lesson in dict.fromkeys(lessons)], request
-        )
+        history = [Meeting(lesson, now) for lesson in dict.fromkeys(lessons)]
+        return self._items(history, request, self._found(history, request))
 
-    def for_history(self, history: Sequence[Meeting], request: Request) -> list[Item]:
-        """Return the best lessons after this history, best first."""
+    def _found(
+        self, history: Sequence[Meeting], request: Request, visitor: Visitor = NOBODY
+    ) -> list[Scored]:
         now = self._now()
-        found = self._model.recommend(history, now, request.limit, request.exclude)
+        return self._model.recommend(history, now, request.limit, request.exclude, visitor)
+
+    async def _not_met(
+        self,
+        connection: AsyncConnection,
+        user_id: UserId,
+        history: Sequence[Meeting],
+        request: Request,
+    ) -> list[Scored]:
+        """Return the best lessons for a user whose history is longer than what was read of it.
+
+        The best that the part leads to are looked up in the whole. A robot that has met thousands
+        of them gets fewer than it asked for.
+        """
+        left: list[Scored] = []
+        for depth in DEPTHS:
+            found = self._found(history, replace(request, limit=depth * request.limit))
+            lessons = [one.lesson_id for one in found]
+            met = await met_among(self._database, connection, user_id, lessons)
+            left = [one for one in found if one.lesson_id not in met][: request.limit]
+            if len(left) == request.limit:
+                break
+        return left
+
+    def _items(
+        self, history: Sequence[Meeting], request: Request, found: Sequence[Scored]
+    ) -> list[Item]:
         if not request.explain:
             return [Item(one.lesson_id, one.score) for one in found]
+        now = self._now()
         return [
             Item(one.lesson_id, one.score, self._model.explain(history, now, one)) for one in found
         ]

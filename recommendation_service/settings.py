@@ -21,5 +21,11 @@ class RecommendationSettings(SharedSettings):
     max_message_bytes: int = Field(default=65_536, ge=1)
     """A larger message is parked."""
 
+    inbox_retention_days: int = Field(default=30, ge=1)
+    """Days that the ids of learned events are kept, to know a duplicate by."""
+
     follow_interval: float = Field(default=0.1, gt=0)
     """Seconds between looks for what other processes have learned."""
+
+    explore: float = Field(default=0.1, ge=0, le=0.5)
+    """The share of a user's recommendations that new lessons get; 0: none but those that rank."""

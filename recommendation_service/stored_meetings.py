@@ -2,32 +2,18 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.merge import Pair
-from recommendation_service.model.history import Bounds, Meeting, ordered
+from recommendation_service.model.history import Bounds
 from recommendation_service.tables import learned_watches, meetings
 from shared.database import Database
-from shared.events import LessonId, UserId
-
-RECENT: Final = 64  # meetings of each user that `recent_histories` reads
+from shared.events import LessonId
 
 First = datetime | None  # when a user first met a lesson; None: not at all
-
-
-async def history_of(connection: AsyncConnection, user_id: UserId) -> list[Meeting]:
-    """Return all meetings of the user, oldest first."""
-    query = select(meetings.c.lesson_id, meetings.c.met_at).where(meetings.c.user_id == user_id)
-    return ordered(meeting_at(row.lesson_id, row.met_at) for row in await connection.execute(query))
-
-
-def meeting_at(lesson_id: LessonId, met_at: datetime) -> Meeting:
-    """Return the meeting as the model knows it."""
-    return Meeting(lesson_id, met_at.timestamp())
 
 
 async def known_meetings(
@@ -65,24 +51,6 @@ async def first_watches(
     return {pair: found.get(pair) for pair in pairs}
 
 
-async def recent_histories(
-    database: Database, connection: AsyncConnection, users: Collection[UserId]
-) -> dict[UserId, list[Meeting]]:
-    """Return the latest meetings of each user, oldest first."""
-    latest_first = (meetings.c.met_at.desc(), meetings.c.lesson_id.desc())
-    place = func.row_number().over(partition_by=meetings.c.user_id, order_by=latest_first)
-    numbered = (
-        select(meetings, place.label("place"))
-        .where(database.among(meetings.c.user_id, users))
-        .subquery()
-    )
-    rows = await connection.execute(select(numbered).where(numbered.c.place <= RECENT))
-    histories: dict[UserId, list[Meeting]] = {}
-    for row in rows:
-        histories.setdefault(row.user_id, []).append(meeting_at(row.lesson_id, row.met_at))
-    return {user: ordered(history) for user, history in histories.items()}
-
-
 async def write_meetings(
     database: Database, connection: AsyncConnection, changed: Mapping[Pair, First]
 ) -> None:
@@ -106,15 +74,17 @@ async def bounds_of(
     database: Database, connection: AsyncConnection, lessons: Collection[LessonId]
 ) -> dict[LessonId, Bounds | None]:
     """Look up when the lessons were first and last met, None for one that nobody meets."""
+    # One look at each end of the index for each lesson, however many users met it.
+    lesson_id = database.listed(meetings.c.lesson_id, lessons).c.value
     met_at = meetings.c.met_at
-    first, last = (function(met_at, type_=met_at.type) for function in (func.min, func.max))
-    query = (
-        select(meetings.c.lesson_id, first, last)
-        .where(database.among(meetings.c.lesson_id, lessons))
-        .group_by(meetings.c.lesson_id)
+    first, last = (
+        select(function(met_at, type_=met_at.type))
+        .where(meetings.c.lesson_id == lesson_id)
+        .scalar_subquery()
+        for function in (func.min, func.max)
     )
-    found = {
-        lesson: (first.timestamp(), last.timestamp())
-        for lesson, first, last in await connection.execute(query)
+    found = await connection.execute(select(lesson_id, first, last))
+    return {
+        lesson: (first.timestamp(), last.timestamp()) if first and last else None
+        for lesson, first, last in found
     }
-    return {lesson: found.get(lesson) for lesson in lessons}

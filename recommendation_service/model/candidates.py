@@ -4,7 +4,6 @@ All of them while they are few. Of a large catalogue those that people met near 
 lessons, those that are popular in each window or new, and those that somebody met just now.
 """
 
-from collections.abc import Collection
 from math import nan
 from typing import Final
 
@@ -14,7 +13,6 @@ from recommendation_service.model.arrays import Floats, Indices
 from recommendation_service.model.counts import FIRST, MET, Counts
 from recommendation_service.model.evidence import Evidence
 from recommendation_service.model.features import Situation
-from shared.events import LessonId
 
 FEW: Final = 2_000  # lessons; up to here all are candidates
 PER_SOURCE: Final = 100  # lessons that each count puts forward
@@ -30,19 +28,29 @@ class Candidates:
         self._looked_at = nan  # never
         self._changes = 0  # counted when it looked
 
-    def for_user(self, user: Situation, seen: Collection[LessonId], limit: int) -> Indices:
-        """Indices of unseen lessons that somebody met, sorted: at least `limit`, if there are."""
-        unseen = self._counts.without(seen)
+    def for_user(self, user: Situation, unseen: Indices, limit: int) -> Indices:
+        """Indices of some of the unseen lessons, sorted: at least `limit`, if there are."""
         if len(unseen) <= max(FEW, limit):
             return unseen
         chosen = np.zeros(len(self._counts), bool)
         chosen[self._popular_at(user.now)] = True
         chosen[list(self._counts.just_met)] = True
         if user.recent:
-            for sums in Evidence(self._counts, user.recent, user.now, unseen).sums():
-                chosen[_best(unseen, sums)] = True
+            near = self._near(user, unseen)
+            for sums in Evidence(self._counts, user.recent, user.now, near).sums():
+                chosen[_best(near, sums)] = True
         candidates = unseen[chosen[unseen]]
         return candidates if len(candidates) >= limit else unseen
+
+    def _near(self, user: Situation, unseen: Indices) -> Indices:
+        """The unseen lessons that anything speaks for, sorted: few, however many lessons there are.
+
+        Whoever went on right after a lesson is among its neighbours, so these are all.
+        """
+        there = np.zeros(len(self._counts), bool)
+        for index in user.recent:
+            there[self._counts.neighbours[index].others] = True
+        return unseen[there[unseen]]
 
     def _popular_at(self, now: float) -> Indices:
         counts = self._counts

@@ -57,7 +57,7 @@ class Evidence:
         self._places = np.full(len(counts), len(candidates))
         self._places[candidates] = np.arange(len(candidates))
         self._steps = gather([counts.transitions[recent[0]]])
-        self._figures = counts.figures.take(recent, axis=1)
+        self._figures = counts.figures[:, list(recent)]
 
     def sums(self) -> list[Floats]:
         """The six sums: [candidates] each."""

@@ -51,7 +51,7 @@ def _terms(counts: Counts, user: Situation, index: int) -> Floats:
     """
     latest = counts.transitions[user.recent[0]].read(index)
     figures = np.array([counts.neighbours[one].read(index) for one in user.recent]).T
-    factors = factors_of(counts.figures.take(user.recent, axis=1), user.now)
+    factors = factors_of(counts.figures[:, list(user.recent)], user.now)
     terms = np.zeros((len(FROM_LESSONS), len(user.recent)))
     terms[0] = factors[NEXT] * figures[RECENT]
     terms[1] = factors[PREVIOUS] * figures[BACKWARD]

@@ -2,8 +2,7 @@
 
 Most features are shares of the candidates in some count, mixed with a background of what is popular
 where the count rests on little (Dirichlet smoothing). What users start with counts only for those
-who are about to. The last three say how old a lesson is, how long nobody met it, and how often the
-user passed it by.
+who are about to. The last two say how old a lesson is, and how often the user passed it by.
 """
 
 from collections.abc import Sequence
@@ -13,15 +12,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
-from recommendation_service.model.counts import FIRST, LAST, MET, Counts
+from recommendation_service.model.counts import FIRST, MET, Counts
 from recommendation_service.model.evidence import FAR, Evidence
 from recommendation_service.model.history import Meeting
 
-FROM_POPULARITY: Final = ("popular_hour", "popular_day", "popular_week", "start", "all")
+FROM_POPULARITY: Final = ("popular_hour", "popular_day", "popular_week", "start")
 FROM_LESSONS: Final = ("next", "previous", "in_session", "new_session", "far", "together", "path")
-NAMES: Final = (*FROM_POPULARITY, *FROM_LESSONS, "age", "idle", "passed")
-WEEK, START, ALL = 2, 3, 4  # where these are
-PATH, AGE, IDLE, PASSED_BY = range(len(NAMES) - 4, len(NAMES))
+NAMES: Final = (*FROM_POPULARITY, *FROM_LESSONS, "age", "passed")
+WEEK, START = 2, 3  # where these are
+PATH, AGE, PASSED_BY = range(len(NAMES) - 3, len(NAMES))
 LESSON_BASED: Final = slice(len(FROM_POPULARITY), AGE)
 SUMMED: Final = slice(len(FROM_POPULARITY), PATH)
 ACTIVE: Final = 8  # latest times that "passed" looks at
@@ -29,9 +28,7 @@ ACTIVE: Final = 8  # latest times that "passed" looks at
 SMOOTHING: Final = 3.0  # meetings that the background is worth
 FLOOR: Final = 1e-3  # a share far below this counts as none
 PASSED: Final = np.cumsum([0.0, *(-0.5 / sqrt(rank) for rank in range(1, ACTIVE + 1))])
-SPANS: Final = np.array(
-    [[600.0], [60.0]], np.float32
-)  # seconds of age, and of being idle, that are short
+SHORT: Final = np.float32(600.0)  # seconds of age
 
 
 class Situation(NamedTuple):
@@ -65,10 +62,10 @@ def features(counts: Counts, user: Situation, candidates: Indices) -> Logs:
     shares -= np.float32(log(FLOOR))
     if user.recent:
         logs[START] = 0.0
-    bounds = counts.figures[FIRST : LAST + 1].take(candidates, axis=1)
-    since = np.maximum(user.now - bounds, 0.0).astype(np.float32)
-    logs[AGE:PASSED_BY] = np.log(since / SPANS + np.float32(1.0)) * np.float32(-0.3)
-    earlier = np.searchsorted(user.times, bounds[0], side="right")
+    first = counts.figures[FIRST].take(candidates)
+    age = np.maximum(user.now - first, 0.0).astype(np.float32)
+    logs[AGE] = np.log(age / SHORT + np.float32(1.0)) * np.float32(-0.3)
+    earlier = np.searchsorted(user.times, first, side="right")
     logs[PASSED_BY] = PASSED[len(user.times) - earlier]
     return logs
 
@@ -77,9 +74,9 @@ def _write_shares(counts: Counts, user: Situation, candidates: Indices, shares: 
     """Write the share of each candidate in each count: [features before AGE, candidates]."""
     for row, decayed in zip(shares, counts.decayed(user.now), strict=False):
         row[:] = decayed.take(candidates)
-    shares[ALL] = counts.figures[MET].take(candidates)
+    met = counts.figures[MET].take(candidates)
     starts = shares[START].sum()
-    background = shares[WEEK] + shares[ALL] * (0.1 / max(shares[ALL].sum(), 1.0)) + 1e-9
+    background = (shares[WEEK] + met * (0.1 / max(met.sum(), 1.0)) + 1e-9).astype(np.float32)
     background /= background.sum()
     own = np.ones(PATH, np.float32)  # the part of a share that is not background
     own[START] = starts / (starts + SMOOTHING)

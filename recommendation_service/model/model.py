@@ -14,6 +14,7 @@ import numpy as np
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.counts import BACKWARD, FORWARD, LAST, MET, SHARES, Counts
 from recommendation_service.model.explain import Because, because
+from recommendation_service.model.explore import NOBODY, Visitor, newcomers, with_newcomers
 from recommendation_service.model.features import LESSON_BASED, SMOOTHING, situation
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
 from recommendation_service.model.fold import fold
@@ -69,18 +70,26 @@ class Model:
         now: float,
         limit: int,
         exclude: Collection[LessonId] = (),
+        visitor: Visitor = NOBODY,
     ) -> list[Scored]:
         """The best lessons for a user that are neither met nor excluded, best first.
 
         The history is the user's own, oldest first. There are fewer than `limit` only if no more
-        are left. A score is the chance that the lesson is the user's next.
+        are left. A score is the chance that the lesson is the user's next. For a `visitor` who is
+        known, new lessons get a share of the places.
         """
         user = situation(self.counts, history, now)
-        indices = self._candidates.for_user(user, _seen(history, exclude), limit)
+        unseen = self.counts.without(_seen(history, exclude))
+        indices = self._candidates.for_user(user, unseen, limit)
         if not len(indices):
             return []
+        new = newcomers(self.counts, visitor, now, limit, unseen)
+        indices = np.union1d(indices, new) if len(new) else indices
         scoring = score(self.counts, self.weights, user, indices)
-        return best(self.counts.lessons, indices, scoring.chances, limit)
+        ranked = best(self.counts.lessons, indices, scoring.chances, limit)
+        chances = scoring.chances[np.searchsorted(indices, new)]
+        chosen = best(self.counts.lessons, new, chances, len(new))
+        return with_newcomers(self.counts, ranked, chosen, now)
 
     def explain(self, history: Sequence[Meeting], now: float, scored: Scored) -> list[Because]:
         """How much each lesson the user met added to a score; together they are the score.
@@ -91,7 +100,8 @@ class Model:
         index = self.counts.index.get(scored.lesson_id)
         if index is None or not user.recent:
             return []
-        indices = np.union1d(self._candidates.for_user(user, _seen(history), 0), [index])
+        candidates = self._candidates.for_user(user, self.counts.without(_seen(history)), 0)
+        indices = np.union1d(candidates, [index])
         scoring = score(self.counts, self.weights, user, indices)
         logs = scoring.logs[LESSON_BASED, np.searchsorted(indices, index)]
         merits = self.weights.of(user)[LESSON_BASED] * logs
@@ -109,7 +119,7 @@ class Model:
         not among them, and so nothing was learned.
         """
         user = situation(self.counts, history, now)
-        indices = self._candidates.for_user(user, _seen(history), 0)
+        indices = self._candidates.for_user(user, self.counts.without(_seen(history)), 0)
         came = np.flatnonzero(indices == self.counts.index.get(lesson_id, -1))
         if not len(came):
             return None

@@ -25,7 +25,6 @@ DEFAULTS: Final = {  # to begin with; close to what streams of different natures
     "popular_day": 0.05,
     "popular_week": 0.05,
     "start": 0.3,
-    "all": 0.1,
     "next": 0.2,
     "previous": 0.1,
     "in_session": 0.1,
@@ -34,7 +33,6 @@ DEFAULTS: Final = {  # to begin with; close to what streams of different natures
     "together": 0.4,
     "path": 0.2,
     "age": 0.3,
-    "idle": 0.2,
     "passed": 0.4,
 }
 SHAPE: Final = (4 + len(PAUSES) + len(LENGTHS) + len(WAYS), len(NAMES))

@@ -1,0 +1,112 @@
+"""Latest meetings: the part of a user's history that is needed, however long the whole of it is."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    Select,
+    TableValuedAlias,
+    and_,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from recommendation_service.model.history import Meeting, ordered
+from recommendation_service.tables import meetings
+from shared.database import Database
+from shared.events import LessonId, UserId
+
+KNOWN: Final = 2000  # meetings of a user that are read to answer; a person has fewer
+
+Place = tuple[datetime, LessonId]  # in a history
+
+_FORWARD: Final = (meetings.c.met_at, meetings.c.lesson_id)
+_BACKWARD: Final = (meetings.c.met_at.desc(), meetings.c.lesson_id.desc())
+
+
+async def latest_meetings(connection: AsyncConnection, user_id: UserId) -> list[Meeting]:
+    """Return the latest KNOWN meetings of a user, oldest first."""
+    query = select(meetings).where(meetings.c.user_id == user_id)
+    rows = await connection.execute(query.order_by(*_BACKWARD).limit(KNOWN))
+    return [_meeting(row) for row in rows][::-1]
+
+
+async def latest_meetings_of(
+    database: Database, connection: AsyncConnection, users: Collection[UserId], count: int
+) -> dict[UserId, list[Meeting]]:
+    """Return the latest meetings of each user, at most `count` of each, oldest first."""
+    listed = database.listed(meetings.c.user_id, users)
+    query = _on_sqlite(listed, count) if database.is_sqlite else _on_postgresql(listed, count)
+    histories: dict[UserId, list[Meeting]] = {}
+    for row in await connection.execute(query):
+        histories.setdefault(row.user_id, []).append(_meeting(row))
+    return {user: ordered(history) for user, history in histories.items()}
+
+
+async def meetings_around(
+    connection: AsyncConnection, user_id: UserId, places: Iterable[Place], count: int
+) -> list[Meeting]:
+    """Return the `count` meetings of a user before and from each place on, all oldest first."""
+    found: set[Meeting] = set()
+    of_user = select(meetings).where(meetings.c.user_id == user_id)
+    for place in places:
+        here = tuple_(*place, types=[column.type for column in _FORWARD])
+        before = of_user.where(tuple_(*_FORWARD) < here).order_by(*_BACKWARD).limit(count)
+        after = of_user.where(tuple_(*_FORWARD) >= here).order_by(*_FORWARD).limit(count)
+        parts = (select(part.subquery()) for part in (before, after))
+        found.update(_meeting(row) for row in await connection.execute(union_all(*parts)))
+    return ordered(found)
+
+
+async def met_among(
+    database: Database,
+    connection: AsyncConnection,
+    user_id: UserId,
+    lessons: Collection[LessonId],
+) -> set[LessonId]:
+    """Return those of the lessons that the user met."""
+    query = select(meetings.c.lesson_id).where(
+        meetings.c.user_id == user_id, database.among(meetings.c.lesson_id, lessons)
+    )
+    return set(await connection.scalars(query))
+
+
+def meeting_at(lesson_id: LessonId, met_at: datetime) -> Meeting:
+    """Return the meeting as the model knows it."""
+    return Meeting(lesson_id, met_at.timestamp())
+
+
+def _meeting(row: Any) -> Meeting:
+    return meeting_at(row.lesson_id, row.met_at)
+
+
+def _on_postgresql(users: TableValuedAlias, count: int) -> Select[Any]:
+    of_user = select(meetings).where(meetings.c.user_id == users.c.value)
+    latest = of_user.order_by(*_BACKWARD).limit(count).lateral()
+    return select(latest).select_from(users).join(latest, true())
+
+
+def _on_sqlite(users: TableValuedAlias, count: int) -> Select[Any]:
+    """SQLite has no LATERAL: find where the latest meetings of each user begin, and go from there.
+
+    A history that is not long enough has no such place; the least values stand for it.
+    """
+    beginning = meetings.alias()
+    of_user = beginning.c.user_id == users.c.value
+    ordering = (beginning.c.met_at.desc(), beginning.c.lesson_id.desc())
+    begins_at, begins_with = (
+        select(column).where(of_user).order_by(*ordering).limit(1).offset(count - 1)
+        for column in (beginning.c.met_at, beginning.c.lesson_id)
+    )
+    place = tuple_(
+        func.coalesce(begins_at.scalar_subquery(), literal_column("''")),
+        func.coalesce(begins_with.scalar_subquery(), -1),
+    )
+    latest = (meetings.c.user_id == users.c.value, tuple_(*_FORWARD) >= place)
+    return select(meetings).join_from(users, meetings, and_(*latest))

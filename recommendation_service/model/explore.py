@@ -1,0 +1,85 @@
+"""Explore: a fair and bounded chance for new lessons, of which too little is known to rank them.
+
+A lesson is new for two weeks, until some users met it. Of the new lessons each user gets some in
+the last places of a list, by rendezvous hashing (Thaler and Ravishankar, 1998) of the user, the
+lesson and the day: all get the same share of users, a user's list stays the same for a day, and
+nobody has to remember what was shown.
+"""
+
+from collections.abc import Sequence
+from math import floor
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommendation_service.model.arrays import Indices, Mask
+from recommendation_service.model.counts import FIRST, MET, Counts
+from recommendation_service.model.rank import Scored
+from shared.events import UserId
+
+ENOUGH: Final = 10  # meetings after which a lesson is ranked like any other
+YOUTH: Final = 14 * 86_400.0  # seconds after the first meeting in which it may be new
+NEWEST: Final = 256  # new lessons among which a user's are drawn
+DAY: Final = 86_400.0  # seconds
+
+Hashes = NDArray[np.uint64]
+
+
+class Visitor(NamedTuple):
+    """Whose list it is, and the share of its places that new lessons get."""
+
+    user_id: UserId
+    share: float  # from 0 to 1
+
+
+NOBODY: Final = Visitor(UserId(0), 0.0)  # gets no new lessons that do not rank
+
+
+def newcomers(counts: Counts, visitor: Visitor, now: float, limit: int, unseen: Indices) -> Indices:
+    """The new lessons for a user today: their indices.
+
+    As many as the share of `limit` places, at most half of them. What is left of a whole place
+    decides how many users get one more.
+    """
+    if not visitor.share:
+        return unseen[:0]
+    new = unseen[is_new(counts, unseen, now)]
+    if len(new) > NEWEST:
+        new = new[np.argpartition(-counts.figures[FIRST, new], NEWEST)[:NEWEST]]
+    day = np.array([floor(now / DAY) % 2**32, visitor.user_id], np.uint64)
+    seed = _mixed(_mixed(day[:1]) ^ day[1:])
+    lucky = float(_mixed(seed)[0]) / 2.0**64
+    places = min(floor(limit * visitor.share + lucky), limit // 2)
+    ids = np.array([counts.lessons[index] for index in new.tolist()], np.uint64)
+    drawn = np.argsort(_mixed(ids ^ seed), kind="stable")[:places]
+    return new[drawn]
+
+
+def is_new(counts: Counts, indices: Indices, now: float) -> Mask:
+    """Which lessons are new: [indices]."""
+    figures = counts.figures
+    young = figures[FIRST, indices] > now - YOUTH
+    return np.asarray(young & (figures[MET, indices] < ENOUGH))
+
+
+def with_newcomers(
+    counts: Counts, ranked: Sequence[Scored], chosen: Sequence[Scored], now: float
+) -> list[Scored]:
+    """Put the chosen lessons into the last places, unless there are as many new ones anyway."""
+    if not chosen:
+        return list(ranked)
+    there = {one.lesson_id for one in ranked}
+    indices = np.array([counts.index[lesson_id] for lesson_id in there], np.int64)
+    wanted = len(chosen) - int(is_new(counts, indices, now).sum())
+    added = [one for one in chosen if one.lesson_id not in there][: max(wanted, 0)]
+    added.sort(key=lambda one: (-one.score, one.lesson_id))
+    return [*ranked[: len(ranked) - len(added)], *added]
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """Hash whole numbers: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(values ^ (values >> np.uint64(31)))
