@@ -39,6 +39,7 @@ BATCH_SIZE: Final = 256  # events in one publish
 MAX_FRESH: Final = 20_000  # events kept in memory; the relay finds the others
 RELAY_INTERVAL: Final = 1.0  # seconds between looks at the outbox
 RELAY_GRACE: Final = timedelta(seconds=3)  # younger events are still sent from memory
+MEASURE_INTERVAL: Final = 2.0  # seconds between looks at how full the outbox is
 FORGET_INTERVAL: Final = 0.2  # seconds that confirmed events may wait for their deletion
 RECONNECT_DELAY: Final = 1.0  # seconds, on average
 RELAY_LOCK: Final = 7_253_649_811  # the advisory lock of the one relaying process; any number
@@ -47,9 +48,11 @@ RELAY_LOCK: Final = 7_253_649_811  # the advisory lock of the one relaying proce
 class Announcer:
     """Publishes the events of one database."""
 
-    def __init__(self, database: Database, broker: Broker) -> None:
+    def __init__(self, database: Database, broker: Broker, max_outbox: int) -> None:
         self._database = database
         self._broker = broker
+        self._max_outbox = max_outbox
+        self.is_full = False  # so many events wait that no more should be taken
         self._fresh: deque[OutboxEvent] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()  # memory holds no event, and none is being published
@@ -70,6 +73,7 @@ class Announcer:
         """Publish for ever, reconnecting as needed."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._forget_for_ever())
+            tasks.create_task(self._measure_for_ever())
             while True:
                 try:
                     async with self._broker.publisher(WATCH) as publisher:
@@ -77,6 +81,10 @@ class Announcer:
                         await self._publish_for_ever(publisher)
                 except BrokerError as error:
                     self._report(str(error))
+                except Exception:
+                    # Nobody would start this loop again; the outbox holds what was not confirmed.
+                    log.exception("announcing failed, and begins anew")
+                    self._report("failed, see the log")
                 await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311
 
     def _report(self, trouble: str | None) -> None:
@@ -190,11 +198,17 @@ class Announcer:
         except (TimeoutError, DatabaseUnavailable):
             log.warning("some events stay in the outbox until the next start")
 
-    async def waiting(self) -> int:
-        """Return how many events are not confirmed yet."""
-        async with self._database.read() as connection:
-            rows = await connection.scalar(select(func.count()).select_from(outbox))
-        return (rows or 0) - len(self._confirmed)
+    async def _measure_for_ever(self) -> None:
+        # Rows are counted no further than needed: a full outbox is a large one.
+        row = select(1).select_from(outbox).limit(self._max_outbox).subquery()
+        while True:
+            try:
+                async with self._database.read() as connection:
+                    rows = await connection.scalar(select(func.count()).select_from(row))
+                self.is_full = rows == self._max_outbox
+            except DatabaseUnavailable as outage:
+                log.warning("the outbox cannot be measured: %s", outage)
+            await asyncio.sleep(MEASURE_INTERVAL)
 
 
 def _message(event: OutboxEvent) -> Message:

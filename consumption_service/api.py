@@ -15,10 +15,13 @@ from shared.database import Database
 from shared.errors import Invalid
 from shared.events import MAX_INTEGER, Instant, LessonId, Natural, Position, UserId, utc_now
 from shared.problems import documented
+from shared.strict_json import StrictJSONRoute
 
-router = APIRouter(tags=["watches"])
+router = APIRouter(tags=["watches"], route_class=StrictJSONRoute)
 
 IdFilter = Annotated[int | None, Query(ge=0, lt=MAX_INTEGER + 1)]
+
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 
 
 class State:
@@ -102,19 +105,11 @@ class WatchList(BaseModel):
     next_cursor: UUID | None
 
 
-@router.post(
-    "/watches",
-    status_code=201,
-    responses={
-        200: {"model": WatchAnswer, "description": "Recorded before, under the same key"},
-        **documented(400, 409, 413, 422, 503),
-    },
-)
 async def record_watch(
     body: NewWatch,
     opened: Opened,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> WatchAnswer:
     """Record a watch. With the same `Idempotency-Key`, the same request is recorded once (200)."""
     done = await opened.commits.carry_out(
@@ -133,7 +128,7 @@ async def record_watch(
     return _answer(done.watch)
 
 
-@router.get("/watches/{watch_id}", responses=documented(404, 422, 503))
+@router.get("/watches/{watch_id:uuid}", responses=documented(404, 422, 503))
 async def read_watch(watch_id: UUID, opened: Opened) -> WatchAnswer:
     """Return a watch."""
     return _answer(await find_watch(opened.database, watch_id))
@@ -157,7 +152,7 @@ async def read_watches(
     )
 
 
-@router.patch("/watches/{watch_id}", responses=documented(400, 404, 413, 422, 503))
+@router.patch("/watches/{watch_id:uuid}", responses=documented(400, 404, 413, 422, 503))
 async def report_position(watch_id: UUID, body: Heartbeat, opened: Opened) -> ReportAnswer:
     """Move a watch to a new position. A report older than the last one changes nothing."""
     report = Report(watch_id, body.position, opened.believable(body.occurred_at))
@@ -166,7 +161,7 @@ async def report_position(watch_id: UUID, body: Heartbeat, opened: Opened) -> Re
     return ReportAnswer(**_answer(done.watch).model_dump(), outcome=outcome)
 
 
-@router.delete("/watches/{watch_id}", status_code=204, responses=documented(404, 422, 503))
+@router.delete("/watches/{watch_id:uuid}", status_code=204, responses=documented(404, 422, 503))
 async def delete_watch(watch_id: UUID, opened: Opened) -> None:
     """Undo a watch, here and in the recommendations."""
     await opened.commits.carry_out(Delete(watch_id))

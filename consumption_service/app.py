@@ -2,14 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
 
 import consumption_service
 from consumption_service.announce import Announcer
-from consumption_service.api import State, router
+from consumption_service.api import State
+from consumption_service.api import router as watches
+from consumption_service.batch import router as batches
 from consumption_service.commit import GroupCommit
+from consumption_service.direct import router as recording
+from consumption_service.retention import forget_keys
 from consumption_service.settings import ConsumptionSettings
 from shared.background import running
 from shared.broker.interface import Broker
@@ -18,6 +23,7 @@ from shared.broker.topology import WATCH
 from shared.database import open_database
 from shared.health import database_check, health_routes, trouble_check
 from shared.migrate import migrate
+from shared.retention import keep_forgetting
 from shared.web import create_app
 
 DRAIN_TIMEOUT: Final = 5.0  # seconds to publish what is in memory when the service stops
@@ -37,15 +43,22 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
         if settings.auto_migrate:
             await migrate(database, consumption_service)
         await refuse_to_start_if_refused(broker, WATCH)
-        announcer = Announcer(database, broker)
+        announcer = Announcer(database, broker, settings.max_outbox)
         commits = GroupCommit(database, announcer, settings.max_waiting)
         async with (
             running(announcer.run(), "announce") as announcing,
             running(commits.run(), "commit") as committing,
+            running(
+                keep_forgetting(
+                    partial(forget_keys, database, settings.idempotency_retention_days)
+                ),
+                "forget",
+            ),
         ):
             app = create_app(settings, TITLE, DESCRIPTION)
             app.state.consumption = State(settings, database, commits)
-            app.include_router(router)
+            for router in (recording, watches, batches):
+                app.include_router(router)
 
             required = {
                 "database": database_check(database),

@@ -15,6 +15,7 @@ from consumption_service.commands import Command, Done, Outcome
 from consumption_service.record import record
 from shared.database import Database, DatabaseUnavailable
 from shared.errors import ServiceError, Unavailable
+from shared.events import utc_now
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ class GroupCommit:
         self._max_waiting = max_waiting
         self._waiting: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
+        self._latest = asyncio.Event()  # set when the group that began last has ended
+        self._latest.set()
 
     async def carry_out(self, command: Command) -> Done:
         """Return what came of the command, once it is committed and its event is on its way.
@@ -40,15 +43,32 @@ class GroupCommit:
         Raises the `ServiceError` that is its outcome; `Unavailable` when it may not have happened.
         A caller that stops waiting does not stop the command.
         """
-        if len(self._waiting) >= self._max_waiting:
-            raise Unavailable("Too many requests wait for the database.")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, future))
-        self._arrived.set()
-        outcome = await future
+        self._refuse_if_full()
+        outcome = await self._enqueue(command)
         if isinstance(outcome, ServiceError):
             raise outcome
         return outcome
+
+    async def carry_out_all(self, commands: Sequence[Command]) -> list[Done | BaseException]:
+        """Return what came of each command, or what it failed with.
+
+        Raises `Unavailable` when there is no room for them.
+        """
+        self._refuse_if_full()
+        futures = [self._enqueue(command) for command in commands]
+        return list(await asyncio.gather(*futures, return_exceptions=True))
+
+    def _refuse_if_full(self) -> None:
+        if len(self._waiting) >= self._max_waiting:
+            raise Unavailable("Too many requests wait for the database.")
+        if self._announcer.is_full:
+            raise Unavailable("Too many events wait for the broker.")
+
+    def _enqueue(self, command: Command) -> asyncio.Future[Outcome]:
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, future))
+        self._arrived.set()
+        return future
 
     async def run(self) -> None:
         """Commit group after group, for ever."""
@@ -80,11 +100,19 @@ class GroupCommit:
                 await self._commit_or_split([one])
 
     async def _commit(self, group: Sequence[Waiting]) -> None:
-        async with self._database.write() as connection:
-            commands = [command for command, _ in group]
-            outcomes, events = await record(self._database, connection, commands)
+        now, earlier, ended = utc_now(), self._latest, asyncio.Event()
+        self._latest = ended
+        try:
+            async with self._database.write() as connection:
+                commands = [command for command, _ in group]
+                outcomes, events = await record(self._database, connection, commands, now)
+            _answer(group, outcomes)
+        finally:
+            # In the order in which they were recorded, so that whoever has learned what was
+            # recorded at a time has learned what was recorded before.
+            await earlier.wait()
+            ended.set()
         self._announcer.announce(events)
-        _answer(group, outcomes)
 
 
 def _answer(group: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:

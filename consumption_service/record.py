@@ -29,7 +29,7 @@ from consumption_service.commands import (
 from consumption_service.tables import idempotency_keys, outbox, watches
 from shared.database import Database
 from shared.errors import Conflict, NotFound
-from shared.events import Kind, utc_now
+from shared.events import Kind
 from shared.identifiers import new_id
 
 WATCH_COLUMNS: Final = tuple(watches.c.keys())
@@ -113,10 +113,10 @@ class Group:
 
 
 async def record(
-    database: Database, connection: AsyncConnection, commands: Sequence[Command]
+    database: Database, connection: AsyncConnection, commands: Sequence[Command], now: datetime
 ) -> tuple[list[Outcome], list[OutboxEvent]]:
     """Carry out the commands, and return their outcomes, in order, and the events to announce."""
-    group = Group(utc_now())
+    group = Group(now)
     ids = [new_id() for _ in commands]
     await _claim_keys(group, database, connection, list(zip(commands, ids, strict=True)))
     stored = {command.watch_id for command in commands if isinstance(command, Report | Delete)}

@@ -15,5 +15,11 @@ class ConsumptionSettings(SharedSettings):
     max_clock_skew: int = Field(default=300, ge=0)
     """Seconds that a client's clock may be ahead of ours; a later time is refused."""
 
+    idempotency_retention_days: int = Field(default=7, ge=1)
+    """Days after which an Idempotency-Key may be used for another watch."""
+
+    max_outbox: int = Field(default=1_000_000, ge=1)
+    """Events that may wait for the broker; while there are as many, more are answered with 503."""
+
     max_waiting: int = Field(default=2000, ge=1)
     """Requests that may wait for their commit; more are answered with 503."""

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from recommendation_service.evaluate import Evaluator
@@ -27,7 +28,8 @@ log = logging.getLogger(__name__)
 
 RECONNECT_DELAY: Final = 1.0  # seconds, on average
 PAUSE: Final = (0.1, 10.0)  # seconds to wait for the database: at first, and at most
-SUSPICIOUS: Final = 3  # deliveries after which a message is processed alone
+SUSPICIOUS: Final = 3  # deliveries after which a message is processed alone, and last
+GATHERING: Final = 0.5  # seconds to wait for what stands behind such a message
 
 
 class Consumer:
@@ -58,6 +60,10 @@ class Consumer:
                     await self._consume(source)
             except BrokerError as error:
                 self._report(str(error))
+            except Exception:
+                # Nobody would start this loop again; what was not acknowledged comes again.
+                log.exception("consuming failed, and begins anew")
+                self._report("failed, see the log")
             self._panel.lost()
             await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311
 
@@ -69,14 +75,30 @@ class Consumer:
 
     async def _consume(self, source: Subscription) -> None:
         while True:
-            deliveries = await source.receive(self._settings.batch_size)
+            deliveries = await self._receive(source)
             self._panel.took(deliveries)
-            for batch in _batches(deliveries):
-                await unbroken(self._settle(source, batch))
+            for batch in (batches := _batches(deliveries)):
+                await unbroken(self._settle(source, batch, alone=len(batches) == 1))
 
-    async def _settle(self, source: Subscription, batch: Sequence[Delivery]) -> None:
+    async def _receive(self, source: Subscription) -> list[Delivery]:
+        """Receive a batch; with one that came back often, all that comes with it."""
+        deliveries = await source.receive(self._settings.batch_size)
+        if any(map(_is_suspicious, deliveries)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHERING):
+                    while len(deliveries) < self._settings.prefetch:
+                        deliveries += await source.receive(self._settings.prefetch)
+        return deliveries
+
+    async def _settle(
+        self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
+    ) -> None:
         await self._process(batch)
-        await source.ack_through(batch[-1].tag)
+        if alone:
+            await source.ack_through(batch[-1].tag)
+        else:
+            for delivery in batch:
+                await source.ack(delivery.tag)
         self._panel.settled(len(batch))
 
     async def _process(self, batch: Sequence[Delivery]) -> None:
@@ -135,17 +157,32 @@ async def collect_dead_letters(broker: Broker, database: Database) -> None:
                     await source.ack_through(deliveries[-1].tag)
         except (BrokerError, DatabaseUnavailable) as outage:
             log.warning("dead letters wait in the parking queue: %s", outage)
+        except Exception:
+            log.exception("dead letters wait in the parking queue")
         await asyncio.sleep(RECONNECT_DELAY)
 
 
 def _batches(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
-    """Put a message that came back often into a batch of its own.
+    """Put a message that came back often into a batch of its own, after the others.
 
-    It may be the one that ends the process each time; the others must not share its fate.
+    It may be the one that ends the process each time, and the others must not share its fate. They
+    stand before or behind it, or between two of its kind: taken forwards, backwards and in any
+    order in turns, they all get past it long before the broker gives it up.
     """
-    if not any(delivery.delivery_count >= SUSPICIOUS for delivery in deliveries):
+    suspects = [one for one in deliveries if _is_suspicious(one)]
+    if not suspects:
         return [deliveries]
-    return [[delivery] for delivery in deliveries]
+    healthy = [one for one in deliveries if not _is_suspicious(one)]
+    turn = suspects[0].delivery_count % 3
+    if turn == 1:
+        suspects.reverse()
+    elif turn == 2:
+        random.shuffle(suspects)
+    return [*([healthy] if healthy else []), *([one] for one in suspects)]
+
+
+def _is_suspicious(delivery: Delivery) -> bool:
+    return delivery.delivery_count >= SUSPICIOUS
 
 
 def _not_learnable(delivery: Delivery, error: Exception) -> Rejected:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final
 
 import httpx
@@ -15,18 +16,16 @@ from shared.errors import CannotStart
 from shared.events import utc_now
 from shared.identifiers import new_id
 from upnext.demo_stream import SimulatedWatch
-from upnext.post_watches import Lane, open_lanes
+from upnext.post_watches import MAX_BATCH, Lane, Posted, open_lanes
 from upnext.progress import Show, progress
 
-IN_FLIGHT: Final = 16  # requests at a time
+IN_FLIGHT: Final = 4  # requests at a time
 PATIENCE: Final = 60.0  # seconds without any answer
 LEARNING_PATIENCE: Final = 60.0  # seconds without anything learned
 LOOK_INTERVAL: Final = 0.05  # seconds between two looks at what is learned
 TOLD: Final = 3  # learners
 SHOWN: Final = 5  # watches, and recommendations, of each
 REASONS: Final = 3  # of each recommendation
-
-Request = tuple[bytes, bytes]  # body and idempotency key
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +54,21 @@ async def demo(services: Services, watches: Sequence[SimulatedWatch], console: C
 
 
 async def _post_all(url: str, watches: Sequence[SimulatedWatch], console: Console) -> None:
-    requests = _requests(watches)
     async with open_lanes(url, IN_FLIGHT, PATIENCE) as lanes:
         with progress(console, "Watching", len(watches)) as show:
-            counted = _counted(requests, show)
+            counted = _counted(_posted(watches), show)
             await asyncio.gather(*(_post(lane, counted) for lane in lanes))
             show(len(watches))
 
 
-async def _post(lane: Lane, requests: Iterator[Request]) -> None:
-    for body, key in requests:
-        answer = await lane.post(body, key)
-        if answer.reason:
-            raise CannotStart(f"The service refused a watch: {answer.reason}.")
+async def _post(lane: Lane, watches: Iterator[Posted]) -> None:
+    while batch := list(islice(watches, MAX_BATCH)):
+        for answer in await lane.post(batch):
+            if answer.reason:
+                raise CannotStart(f"The service refused a watch: {answer.reason}.")
 
 
-def _requests(watches: Sequence[SimulatedWatch]) -> Iterator[Request]:
+def _posted(watches: Sequence[SimulatedWatch]) -> Iterator[Posted]:
     now = utc_now()
     for watch in watches:
         occurred_at = (now - timedelta(seconds=watch.age)).isoformat()
@@ -79,13 +77,13 @@ def _requests(watches: Sequence[SimulatedWatch]) -> Iterator[Request]:
             f'"position":{watch.position},"duration":{watch.duration},'
             f'"occurred_at":"{occurred_at}"}}'
         )
-        yield body.encode(), b"demo-%b" % str(new_id()).encode()
+        yield Posted(body.encode(), b"demo-%b" % str(new_id()).encode())
 
 
-def _counted(requests: Iterator[Request], show: Show) -> Iterator[Request]:
-    for done, request in enumerate(requests):
+def _counted(watches: Iterator[Posted], show: Show) -> Iterator[Posted]:
+    for done, watch in enumerate(watches):
         show(done)
-        yield request
+        yield watch
 
 
 async def _applied(client: httpx.AsyncClient) -> int:

@@ -21,7 +21,7 @@ def import_command(  # noqa: PLR0913, PLR0917 - each is an option of the command
     time: Column = None,
     position: Column = None,
     duration: Column = None,
-    in_flight: Annotated[int, typer.Option(min=1, max=1000, help="Requests at a time.")] = 64,
+    in_flight: Annotated[int, typer.Option(min=1, max=1000, help="Requests at a time.")] = 4,
     patience: Annotated[float, typer.Option(help="Seconds to wait without any answer.")] = 60.0,
     from_start: Annotated[  # noqa: FBT002 - an option
         bool, typer.Option("--from-start", help="Send again what was answered before.")

@@ -19,7 +19,7 @@ from shared.errors import CannotStart
 from upnext.import_ledger import Ledger
 from upnext.import_memory import FOLDER, Memory, Reached, RejectedFile
 from upnext.import_source import Row, Survey, breathe, rows_of, survey
-from upnext.post_watches import Answer, Lane, open_lanes
+from upnext.post_watches import MAX_BATCH, Answer, Lane, Posted, open_lanes
 from upnext.progress import Show, progress
 
 INTERVAL: Final = 0.25  # seconds between two notes of how far the import is
@@ -115,21 +115,22 @@ class Sending:
         self._complaints = 0
 
     async def work(self, lane: Lane) -> None:
-        """Send row after row; all lanes take theirs from the same rows."""
-        for row in self._rows:
-            self._ledger.take(row)
-            answer = await self._answer(lane, row)
-            self._ledger.settle(row, answer)
-            if answer.reason:
-                self._complain(row, answer.reason)
+        """Send batch after batch; all lanes take theirs from the same rows."""
+        while rows := list(islice(self._rows, MAX_BATCH)):
+            for row in rows:
+                self._ledger.take(row)
+            readable = [row for row in rows if row.body]
+            answers = iter(await lane.post([Posted(row.body, row.key) for row in readable]))
+            for row in rows:
+                self._settle(row, next(answers) if row.body else Answer(NOT_SENT, row.trouble))
             if time.monotonic() - self._noted_at > INTERVAL:
                 self.note()
+            await asyncio.sleep(0)  # a file without a readable line would not hear Ctrl-C
 
-    async def _answer(self, lane: Lane, row: Row) -> Answer:
-        if row.body:
-            return await lane.post(row.body, row.key)
-        await breathe(row.number)
-        return Answer(NOT_SENT, row.trouble)
+    def _settle(self, row: Row, answer: Answer) -> None:
+        self._ledger.settle(row, answer)
+        if answer.reason:
+            self._complain(row, answer.reason)
 
     def say(self, text: str) -> None:
         """Show a line."""

@@ -1,22 +1,23 @@
-"""Post watches: one request for each, many at a time, until the service has answered.
+"""Post watches: in batches, several at a time, until the service has answered each watch.
 
-A service that is away, restarting or overloaded is waited for; the key of a request makes sending
-it again harmless.
+A service that is away, restarting or overloaded is waited for; the key of a watch makes sending it
+again harmless.
 """
 
 import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
 from shared.errors import CannotStart
 
+MAX_BATCH: Final = 200  # watches in one request
 REFUSALS: Final = frozenset({400, 409, 410, 413, 422, 500})  # of this watch; others may do well
 PASSING: Final = frozenset({408, 429, 502, 503, 504})
 FIRST_DELAY: Final = 0.1  # seconds
@@ -24,6 +25,13 @@ LAST_DELAY: Final = 5.0  # seconds
 LONGEST_DEMAND: Final = 60.0  # seconds that a Retry-After is obeyed
 TIMEOUT: Final = httpx.Timeout(30.0).as_dict()
 LOOK_TIMEOUT: Final = 10.0  # seconds to find out whether somebody is there
+
+
+class Posted(NamedTuple):
+    """A watch as JSON, and the key that makes sending it again harmless."""
+
+    body: bytes
+    key: bytes
 
 
 class Answer(NamedTuple):
@@ -55,33 +63,63 @@ class Lane:
 
     def __init__(self, transport: httpx.AsyncBaseTransport, url: str, patience: Patience) -> None:
         self._transport = transport
-        self._url = httpx.URL(f"{url}/watches")
+        self._url = httpx.URL(f"{url}/watches/batch")
         self._patience = patience
 
-    async def post(self, body: bytes, key: bytes) -> Answer:
-        """Return the service's answer, however long it takes as long as others get theirs.
+    async def post(self, watches: Sequence[Posted]) -> list[Answer]:
+        """Return the answer for each watch, however long it takes as long as others get theirs.
 
-        Raises `CannotStart` when nobody gets any, or the answer is no answer about a watch.
+        Raises `CannotStart` when nobody gets any, or the answer is no answer about watches.
         """
+        answers: dict[Posted, Answer] = {}
         for delay in _delays():
+            waiting = [watch for watch in watches if watch not in answers]
+            if not waiting:
+                return [answers[watch] for watch in watches]
             try:
-                response = await self._exchange(body, key)
+                response = await self._exchange(waiting)
             except httpx.TransportError as error:
                 demanded, trouble = 0.0, f"{self._url} does not answer ({_text(error)})"
             else:
                 if response.status_code not in PASSING:
                     self._patience.renew()
-                    return _answer(response)
+                    answers |= await self._answers(waiting, response)
+                    continue
                 demanded, trouble = _demand(response), f"{self._url} answers {_status(response)}"
             self._patience.check(trouble)
             await asyncio.sleep(demanded + delay)
         raise AssertionError("delays never end")
 
-    async def _exchange(self, body: bytes, key: bytes) -> httpx.Response:
+    async def _answers(
+        self, watches: Sequence[Posted], response: httpx.Response
+    ) -> dict[Posted, Answer]:
+        """Return the last words in an answer; what is refused as a whole goes in halves."""
+        if response.status_code == HTTPStatus.OK:
+            outcomes = [_answer(outcome) for outcome in json.loads(response.content)["items"]]
+            pairs = zip(watches, outcomes, strict=True)
+            return {watch: answer for watch, answer in pairs if answer.status not in PASSING}
+        if response.status_code not in REFUSALS:
+            raise CannotStart(
+                f"{self._url} answers {_status(response)}: is this the consumption service?"
+            )
+        if len(watches) == 1:
+            return {watches[0]: Answer(response.status_code, _reason(response))}
+        half = len(watches) // 2
+        answers = [*await self.post(watches[:half]), *await self.post(watches[half:])]
+        return dict(zip(watches, answers, strict=True))
+
+    async def _exchange(self, watches: Sequence[Posted]) -> httpx.Response:
+        items = (
+            b'%b,"idempotency_key":"%b"}' % (watch.body.removesuffix(b"}"), watch.key)
+            for watch in watches
+        )
         # Without what a client does around this, a request costs two thirds of the time.
-        headers = [(b"Content-Type", b"application/json"), (b"Idempotency-Key", key)]
         request = httpx.Request(
-            "POST", self._url, headers=headers, content=body, extensions={"timeout": TIMEOUT}
+            "POST",
+            self._url,
+            headers=[(b"Content-Type", b"application/json")],
+            content=b'{"items":[%b]}' % b",".join(items),
+            extensions={"timeout": TIMEOUT},
         )
         response = await self._transport.handle_async_request(request)
         response.request = request
@@ -125,14 +163,10 @@ def _delays() -> Iterator[float]:
         longest = min(2 * longest, LAST_DELAY)
 
 
-def _answer(response: httpx.Response) -> Answer:
-    if response.status_code in (HTTPStatus.CREATED, HTTPStatus.OK):
-        return Answer(response.status_code)
-    if response.status_code in REFUSALS:
-        return Answer(response.status_code, _reason(response))
-    raise CannotStart(
-        f"{response.request.url} answers {_status(response)}: is this the consumption service?"
-    )
+def _answer(outcome: Mapping[str, Any]) -> Answer:
+    if outcome["status"] in (HTTPStatus.CREATED, HTTPStatus.OK):
+        return Answer(outcome["status"])
+    return Answer(outcome["status"], outcome["problem"]["detail"])
 
 
 def _reason(response: httpx.Response) -> str:

@@ -138,9 +138,15 @@ class InProcessSubscription:
 
     async def ack_through(self, tag: int) -> None:
         """Acknowledge this delivery and all earlier ones that are not settled."""
-        for settled in [earlier for earlier in self._unsettled if earlier <= tag]:
-            self._unsettled.pop(settled).receipt.replace_one(copies=0)
-        self._queue.hand_out()
+        for earlier in [earlier for earlier in self._unsettled if earlier <= tag]:
+            await self.ack(earlier)
+
+    async def ack(self, tag: int) -> None:
+        """Acknowledge this delivery alone."""
+        copy = self._unsettled.pop(tag, None)
+        if copy is not None:
+            copy.receipt.replace_one(copies=0)
+            self._queue.hand_out()
 
     async def reject(self, tag: int) -> None:
         """Refuse this delivery for good: it goes to the parking queue."""

@@ -98,6 +98,9 @@ class Subscription(Protocol):
         Silent when the connection is lost: the deliveries come again.
         """
 
+    async def ack(self, tag: int) -> None:
+        """Acknowledge this delivery alone; silent when the connection is lost."""
+
     async def reject(self, tag: int) -> None:
         """Refuse this delivery for good: it is dead-lettered, see the queue's topology."""
 

@@ -35,6 +35,8 @@ HEARTBEAT: Final = 10  # seconds; a peer that is gone without a word is noticed 
 OPEN_TIMEOUT: Final = 10.0  # seconds to connect and to declare
 CLOSE_TIMEOUT: Final = 2.0  # seconds for the broker to say goodbye
 
+# When the connection ends between two steps of its opening, aiormq raises what ends loops.
+HUNG_UP: Final = (AMQPError, OSError, StopAsyncIteration)
 LOST: Final = (AMQPError, ChannelInvalidStateError, OSError)
 # "Not found" is none of them: what was just declared is missing because its home is down.
 REFUSALS: Final = (ChannelAccessRefused, ChannelLockedResource, ChannelPreconditionFailed)
@@ -123,7 +125,7 @@ def _explained_connecting(url: URL) -> Iterator[None]:
         raise BrokerRefused(f"the URL of {place(url)} has an option of a wrong kind") from error
     except TimeoutError as error:
         raise BrokerUnavailable(f"{place(url)} does not answer in {OPEN_TIMEOUT:g} s") from error
-    except (AMQPError, OSError) as error:
+    except HUNG_UP as error:
         raise _unreachable(url, error) from error
 
 

@@ -53,11 +53,17 @@ class RabbitMQSubscription:
         # A tag that is settled already, as after `reject`, must not be named again: the broker
         # would close the channel.
         if last is not None and self._loss is None:
-            await self._send_ack(last)
+            await self._send_ack(last, multiple=True)
 
-    async def _send_ack(self, tag: int) -> None:
+    async def ack(self, tag: int) -> None:
+        """Acknowledge this delivery alone."""
+        if tag in self._unsettled and self._loss is None:
+            self._unsettled.remove(tag)
+            await self._send_ack(tag, multiple=False)
+
+    async def _send_ack(self, tag: int, *, multiple: bool) -> None:
         try:
-            await self._channel.basic_ack(tag, multiple=True, wait=False)
+            await self._channel.basic_ack(tag, multiple=multiple, wait=False)
         except ChannelInvalidStateError:
             log.info("acknowledgements went down with the channel: the deliveries come again")
 

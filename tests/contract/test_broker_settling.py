@@ -62,6 +62,18 @@ async def test_an_acknowledgement_settles_all_earlier_deliveries(broker: Broker)
         await until_depth(broker, LEARNER, ready=0, consumers=0)
 
 
+async def test_an_acknowledgement_of_one_delivery_settles_no_other(broker: Broker) -> None:
+    async with sending_to_declared(broker, 4):
+        async with broker.subscription(LEARNER, PREFETCH) as subscription:
+            deliveries = await received(subscription, 4)
+            await subscription.ack(deliveries[2].tag)
+            await subscription.ack(deliveries[2].tag)
+            await subscription.ack_through(deliveries[0].tag)
+
+        async with broker.subscription(LEARNER, PREFETCH) as subscription:
+            assert bodies(await consumed(subscription, 2)) == [b"1", b"3"]
+
+
 async def test_what_was_not_settled_comes_back_in_order_and_says_so(broker: Broker) -> None:
     async with sending_to_declared(broker, 3):
         async with broker.subscription(LEARNER, PREFETCH) as subscription:

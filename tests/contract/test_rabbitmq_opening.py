@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import pytest
+import uvloop
 from yarl import URL
 
 from shared.broker.interface import Broker, BrokerRefused, BrokerUnavailable
@@ -70,6 +72,27 @@ async def test_a_server_that_hangs_up_is_unavailable() -> None:
     async with listening(b"") as url:
         with pytest.raises(BrokerUnavailable):
             await RabbitMQ(url).depth(LEARNER)
+
+
+def test_a_server_that_hangs_up_at_once_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        broker = RabbitMQ(f"amqp://u:s3cret@127.0.0.1:{listening.getsockname()[1]}/")
+        threading.Thread(target=hang_up_for_ever, args=(listening,), daemon=True).start()
+
+        async def ask_often() -> None:
+            for _ in range(10):  # it depends on which side is faster, and on the kind of loop
+                with pytest.raises(BrokerUnavailable, match="cannot be reached"):
+                    await broker.depth(LEARNER)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(ask_often())
+
+
+def hang_up_for_ever(listening: socket.socket) -> None:
+    """Say goodbye to everybody who comes, and nothing else."""
+    with suppress(OSError):  # it does not listen any more
+        while True:
+            listening.accept()[0].close()
 
 
 async def test_a_server_that_says_nothing_is_unavailable_in_time(

@@ -25,9 +25,11 @@ class SetUp:
     broker: Broker
 
     @asynccontextmanager
-    async def consumption(self) -> AsyncGenerator[httpx.AsyncClient]:
+    async def consumption(self, **options: Any) -> AsyncGenerator[httpx.AsyncClient]:
         """A running consumption service."""
-        settings = ConsumptionSettings(consumption_database_url=self.consumption_database)
+        settings = ConsumptionSettings(
+            consumption_database_url=self.consumption_database, **options
+        )
         async with open_consumption(settings, self.broker) as app, client_of(app) as client:
             yield client
 

@@ -58,7 +58,7 @@ async def test_leftovers_are_sent_oldest_first_and_forgotten(
 ) -> None:
     ids = await leave_over(consumption_database, 1000)
     broker = InProcessBroker()
-    announcer = Announcer(consumption_database, broker)
+    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
 
     async with (
         broker.subscription(RECOMMENDATION, 2000) as subscription,
@@ -75,7 +75,7 @@ async def test_an_event_that_no_queue_would_receive_stays_until_one_does(
 ) -> None:
     (id_,) = await leave_over(consumption_database, 1)
     broker = InProcessBroker()
-    announcer = Announcer(consumption_database, broker)
+    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
 
     async with running(announcer.run(), "announce"):
         await eventually(lambda: announcer.trouble and "unroutable" in announcer.trouble)
@@ -93,7 +93,7 @@ async def test_an_event_that_was_not_settled_is_not_forgotten(
 ) -> None:
     await leave_over(consumption_database, 3)
     broker = InProcessBroker()
-    announcer = Announcer(consumption_database, broker)
+    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
 
     async with (
         broker.subscription(RECOMMENDATION, 10) as subscription,
@@ -110,7 +110,7 @@ async def test_events_of_a_killed_process_are_each_sent_by_two_that_follow(
 ) -> None:
     ids = await leave_over(consumption_database, 50)
     broker = InProcessBroker()
-    first, second = (Announcer(consumption_database, broker) for _ in range(2))
+    first, second = (Announcer(consumption_database, broker, max_outbox=10_000) for _ in range(2))
 
     async with (
         broker.subscription(RECOMMENDATION, 200) as subscription,

@@ -21,7 +21,8 @@ IMPOSSIBLE = replace(A_WATCH, position=2**70)  # no column holds it
 
 
 def group_commit(database: Database, max_waiting: int = 1000) -> GroupCommit:
-    return GroupCommit(database, Announcer(database, InProcessBroker()), max_waiting)
+    announcer = Announcer(database, InProcessBroker(), max_outbox=10)
+    return GroupCommit(database, announcer, max_waiting)
 
 
 async def count(database: Database) -> tuple[int, int]:

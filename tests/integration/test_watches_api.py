@@ -164,7 +164,7 @@ async def test_a_deleted_watch_is_gone(consumption: httpx.AsyncClient) -> None:
 
 async def test_an_unknown_or_unreadable_id_is_a_problem(consumption: httpx.AsyncClient) -> None:
     assert (await consumption.get(f"/watches/{uuid4()}")).status_code == 404
-    assert (await consumption.get("/watches/42")).status_code == 422
+    assert (await consumption.get("/watches/42")).status_code == 404
     assert (await consumption.get("/nothing")).json()["type"] == "urn:upnext:problem:not-found"
 
 

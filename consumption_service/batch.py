@@ -1,0 +1,113 @@
+"""Batch: many watches in one request, each with an outcome of its own."""
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consumption_service.api import Body, NewWatch, Opened, State, WatchAnswer
+from consumption_service.commands import Create, Done
+from shared.errors import Invalid, ServiceError, Unavailable
+from shared.problems import Problem, documented, problem_of, reasons
+from shared.strict_json import StrictJSONRoute
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(tags=["watches"], route_class=StrictJSONRoute)
+
+MAX_WATCHES: Final = 1000
+
+
+class BatchWatch(NewWatch):
+    """A watch to record, with what `Idempotency-Key` is for a single one."""
+
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
+
+
+class Batch(Body):
+    """Watches to record. One that is wrong fails alone, so anything is taken for one at first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {"user_id": 42, "lesson_id": 100, "position": 314},
+                        {"user_id": 7, "lesson_id": 100, "position": 0, "idempotency_key": "a-1"},
+                    ]
+                }
+            ]
+        }
+    )
+
+    items: list[Annotated[BatchWatch | Any, Field(union_mode="left_to_right")]] = Field(
+        max_length=MAX_WATCHES
+    )
+
+
+class BatchOutcome(BaseModel):
+    """What came of one watch: the answer that it would have got alone."""
+
+    status: int = Field(description="201: recorded. 200: recorded before, under the same key.")
+    watch: WatchAnswer | None = None
+    problem: Problem | None = None
+
+
+class BatchAnswer(BaseModel):
+    """The outcomes, in the order of the watches."""
+
+    items: list[BatchOutcome]
+
+
+@router.post(
+    "/watches/batch",
+    response_model=BatchAnswer,
+    responses=documented(400, 413, 422, 503),
+)
+async def record_watches(body: Batch, opened: Opened) -> Response:
+    """Record up to 1,000 watches; each has an outcome of its own, and one that is bad fails alone.
+
+    503 only if none of them could be recorded.
+    """
+    commands = [_command(item, opened) for item in body.items]
+    sound = [command for command in commands if isinstance(command, Create)]
+    done = iter(await opened.commits.carry_out_all(sound))
+    outcomes = [next(done) if isinstance(command, Create) else command for command in commands]
+    if outcomes and all(isinstance(one, Unavailable) for one in outcomes):
+        raise Unavailable(str(outcomes[0]))
+    answer = BatchAnswer.model_construct(items=_answers(outcomes))
+    return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
+
+
+def _command(item: object, opened: State) -> Create | ServiceError:
+    try:
+        watch = item if isinstance(item, BatchWatch) else BatchWatch.model_validate(item)
+        occurred_at = opened.believable(watch.occurred_at)
+    except ValidationError as error:
+        return Invalid(reasons(error.errors()))
+    except Invalid as error:
+        return error
+    return Create(
+        watch.user_id,
+        watch.lesson_id,
+        watch.position,
+        watch.duration,
+        occurred_at,
+        watch.idempotency_key,
+    )
+
+
+def _answers(outcomes: Sequence[Done | BaseException]) -> list[BatchOutcome]:
+    return [_answer(outcome) for outcome in outcomes]
+
+
+def _answer(outcome: Done | BaseException) -> BatchOutcome:
+    if isinstance(outcome, Done):
+        watch = WatchAnswer.model_validate(outcome.watch)
+        return BatchOutcome(status=201 if outcome.changed else 200, watch=watch)
+    if not isinstance(outcome, ServiceError):
+        log.error("a watch of a batch cannot be recorded", exc_info=outcome)
+    problem = problem_of(outcome)
+    return BatchOutcome(status=problem.status, problem=problem)
