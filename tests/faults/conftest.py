@@ -4,18 +4,22 @@ A short set runs always. The long one is marked `chaos`, and runs with `CHAOS=1`
 """
 
 import os
+import time
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 
-from tests.faults.network import Network, networks
-from tests.faults.report import VERDICT, table
+from tests.faults.network import Wires, wiring
+from tests.faults.report import VERDICT, table, write_into
 from tests.faults.servers import Servers, running_servers
 from tests.faults.system import Places, System, fresh_places, prepared
 from tests.faults.trial import Report
+
+PAGE: Final = "CHAOS_PAGE"  # the page that gets the table
+STARTED: Final = time.monotonic()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,9 +41,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     reports = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
     properties = [one for report in reports for one in getattr(report, "user_properties", [])]
     verdicts = [value for name, value in properties if name == VERDICT]
-    if verdicts:
-        terminalreporter.section("faults")
-        terminalreporter.write_line(table(verdicts))
+    if not verdicts:
+        return
+    terminalreporter.section("faults")
+    terminalreporter.write_line(table(verdicts))
+    if page := os.environ.get(PAGE):
+        write_into(Path(page), verdicts, time.monotonic() - STARTED)
 
 
 @pytest.fixture(scope="session")
@@ -73,18 +80,18 @@ async def system(stopped_system: System) -> System:
 
 
 @pytest_asyncio.fixture
-async def wires(places: Places) -> AsyncGenerator[list[Network]]:
-    """The consumption service's way to the broker, and the recommendation service's."""
-    async with networks(places.amqp, 2) as opened:
+async def wires(places: Places) -> AsyncGenerator[Wires]:
+    """A network of its own for every way that there is between two parts."""
+    async with wiring(places) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture
 async def wired(
-    servers: Servers, places: Places, wires: list[Network], tmp_path: Path
+    servers: Servers, places: Places, wires: Wires, tmp_path: Path
 ) -> AsyncGenerator[System]:
-    """Both services, running, each with a network of its own to the broker."""
-    async with prepared(servers, places, tmp_path, (wires[0].url, wires[1].url)) as system:
+    """Both services, running, each connected through networks of its own."""
+    async with prepared(servers, places, tmp_path, wires.ways) as system:
         await system.start()
         yield system
 

@@ -38,6 +38,10 @@ class Answers:
     statuses: dict[str, int] = field(default_factory=dict)  # how often which answer came
     improper: list[str] = field(default_factory=list)  # errors in another form than documented
 
+    def count(self) -> int:
+        """Return how many requests have an answer, or will never have one."""
+        return sum(self.statuses.values())
+
 
 class Load:
     """Eight clients of one consumption service."""
@@ -63,6 +67,21 @@ class Load:
         """Wait until so many more watches than now are accepted."""
         goal = len(self.answers.accepted) + count
         await eventually(lambda: len(self.answers.accepted) >= goal, PATIENCE)
+
+    async def answered(self, count: int) -> None:
+        """Wait until so many more requests than now have an answer, whatever it is."""
+        goal = self.answers.count() + count
+        await eventually(lambda: self.answers.count() >= goal, PATIENCE)
+
+    async def burst(self, count: int) -> None:
+        """Ask for so many watches more, all at once, and wait for the answers."""
+        limits = httpx.Limits(max_connections=count)
+        async with (
+            httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT, limits=limits) as client,
+            asyncio.TaskGroup() as clients,
+        ):
+            for _ in range(count):
+                clients.create_task(self._watch(client, next(self._pairs)))
 
     async def run(self) -> None:
         """Record watches until cancelled."""

@@ -1,11 +1,14 @@
-"""A network between a service and the broker, with everything that networks do wrong."""
+"""A network between a service and a server, with everything that networks do wrong."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
+
+from tests.faults.system import Places, Ways
 
 CHUNK: Final = 65_536  # bytes
 
@@ -40,21 +43,23 @@ class Direction:
 class Network:
     """Passes bytes on, both ways, as well as it is told to."""
 
-    def __init__(self, target: str) -> None:
-        self._target = urlsplit(target)
+    def __init__(self, *targets: str) -> None:
+        """Lead to the server; or, like a load balancer, to the servers in turn."""
+        self._targets = deque(urlsplit(target) for target in targets)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._port = 0
         self.accepted = 0  # connections so far
-        self.to_broker = Direction()
-        self.from_broker = Direction()
+        self.to_server = Direction()
+        self.from_server = Direction()
 
     @property
     def url(self) -> str:
-        """The broker's URL, through this network; a peer that is silent is noticed early."""
-        account = self._target.netloc.rpartition("@")[0]
-        netloc = f"{account}@127.0.0.1:{self._port}"
-        return urlunsplit(self._target._replace(netloc=netloc, query="heartbeat=2"))
+        """The server's URL, through this network; a broker that is silent is noticed early."""
+        target = self._targets[0]
+        account = target.netloc.rpartition("@")[0]
+        query = "heartbeat=2" if target.scheme == "amqp" else target.query
+        return urlunsplit(target._replace(netloc=f"{account}@127.0.0.1:{self._port}", query=query))
 
     async def open(self) -> None:
         """Accept connections, again on the same port."""
@@ -75,13 +80,14 @@ class Network:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        host, port = self._target.hostname, self._target.port
-        with suppress(OSError):  # the broker is away: so are we
-            upstream = await asyncio.open_connection(host, port)
+        target = self._targets[0]
+        self._targets.rotate(-1)
+        with suppress(OSError):  # the server is away: so are we
+            upstream = await asyncio.open_connection(target.hostname, target.port)
             self._writers |= {writer, upstream[1]}
             await asyncio.gather(
-                self._pass(reader, upstream[1], self.to_broker),
-                self._pass(upstream[0], writer, self.from_broker),
+                self._pass(reader, upstream[1], self.to_server),
+                self._pass(upstream[0], writer, self.from_server),
             )
         writer.close()
 
@@ -101,19 +107,50 @@ class Network:
         finally:
             sink.close()
 
+    def heal(self) -> None:
+        """Let everything through again, and reset what the trouble left behind."""
+        self.reset()
+        for way in (self.to_server, self.from_server):
+            way.delay = 0.0
+            way.bytes_left = None
+            way.flowing.set()
+
 
 @asynccontextmanager
-async def networks(target: str, count: int) -> AsyncIterator[list[Network]]:
-    """Open networks for the length of the block."""
-    opened = [Network(target) for _ in range(count)]
-    async with AsyncExitStack() as stack:
-        for network in opened:
-            await network.open()
-            stack.callback(_end, network)
+async def network(*targets: str) -> AsyncIterator[Network]:
+    """Open a network for the length of the block."""
+    opened = Network(*targets)
+    await opened.open()
+    try:
         yield opened
+    finally:
+        opened.refuse()
+        opened.heal()
 
 
-def _end(network: Network) -> None:
-    network.refuse()
-    for way in (network.to_broker, network.from_broker):
-        way.flowing.set()
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Every way that there is between two parts."""
+
+    publishing: Network  # from the consumption service to the broker
+    consuming: Network  # from the recommendation service to the broker
+    recording: Network  # from the consumption service to its database
+    learning: Network  # from the recommendation service to its database
+
+    @property
+    def ways(self) -> Ways:
+        """The addresses for the services."""
+        urls = (self.publishing.url, self.consuming.url, self.recording.url, self.learning.url)
+        return Ways(*urls)
+
+
+@asynccontextmanager
+async def wiring(places: Places) -> AsyncIterator[Wires]:
+    """Open all ways for the length of the block."""
+    async with (
+        network(places.amqp) as publishing,
+        network(places.amqp) as consuming,
+        network(places.consumption_database) as recording,
+        network(places.recommendation_database) as learning,
+    ):
+        yield Wires(publishing, consuming, recording, learning)

@@ -17,6 +17,7 @@ from tests.services.process import group_of, unprivileged
 PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"
 TIMEOUT: Final = 60.0  # seconds
 POLICY: Final = "faults"
+QUEUE: Final = quote(RECOMMENDATION_NAME, safe="")
 
 
 class Vhost:
@@ -51,23 +52,45 @@ class Vhost:
         """Give the queue its binding back."""
         self._call("POST", self._bindings(), {"routing_key": "*"})
 
+    def delete_exchange(self) -> None:
+        """Take the exchange away, and with it the queue's binding."""
+        self._call("DELETE", f"exchanges/{self.name}/{WATCH.name}")
+
+    def delete_queue(self) -> None:
+        """Take the queue away, and with it what waits in it."""
+        self._call("DELETE", f"queues/{self.name}/{QUEUE}")
+
+    def redelivered(self) -> int:
+        """Return how often a message of the queue was delivered once more."""
+        answer = self._call("GET", f"queues/{self.name}/{QUEUE}").json()
+        return int(answer.get("message_stats", {}).get("redeliver", 0))
+
     def _bindings(self) -> str:
-        queue = quote(RECOMMENDATION_NAME, safe="")
-        return f"bindings/{self.name}/e/{WATCH.name}/q/{queue}"
+        return f"bindings/{self.name}/e/{WATCH.name}/q/{QUEUE}"
 
-    def _call(self, method: str, path: str, body: Any = None) -> None:
+    def _call(self, method: str, path: str, body: Any = None) -> httpx.Response:
         url = f"{self._broker.management_url}/api/{path}"
-        httpx.request(method, url, json=body, timeout=TIMEOUT).raise_for_status()
+        return httpx.request(method, url, json=body, timeout=TIMEOUT).raise_for_status()
 
 
-def raise_alarm(broker: Broker) -> None:
+def raise_memory_alarm(broker: Broker) -> None:
     """Make the broker believe that its memory is full: it reads from no publisher any more."""
     control(broker, "set_vm_memory_high_watermark", "0.0000001")
 
 
-def end_alarm(broker: Broker) -> None:
+def end_memory_alarm(broker: Broker) -> None:
     """Make it believe that there is memory again."""
     control(broker, "set_vm_memory_high_watermark", "0.4")
+
+
+def raise_disk_alarm(broker: Broker) -> None:
+    """Make the broker believe that its disk is full: it reads from no publisher any more."""
+    control(broker, "set_disk_free_limit", "1000000GB")
+
+
+def end_disk_alarm(broker: Broker) -> None:
+    """Make it believe that there is room again."""
+    control(broker, "set_disk_free_limit", "1000000")
 
 
 def control(broker: Broker, *arguments: str) -> None:

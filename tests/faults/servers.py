@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.services import (
     DURABLE,
@@ -34,8 +35,8 @@ class Servers:
     def heal(self) -> None:
         """Bring back what a test that failed half-way left stopped."""
         for server in (self.broker, self.consumption, self.recommendation):
-            with suppress(RuntimeError, ProcessLookupError):  # it is not running at all
-                os.killpg(server.pid, signal.SIGCONT)
+            with suppress(RuntimeError):  # it is not running at all
+                send(server, signal.SIGCONT)
         if not is_manageable(self.broker.management_url):
             self.broker.start()
         for server in (self.consumption, self.recommendation):
@@ -46,11 +47,26 @@ class Servers:
 @contextmanager
 def frozen(server: Server) -> Iterator[None]:
     """Hold the server up while the block lasts: it keeps its connections, and is mute."""
-    os.killpg(server.pid, signal.SIGSTOP)
+    send(server, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.killpg(server.pid, signal.SIGCONT)
+        send(server, signal.SIGCONT)
+
+
+def send(server: Server, number: signal.Signals) -> None:
+    """Send a signal to all processes of the server; PostgreSQL's are not in one group."""
+    for pid in (server.pid, *_children(server.pid)):
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(pid, number)
+
+
+def _children(parent: int) -> Iterator[int]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                yield int(stat.parent.name)
 
 
 @contextmanager

@@ -35,8 +35,9 @@ class Service:
             **settings,
         }
         self.settings = dict(settings)
+        self.module = [package]  # and its arguments, as after `python -m`
         self.url = f"http://127.0.0.1:{port}"
-        self._package = package
+        self.package = package
         self._folder = folder
         self._log = folder / f"{package}-{port}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,14 +46,14 @@ class Service:
     @property
     def pid(self) -> int:
         """The process, and its process group."""
-        assert self._process is not None, f"{self._package} was not started"
+        assert self._process is not None, f"{self.package} was not started"
         return self._process.pid
 
     def start(self) -> None:
         """Start, without waiting for anything."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._package],
+                [sys.executable, "-m", *self.module],
                 cwd=self._folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -86,6 +87,11 @@ class Service:
             self._guard = None
         return code
 
+    def memory(self) -> int:
+        """Return how many kB of memory the process has."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
+
     def log(self) -> str:
         """Return everything it said, over all restarts."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
@@ -95,16 +101,17 @@ class Service:
         async with httpx.AsyncClient(base_url=self.url, timeout=10.0) as client:
             return dict((await client.get(path)).raise_for_status().json())
 
+    def is_running(self) -> bool:
+        """Tell whether the process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     async def until_ready(self) -> None:
         """Wait until it can do its work, be it degraded."""
         await eventually(self._is_ready_or_dead, START_TIMEOUT)
-        assert self._process is not None
-        assert self._process.poll() is None, self.log()
+        assert self.is_running(), self.log()
 
     async def _is_ready_or_dead(self) -> bool:
-        if self._process is None or self._process.poll() is not None:
-            return True
-        return await self.readiness() is not None
+        return not self.is_running() or await self.readiness() is not None
 
     async def readiness(self) -> dict[str, Any] | None:
         """Return what it says about its parts; None while it cannot do its work."""

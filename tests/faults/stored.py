@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -68,14 +69,21 @@ async def outbox_of(consumption_database: str) -> frozenset[UUID]:
     return await _ids(consumption_database, "SELECT event_id FROM outbox")
 
 
-async def set_aside_in(recommendation_database: str) -> dict[UUID, UUID]:
-    """Return which events are parked, by the ids they are parked under.
+async def learned_at(recommendation_database: str) -> dict[UUID, datetime]:
+    """Return when each event was learned."""
+    async with connected(recommendation_database) as connection:
+        rows = await connection.fetch("SELECT event_id, learned_at FROM inbox")
+    return {UUID(bytes=row[0].bytes): row[1] for row in rows}
 
-    An event can be there twice, when the process that parks is killed before its acknowledgement.
+
+async def set_aside_in(recommendation_database: str) -> dict[UUID, str]:
+    """Return which messages are parked, by the ids they are parked under.
+
+    One can be there twice, when the process that parks is killed before its acknowledgement.
     """
     async with connected(recommendation_database) as connection:
         rows = await connection.fetch("SELECT id, message_id FROM parked")
-    return {UUID(bytes=row[0].bytes): UUID(row[1]) for row in rows}
+    return {UUID(bytes=row[0].bytes): row[1] for row in rows}
 
 
 async def _ids(url: str, query: str) -> frozenset[UUID]:
@@ -105,6 +113,25 @@ async def held_up(database: str) -> int:
 async def terminate_backends(database: str) -> int:
     """Cut off everybody who is connected, and return how many that were."""
     return int(await _value(database, TERMINATE))
+
+
+async def make_read_only(database: str) -> None:
+    """Do what a failover to a standby does: every new transaction can only read."""
+    await _set(database, "SET default_transaction_read_only = on")
+    await terminate_backends(database)
+
+
+async def make_writable(database: str) -> None:
+    """Let everybody write again."""
+    await _set(database, "RESET default_transaction_read_only")
+    await terminate_backends(database)
+
+
+async def _set(database: str, what: str) -> None:
+    async with connected(database) as connection:
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute("SET default_transaction_read_only = off")
+        await connection.execute(f'ALTER DATABASE "{name}" {what}')
 
 
 @asynccontextmanager

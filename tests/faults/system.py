@@ -66,29 +66,33 @@ def _healed(servers: Servers, server_url: str) -> Iterator[str]:
             servers.heal()
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How each service gets to what it needs."""
+
+    publishing: str
+    consuming: str
+    recording: str
+    learning: str
+
+    @classmethod
+    def straight_to(cls, places: Places) -> "Ways":
+        """Return the ways with nothing in between."""
+        databases = (places.consumption_database, places.recommendation_database)
+        return cls(places.amqp, places.amqp, *databases)
+
+
 @asynccontextmanager
 async def prepared(
-    servers: Servers, places: Places, folder: Path, amqp: tuple[str, str] | None = None
+    servers: Servers, places: Places, folder: Path, ways: Ways | None = None
 ) -> AsyncIterator[System]:
-    """Return both services, not started; `amqp` is how each of them gets to the broker."""
-    consumption_amqp, recommendation_amqp = amqp or (places.amqp, places.amqp)
+    """Return both services, not started."""
+    ways = ways or Ways.straight_to(places)
+    recording = {"AMQP_URL": ways.publishing, "CONSUMPTION_DATABASE_URL": ways.recording}
+    learning = {"AMQP_URL": ways.consuming, "RECOMMENDATION_DATABASE_URL": ways.learning}
     with (
-        service(
-            "consumption_service",
-            folder,
-            {
-                "AMQP_URL": consumption_amqp,
-                "CONSUMPTION_DATABASE_URL": places.consumption_database,
-            },
-        ) as consumption,
-        service(
-            "recommendation_service",
-            folder,
-            {
-                "AMQP_URL": recommendation_amqp,
-                "RECOMMENDATION_DATABASE_URL": places.recommendation_database,
-            },
-        ) as recommendation,
+        service("consumption_service", folder, recording) as consumption,
+        service("recommendation_service", folder, learning) as recommendation,
     ):
         yield System(servers, places, folder, consumption, recommendation)
 

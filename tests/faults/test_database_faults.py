@@ -1,11 +1,14 @@
 """A service's PostgreSQL dies, goes away, or cuts it off."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from tests.eventually import eventually
 from tests.faults.load import Load
-from tests.faults.stored import terminate_backends
+from tests.faults.rabbit import Vhost
+from tests.faults.stored import make_read_only, make_writable, terminate_backends
 from tests.faults.system import System, in_thread
 from tests.faults.trial import Report, under_load
 
@@ -36,11 +39,37 @@ async def test_without_its_database_the_consumption_service_says_when_to_come_ba
 
 
 @pytest.mark.chaos
+async def test_a_database_that_can_only_be_read_is_away(system: System, report: Report) -> None:
+    database = system.places.consumption_database
+    async with under_load("F14 consumption database read-only", system, report) as trial:
+        await make_read_only(database)
+        await until_refused(trial.load, 20)
+        await make_writable(database)
+        await trial.load.more(20)
+        await trial.recovered()
+
+    assert trial.answers.statuses.keys() <= {"201", "503"}
+
+
+async def test_learning_waits_until_its_database_can_be_written(
+    system: System, report: Report
+) -> None:
+    database = system.places.recommendation_database
+    async with under_load("F15 recommendation database read-only", system, report) as trial:
+        await make_read_only(database)
+        await trial.load.more(300)
+        await make_writable(database)
+        await trial.recovered()
+
+    assert trial.answers.statuses.keys() == {"201"}
+
+
+@pytest.mark.chaos
 async def test_cutting_the_consumption_service_off_its_database_makes_no_false_promise(
     system: System, report: Report
 ) -> None:
     async with under_load("F14 consumption database cut off", system, report) as trial:
-        for _ in range(20):
+        for _ in range(10):
             await trial.load.more(50)
             assert await terminate_backends(system.places.consumption_database)
             await trial.recovered()
@@ -60,6 +89,9 @@ async def test_learning_waits_for_its_database_and_parks_nothing(
         await trial.recovered()
 
     assert trial.answers.statuses.keys() == {"201"}
+    # It paused, with what it had: nothing went back to the queue.
+    vhost = Vhost(system.servers.broker, system.places.amqp)
+    assert await asyncio.to_thread(vhost.redelivered) == 0
 
 
 @pytest.mark.chaos
@@ -67,7 +99,7 @@ async def test_cutting_the_recommendation_service_off_its_database_loses_nothing
     system: System, report: Report
 ) -> None:
     async with under_load("F15 recommendation database cut off", system, report) as trial:
-        for _ in range(20):
+        for _ in range(10):
             await trial.load.more(50)
             assert await terminate_backends(system.places.recommendation_database)
             await trial.recovered()

@@ -110,6 +110,25 @@ async def test_one_of_two_recommendation_services_may_be_killed(
         assert await eventually(lambda: same_model(system.recommendation, other))
 
 
+@pytest.mark.chaos
+async def test_another_consumption_service_sends_what_a_killed_one_left(
+    system: System, report: Report
+) -> None:
+    second = service("consumption_service", system.folder, system.consumption.settings)
+    with second as other:
+        other.start()
+        await other.until_ready()
+        async with under_load(
+            "F20 one of two consumption services killed", system, report
+        ) as trial:
+            with frozen(system.servers.broker):
+                await trial.load.more(300)
+                system.consumption.kill()
+            await trial.recovered()
+            system.consumption.start()
+            await system.consumption.until_ready()
+
+
 async def same_model(one: Service, other: Service) -> bool:
     """Tell whether both know the same."""
     await asyncio.sleep(BETWEEN_LOOKS)

@@ -9,7 +9,7 @@ outlives the process that started it.
 """
 
 from tests.services.postgres import DURABLE, THROW_AWAY, fresh_database, is_reachable, postgresql
-from tests.services.rabbit import fresh_vhost, is_manageable, rabbitmq
+from tests.services.rabbit import fresh_vhost, is_manageable, rabbitmq, rabbitmq_cluster
 from tests.services.server import Broker, Server, ServiceMissing
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "is_reachable",
     "postgresql",
     "rabbitmq",
+    "rabbitmq_cluster",
 ]

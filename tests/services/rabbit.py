@@ -4,29 +4,26 @@ import http.client
 import json
 import os
 import shutil
-import signal
-import socket
 import urllib.error
 import urllib.request
 import uuid
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from tests.services.container import Container, contained, has_docker
 from tests.services.packages import install
-from tests.services.process import Process, Program, folder_of, running, unprivileged
+from tests.services.process import Process, folder_of, running, unprivileged
+from tests.services.rabbit_node import Node, greets
 from tests.services.server import Broker, ServiceMissing, free_port
 
 IMAGE: Final = "rabbitmq:4.3-management"
 
 # Debian's own /usr/sbin/rabbitmq-server is a wrapper that insists on its fixed folders.
 PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"
-PLUGINS: Final = "[rabbitmq_management, rabbitmq_consistent_hash_exchange]."
 
 
 @dataclass
@@ -102,68 +99,33 @@ def _from(script: str | None) -> Iterator[Broker]:
         raise ServiceMissing("the package rabbitmq-server has no program where it was looked for")
     user = unprivileged("rabbitmq")
     with folder_of(user) as folder:
-        port, management, names = free_port(), free_port(), free_port()
-        urls = _urls(port, management)
-        environment = _environment(folder, port, names)
-        (folder / "plugins").write_text(PLUGINS)
-        (folder / "advanced.config").write_text(_configuration(port, management))
+        node = Node(folder, user, names_port=free_port())
         # Erlang's name daemon would outlive the broker; started first, it is ours to end.
-        epmd = Program(
-            command=[_epmd(), "-port", str(names), "-address", "127.0.0.1"],
-            folder=folder,
-            user=user,
-            environment=environment,
-            stop_signal=signal.SIGTERM,
-            is_up=lambda: _greets(names, b""),
-        )
-        broker = Program(
-            command=[script],
-            folder=folder,
-            user=user,
-            environment=environment,
-            stop_signal=signal.SIGTERM,
-            is_up=lambda: _is_up(*urls),
-        )
-        with running(epmd), running(broker) as process:
-            yield RabbitMQ(*urls, process)
+        with running(node.name_daemon()), started(node, script) as broker:
+            yield broker
 
 
-def _environment(folder: Path, port: int, names: int) -> dict[str, str]:
-    return {
-        "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin",
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the broker: one process less
-        "ERL_EPMD_PORT": str(names),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODENAME": f"upnext-{port}@localhost",
-        "RABBITMQ_DIST_PORT": str(free_port()),
-        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
-        "RABBITMQ_LOG_BASE": str(folder / "log"),
-        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-        "RABBITMQ_CONFIG_FILE": str(folder / "none"),
-        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-        # Idle schedulers sleep instead of spinning: the tests want the processor more.
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
-    }
+@contextmanager
+def rabbitmq_cluster(size: int) -> Iterator[list[Broker]]:
+    """Run some private RabbitMQs that are one broker, each with a copy of every queue."""
+    script = _script()
+    if script is None:
+        raise ServiceMissing("A cluster needs RabbitMQ's programs on the machine.")
+    user = unprivileged("rabbitmq")
+    with folder_of(user) as folder, ExitStack() as stack:
+        # In one folder, because what lies in it makes them know each other: Erlang's cookie.
+        first = Node(folder, user, names_port=free_port())
+        stack.enter_context(running(first.name_daemon()))
+        others = [Node(folder, user, first.names_port, joins=first.name) for _ in range(1, size)]
+        yield [stack.enter_context(started(node, script)) for node in (first, *others)]
 
 
-def _configuration(port: int, management: int) -> str:
-    return f"""[
-      {{rabbit, [{{tcp_listeners, [{{"127.0.0.1", {port}}}]}}, {{loopback_users, []}}]}},
-      {{rabbitmq_management,
-        [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, {management}}}]}}]}}
-    ].
-    """
-
-
-def _epmd() -> str:
-    beside_erlang = sorted(Path("/usr/lib/erlang").glob("erts-*/bin/epmd"))
-    epmd = shutil.which("epmd") or (str(beside_erlang[-1]) if beside_erlang else None)
-    if epmd is None:
-        raise ServiceMissing("rabbitmq-server is here, but Erlang's epmd is not")
-    return epmd
+@contextmanager
+def started(node: Node, script: str) -> Iterator[Broker]:
+    """Run one node while the block lasts."""
+    urls = _urls(node.port, node.management_port)
+    with running(node.program(script, is_up=lambda: _is_up(*urls))) as process:
+        yield RabbitMQ(*urls, process)
 
 
 @contextmanager
@@ -183,17 +145,7 @@ def _urls(port: int, management: int) -> tuple[str, str]:
 
 def _is_up(url: str, management_url: str) -> bool:
     port = urlsplit(url).port or 5672
-    return _greets(port, b"AMQP\x00\x00\x09\x01") and is_manageable(management_url)
-
-
-def _greets(port: int, hello: bytes) -> bool:
-    """Connect and say hello, and tell whether there is an answer."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(hello)
-            return not hello or bool(connection.recv(1))
-    except OSError:
-        return False
+    return greets(port, b"AMQP\x00\x00\x09\x01") and is_manageable(management_url)
 
 
 def _call(management_url: str, method: str, path: str, body: object = None) -> None:

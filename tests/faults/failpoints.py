@@ -1,0 +1,54 @@
+"""Failpoints: a service that can be told to die at any await of its own code, see `doom`."""
+
+import random
+import signal
+from pathlib import Path
+from typing import Final
+
+from tests.eventually import eventually
+from tests.faults.service import Service
+
+RUNNER: Final = "tests.faults.doom"
+ALIVE: Final = 10.0  # seconds until a point counts as one that is not passed again
+
+
+class Failpoints:
+    """The points of one service, which has to be started after this."""
+
+    def __init__(self, service: Service, folder: Path) -> None:
+        self._service = service
+        self._seen = folder / f"{service.package}.seen"
+        self._chosen = folder / f"{service.package}.point"
+        service.module = [RUNNER, service.package]
+        service.environment |= {"DOOM_SEEN": str(self._seen), "DOOM_AT": str(self._chosen)}
+
+    def passed(self, words: str = "") -> list[str]:
+        """Return the points that were passed so far whose description contains the words."""
+        lines = self._seen.read_text().splitlines() if self._seen.exists() else []
+        return sorted({line for line in lines if words in line})
+
+    async def one_of(self, words: str, dice: random.Random) -> str:
+        """Return a point with these words, when one was passed."""
+        return dice.choice(await eventually(lambda: self.passed(words)))
+
+    async def die_at(self, point: str) -> bool:
+        """Let the service die when it passes the point, and return whether it did."""
+        self._chosen.write_text(point)
+        self._service.signal(signal.SIGUSR1)
+        try:
+            await eventually(lambda: not self._service.is_running(), ALIVE)
+        except AssertionError:
+            return False
+        self._service.wait(1.0)
+        return True
+
+
+def fatal_message(service: Service, text: str) -> None:
+    """Let the service, which has to be started after this, die of every message with the text."""
+    service.module = [RUNNER, service.package]
+    service.environment["DOOM_MESSAGE"] = text
+
+
+def harmless_again(service: Service) -> None:
+    """Let it live from its next start on."""
+    service.environment.pop("DOOM_MESSAGE")
