@@ -1,0 +1,51 @@
+"""Databases that are empty for every run of a machine, and intervals that are worth waiting for."""
+
+import gc
+from collections.abc import Generator
+from datetime import timedelta
+
+import pytest
+
+from consumption_service import announce, app
+from recommendation_service import consume, histories, latest_meetings, serve
+from tests.services import fresh_database
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done now and then is done at once."""
+    monkeypatch.setattr(announce, "RELAY_GRACE", timedelta(0))
+    monkeypatch.setattr(announce, "RELAY_INTERVAL", 0.02)
+    monkeypatch.setattr(announce, "FORGET_INTERVAL", 0.02)
+    monkeypatch.setattr(announce, "RECONNECT_DELAY", 0.02)
+    monkeypatch.setattr(consume, "RECONNECT_DELAY", 0.02)
+    monkeypatch.setattr(app, "DRAIN_TIMEOUT", 0.05)
+
+
+@pytest.fixture(autouse=True)
+def little_garbage() -> Generator[None]:
+    """Whoever looks for garbage finds that of the machines, and need not look at all the rest."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def long_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history counts as long when it has a dozen meetings."""
+    monkeypatch.setattr(histories, "RECENT", 12)
+    for module in (latest_meetings, serve):
+        monkeypatch.setattr(module, "KNOWN", 14)
+
+
+@pytest.fixture
+def another_database(
+    database_url: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[str]:
+    """One more database of the same kind."""
+    if database_url.startswith("sqlite"):
+        yield f"sqlite:///{tmp_path_factory.mktemp('another')}/test.sqlite"
+        return
+    with fresh_database(request.getfixturevalue("postgres_url")) as url:
+        yield url

@@ -1,0 +1,173 @@
+"""Watches: what the consumption service promises, as plain dictionaries.
+
+The service chooses ids and times, so the model is told each answer, and says whether that is one
+which it could have given at this point, and what is true after it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+Watch = Mapping[str, Any]  # as the service answers it
+
+
+class Post(NamedTuple):
+    """Record a watch."""
+
+    user_id: int
+    lesson_id: int
+    position: int
+    duration: int | None = None
+    at: str | None = None
+    key: str | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        said = {"duration": self.duration, "occurred_at": self.at}
+        required = {
+            "user_id": self.user_id,
+            "lesson_id": self.lesson_id,
+            "position": self.position,
+        }
+        return required | {name: value for name, value in said.items() if value is not None}
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What has to be the same when the key is."""
+        return (*self[:4], instant(self.at) if self.at else None)
+
+
+class Patch(NamedTuple):
+    """Report a position."""
+
+    watch_id: str
+    position: int
+    at: str | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        time = {"occurred_at": self.at} if self.at else {}
+        return {"position": self.position} | time
+
+
+class Remove(NamedTuple):
+    """Delete a watch."""
+
+    watch_id: str
+
+
+Command = Post | Patch | Remove
+
+
+class Exchange(NamedTuple):
+    """A command, its answer, and when it was under way."""
+
+    command: Command
+    status: int
+    body: Any
+    sent: datetime
+    answered: datetime
+
+    def spans(self, time: str) -> bool:
+        """Whether this can be the time at which the service took the command."""
+        return self.sent <= instant(time) <= self.answered
+
+
+class Change(NamedTuple):
+    """An event that has to come. Only of a deletion it is not known when it was recorded."""
+
+    kind: str
+    watch: Watch
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
+class State:
+    """All watches, what each key stands for, and all that ever changed."""
+
+    watches: Mapping[str, Watch] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, tuple[object, ...]]] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+
+    def after(self, one: Exchange) -> "State | None":
+        """The state after the command, if its answer is right."""
+        if isinstance(one.command, Post):
+            return self._posted(one, one.command)
+        watch = self.watches.get(one.command.watch_id)
+        if watch is None or one.status == 404:
+            return self if watch is None and one.status == 404 else None
+        patch = one.command if isinstance(one.command, Patch) else None
+        return self._patched(one, patch, watch) if patch else self._deleted(one, watch)
+
+    def _posted(self, one: Exchange, post: Post) -> "State | None":
+        if post.key is None or post.key not in self.keys:
+            return self._created(one, post)
+        watch_id, content = self.keys[post.key]
+        watch = self.watches.get(watch_id)
+        conflict = content != post.content or watch is None
+        expected = (409, None) if conflict else (200, watch)
+        return self if (one.status, None if conflict else one.body) == expected else None
+
+    def _created(self, one: Exchange, post: Post) -> "State | None":
+        watch = one.body
+        if one.status != 201 or watch["id"] in {change.watch["id"] for change in self.changes}:
+            return None
+        at = post.at or watch["recorded_at"]
+        right = (
+            watch.items() >= post.body.items() - {("occurred_at", post.at)}
+            and watch["duration"] == post.duration
+            and instant(watch["occurred_at"]) == instant(watch["reported_at"]) == instant(at)
+            and one.spans(watch["recorded_at"])
+        )
+        keys = {post.key: (watch["id"], post.content)} if post.key else {}
+        after = replace(self, keys={**self.keys, **keys})
+        return after._changed("created", watch, one) if right else None  # noqa: SLF001
+
+    def _patched(self, one: Exchange, patch: Patch, watch: Watch) -> "State | None":
+        if one.status != 200:
+            return None
+        answer = dict(one.body)
+        applied = answer.pop("outcome") == "applied"
+        known = (instant(watch["reported_at"]), watch["position"])
+        if not applied:
+            earliest = instant(patch.at) if patch.at else one.sent
+            return self if answer == watch and (earliest, patch.position) <= known else None
+        at = instant(patch.at or answer["recorded_at"])
+        chosen = {name: answer[name] for name in ("reported_at", "recorded_at")}
+        right = (
+            answer == {**watch, "position": patch.position, **chosen}
+            and instant(answer["reported_at"]) == at
+            and one.spans(answer["recorded_at"])
+            and (at, patch.position) > known
+        )
+        return self._changed("updated", answer, one) if right else None
+
+    def _deleted(self, one: Exchange, watch: Watch) -> "State | None":
+        return self._changed("deleted", watch, one) if one.status == 204 else None
+
+    def _changed(self, kind: str, watch: Watch, one: Exchange) -> "State":
+        others = {id_: other for id_, other in self.watches.items() if id_ != watch["id"]}
+        left = others if kind == "deleted" else {**others, watch["id"]: watch}
+        return replace(self, watches=left, changes=(*self.changes, Change(kind, watch, one)))
+
+    def in_some_order(self, exchanges: Sequence[Exchange]) -> "Iterator[State]":
+        """The states after each order in which the answers would all be right."""
+        if not exchanges:
+            yield self
+        for place, one in enumerate(exchanges):
+            after = self.after(one)
+            if after is not None:
+                yield from after.in_some_order([*exchanges[:place], *exchanges[place + 1 :]])
+
+    def newest_first(self, user_id: int | None, lesson_id: int | None) -> list[Watch]:
+        """What a list shows."""
+        return [
+            watch
+            for _, watch in sorted(self.watches.items(), reverse=True)
+            if user_id in (None, watch["user_id"]) and lesson_id in (None, watch["lesson_id"])
+        ]
+
+
+def instant(time: str) -> datetime:
+    return datetime.fromisoformat(time)
