@@ -12,8 +12,18 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
+# Of the random schedules of `make chaos`; another seed is another schedule.
+MINUTES ?= 5
+ifndef SEED
+SEED := $(shell date +%s)
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test chaos lint format lock bench-quality container-check clean
+MEASURE := $(BIN)/python -m benchmarks
+SHORTER = $(if $(JSON),--json) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: help setup run demo test chaos lint format lock bench bench-ingest bench-learn \
+	bench-freshness bench-serve bench-growth bench-quality container-check clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +39,11 @@ demo: $(STAMP) ## Start both services, and feed them a sample stream
 test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name")
 	@$(BIN)/pytest $(ARGS)
 
-chaos: $(STAMP) ## Break every part under load, and print what was lost: nothing (minutes)
-	@CHAOS=1 $(BIN)/pytest tests/faults $(ARGS)
+chaos: $(STAMP) ## Break every part under load, and count what was lost (MINUTES=5 SEED=7)
+	@echo "Random schedules for $(MINUTES) minutes, SEED=$(SEED)"
+	@# With ARGS it is not the whole table, which the page is to have.
+	@CHAOS=1 MINUTES=$(MINUTES) SEED=$(SEED) $(if $(ARGS),,CHAOS_PAGE=docs/reliability.md) \
+		$(BIN)/pytest tests/faults --timeout=300 $(ARGS)
 
 lint: $(STAMP) ## Check style, types and architecture
 	@$(BIN)/ruff format --check
@@ -47,7 +60,25 @@ lock: $(STAMP) ## Pin the dependencies of pyproject.toml (ARGS=--upgrade for new
 	@$(LOCK) $(ARGS) --output-file requirements-dev.lock --group dev
 	@$(LOCK) $(ARGS) --output-file requirements-bench.lock --group bench
 
-bench-quality: $(BENCH) ## Compare recommendations with simpler ones (DATA=file.csv, JSON=1)
+bench: $(BENCH) ## Measure everything below but quality (JSON=1, ROUNDS=1, SECONDS=1; half an hour)
+	@exec $(MEASURE).everything $(SHORTER) $(ARGS)
+
+bench-ingest: $(BENCH) ## How many watches a second are taken, beside other ways to write it
+	@exec $(MEASURE).ingest $(SHORTER) $(ARGS)
+
+bench-learn: $(BENCH) ## How many watches a second are learned from a full queue
+	@exec $(MEASURE).learn $(SHORTER) $(ARGS)
+
+bench-freshness: $(BENCH) ## How long until a watch is known to the recommendations, under load
+	@exec $(MEASURE).freshness $(SHORTER) $(ARGS)
+
+bench-serve: $(BENCH) ## How many recommendations a second are answered, for few and many users
+	@exec $(MEASURE).serve $(SHORTER) $(ARGS)
+
+bench-growth: $(BENCH) ## What more and more stored watches change, and memory over a soak
+	@exec $(MEASURE).growth $(SHORTER) $(ARGS)
+
+bench-quality: $(BENCH) ## Compare recommenders on your data (DATA=file.csv, JSON=1, ARGS=--robots)
 	@test -n "$(DATA)" || { echo "Say on which watches: make bench-quality DATA=file.csv" >&2; exit 2; }
 	@exec $(BIN)/python -m benchmarks.quality "$(DATA)" $(if $(JSON),--json) $(ARGS)
 

@@ -1,6 +1,7 @@
 """Quality: predict every watch before learning it, and compare with other recommenders.
 
-    python -m benchmarks.quality DATA [--json] [--through-product WATCHES] [--ablation]
+    python -m benchmarks.quality DATA [--json] [--through-product WATCHES]
+    python -m benchmarks.quality DATA [--json] --ablation | --candidates | --robots
 
 DATA is a CSV file (or .csv.gz) with one watch per line. It is replayed in time order, ties in the
 order of the file. For at most 20,000 sampled watches of its second half, those of a user with at
@@ -19,14 +20,21 @@ from time import perf_counter
 from typing import Final
 
 from benchmarks.quality_ablation import ablation
+from benchmarks.quality_candidates import chosen_candidates
 from benchmarks.quality_measure import Figures, measure
 from benchmarks.quality_peers import Peers, peers
 from benchmarks.quality_product import through_product
+from benchmarks.quality_robots import robots
 from benchmarks.quality_stream import Questions, Watch, questions, read
 from benchmarks.quality_text import text_of
 from shared.errors import CannotStart
 
 THROUGH_PRODUCT: Final = 6000  # watches, if nothing else is said
+OTHERS: Final = {  # what else can be asked about the product's model
+    "ablation": (ablation, "what each part of it adds"),
+    "candidates": (chosen_candidates, "what is lost by scoring candidates only"),
+    "robots": (robots, "what users who watch everything spoil"),
+}
 
 
 def main() -> None:
@@ -38,7 +46,7 @@ def main() -> None:
         found = _found(arguments, watches, questions(watches))
     except CannotStart as error:
         sys.exit(str(error))
-    print(json.dumps(found, indent=2) if arguments.json else text_of(found))
+    print(json.dumps(_by_name(found), indent=2) if arguments.json else text_of(found))
 
 
 def _arguments() -> argparse.Namespace:
@@ -54,7 +62,9 @@ def _arguments() -> argparse.Namespace:
         metavar="WATCHES",
         help="send the first watches through the running product too; 0: none",
     )
-    parser.add_argument("--ablation", action="store_true", help="what each part of the model adds")
+    other = parser.add_mutually_exclusive_group()
+    for name, (_, text) in OTHERS.items():
+        other.add_argument(f"--{name}", action="store_true", help=f"instead: {text}")
     for name in ("user", "lesson", "time"):
         parser.add_argument(f"--{name}", metavar="COLUMN", help=f"the column with the {name}")
     return parser.parse_args()
@@ -63,22 +73,31 @@ def _arguments() -> argparse.Namespace:
 def _found(
     arguments: argparse.Namespace, watches: Sequence[Watch], asked: Questions
 ) -> dict[str, object]:
-    found: dict[str, object] = {
+    stream: dict[str, object] = {
         "watches": len(watches),
         "users": len({watch.user for watch in watches}),
         "lessons": len({watch.lesson for watch in watches}),
         "questions": len(asked.warm),
         "cold_questions": len(asked.cold),
     }
-    if arguments.ablation:
-        return found | {"variants": ablation(watches, asked, _say)}
+    for name, (measured, _) in OTHERS.items():
+        if getattr(arguments, name):
+            return {"variants": measured(watches, asked, _say)} | stream
     compared, left_out = peers(watches)
     chosen = _chosen(compared, arguments.only)
-    found |= {"recommenders": _compare(chosen, watches, asked), "left_out": left_out}
+    found = {"recommenders": _compare(chosen, watches, asked), "left_out": left_out} | stream
     if arguments.through_product > 0:
         first = watches[: arguments.through_product]
         found["through_product"] = through_product(first, _say)
     return found
+
+
+def _by_name(found: dict[str, object]) -> dict[str, object]:
+    """The figures of each recommender, or variant, by its name; beside them what it is about."""
+    compared = {}
+    for kind in ("recommenders", "variants"):
+        compared |= found.pop(kind, {})  # type: ignore[operator]  # a mapping, where it is there
+    return {**compared, "about": found}
 
 
 def _chosen(compared: Peers, only: Sequence[str] | None) -> Peers:

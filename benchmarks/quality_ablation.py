@@ -12,14 +12,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from benchmarks.quality_measure import LIMIT, Asked, Figures, interval, measure
+from benchmarks.quality_measure import LIMIT, Asked, Figures, difference, measure
 from benchmarks.quality_parts import BY_PART
 from benchmarks.quality_peers import TICK
 from benchmarks.quality_stream import Questions, Watch
 from recommendation_service.model.arrays import Indices, Logs
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.features import NAMES, Situation, features, situation
-from recommendation_service.model.history import Meeting, difference
+from recommendation_service.model.history import Meeting
+from recommendation_service.model.history import difference as change_of
 from recommendation_service.model.model import Model
 from recommendation_service.model.rank import best
 from recommendation_service.model.weights import Weights
@@ -27,13 +28,12 @@ from shared.events import LessonId
 
 GROUPS: Final = {
     "popularity lately": ("popular_hour", "popular_day", "popular_week"),
-    "popularity ever": ("all",),
     "what users start with": ("start",),
     "next and previous": ("next", "previous"),
     "transitions by pause": ("in_session", "new_session"),
     "far and together": ("far", "together"),
     "path of three": ("path",),
-    "age and idleness": ("age", "idle"),
+    "age": ("age",),
     "passed by": ("passed",),
 }
 WATCHED: Final = 0.1  # of a lesson, from which a visit is a watch
@@ -117,14 +117,14 @@ class Replay:
             for variant in self._variants:
                 variant.learn(look, int(np.searchsorted(look.candidates, index)))
         longer = [*history, met]
-        self._model.apply(difference(history, longer))
+        self._model.apply(change_of(history, longer))
         self._histories[watch.user] = longer
 
     def _look(self, history: Sequence[Meeting], now: float, limit: int) -> Look | None:
         counts = self._model.counts
         user = situation(counts, history, now)
         met = [meeting.lesson_id for meeting in history]
-        candidates = self._candidates.for_user(user, met, limit)
+        candidates = self._candidates.for_user(user, counts.without(met), limit)
         if not len(candidates):
             return None
         return Look(user, candidates, features(counts, user, candidates))
@@ -164,26 +164,18 @@ def _answers(watches: Sequence[Watch], asked: Questions) -> dict[str, Answers]:
 
 def _row(answers: Answers, whole: Asked, real: Sequence[bool]) -> Figures:
     warm, cold = answers
-    everything = [True] * len(real)
     row: Figures = {"ndcg@10": round(warm.ndcg, 4), "hit@10": round(warm.hit, 4)}
-    row |= _difference("difference", warm, whole, everything)
+    row |= _compared(warm, whole)
     row["cold_start"] = round(cold.ndcg, 4)
     if not all(real) and any(real):
-        row["ndcg_watched"] = _mean(warm.gains, real)
-        row |= _difference("difference_watched", warm, whole, real)
+        watched = warm.only(real)
+        row["ndcg_watched"] = round(watched.ndcg, 4)
+        compared = _compared(watched, whole.only(real)) if warm is not whole else {}
+        row |= {
+            name.replace("difference", "difference_watched"): compared[name] for name in compared
+        }
     return row
 
 
-def _difference(name: str, warm: Asked, whole: Asked, chosen: Sequence[bool]) -> Figures:
-    """How much better than the whole, and where that lies when users are drawn anew."""
-    if warm is whole:
-        return {}
-    gains = [one - other for one, other in zip(warm.gains, whole.gains, strict=True)]
-    users = [user for user, one in zip(warm.users, chosen, strict=True) if one]
-    values = [gain for gain, one in zip(gains, chosen, strict=True) if one]
-    return {name: _mean(gains, chosen), f"{name}_interval": interval(users, values)}
-
-
-def _mean(values: Sequence[float], chosen: Sequence[bool]) -> float:
-    kept = [value for value, one in zip(values, chosen, strict=True) if one]
-    return round(sum(kept) / len(kept), 4)
+def _compared(warm: Asked, whole: Asked) -> Figures:
+    return {} if warm is whole else difference(warm, whole)

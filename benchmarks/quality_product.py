@@ -1,9 +1,10 @@
 """Quality product: the same questions to the product as it runs, and to its model in memory.
 
-The first watches of a stream go through POST /watches, one after the other. Before each sampled
-one, once everything before it is learned, GET /users/{id}/recommendations is asked. The product
-answers for an archive as of the latest watch it learned; so does the model it is compared with.
-What GET /evaluation says is compared with the ranks the same model gave to all these watches.
+The first watches of a stream go through POST /watches, one after the other, to both services on a
+real database and broker. Before each sampled one, once everything before it is learned,
+GET /users/{id}/recommendations is asked. The product answers for an archive as of the latest watch
+it learned; so does the model it is compared with. What GET /evaluation says is compared with the
+ranks the same model gave to all these watches.
 """
 
 from collections import defaultdict
@@ -19,6 +20,7 @@ from typing_extensions import override
 
 from benchmarks.quality_measure import LIMIT, Asked, Measured, interval, measure
 from benchmarks.quality_peers import TICK, Upnext
+from benchmarks.quality_services import Ground, ground
 from benchmarks.quality_stream import Questions, Watch, questions
 from recommendation_service.model.history import Meeting
 from recommendation_service.serve import ARCHIVE_AGE
@@ -28,7 +30,7 @@ from tests.services.server import ServiceMissing
 
 PATIENCE: Final = 30.0  # seconds that a watch may take until it is learned
 GLANCE: Final = 0.002  # seconds between two looks
-SETTINGS: Final = {"EXPLORE": "0"}  # no place is kept for lessons that do not rank there
+SHOWN: Final = {"EXPLORE": "0"}  # no place is kept for lessons that do not rank there
 
 Say = Callable[[str], None]
 
@@ -108,11 +110,13 @@ def through_product(watches: Sequence[Watch], say: Say) -> dict[str, object]:
     memory = InMemory()
     remembered = measure(memory, stream, asked)
     began = monotonic()
-    product, live = _replay(stream, asked, len(memory.live.users))
+    with ground(say) as place:
+        product, live = _replay(stream, asked, len(memory.live.users), place)
     say(f"through the product: {monotonic() - began:.0f} s")
     bounds = interval(remembered.warm.users, remembered.warm.gains)
     own = _remembered_live(memory.live)
     return {
+        "on": place.name,
         "watches": len(stream),
         "questions": len(asked.warm),
         "in_memory": then.figures,
@@ -141,10 +145,11 @@ def spread(watches: Sequence[Watch]) -> list[Watch]:
 
 
 def _replay(
-    stream: Sequence[Watch], asked: Questions, events: int
+    stream: Sequence[Watch], asked: Questions, events: int, place: Ground
 ) -> tuple[Measured, dict[str, Any]]:
+    settings = SHOWN | place.settings
     try:
-        with TemporaryDirectory() as folder, running_product(Path(folder), SETTINGS) as product:
+        with TemporaryDirectory() as folder, running_product(Path(folder), settings) as product:
             adapter = OverHttp(product)
             measured = measure(adapter, stream, asked, adapter.settle)
             adapter.settle()

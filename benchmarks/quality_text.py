@@ -6,6 +6,7 @@ from typing import Any
 Rows = dict[str, Mapping[str, Any]]
 
 COLUMNS = {
+    "questions": "questions",
     "ndcg@10": "ndcg@10",
     "interval": "95 % interval",
     "hit@10": "hit@10",
@@ -15,6 +16,7 @@ COLUMNS = {
     "recommend_us": "recommend µs",
     "difference": "difference",
     "difference_interval": "95 % interval",
+    "loss": "loss",
     "ndcg_watched": "of >= 10 %",
     "difference_watched": "difference",
     "difference_watched_interval": "95 % interval",
@@ -50,9 +52,9 @@ def _product_rows(part: Mapping[str, Any]) -> Rows:
 def _agreement(part: Mapping[str, Any]) -> str:
     live = part["live"]
     return (
-        f"Within the interval, the product {_verb(agrees=part['agrees'])} with its model in memory;"
-        f" {part['same_lists']:.1%} of {part['questions']:,} lists are the same. Its own evaluation"
-        f" of {live['evaluated']:,} out of {live['events']:,} watches"
+        f"On {part['on']}, the product {_verb(agrees=part['agrees'])} with its model in memory"
+        f" within the interval; {part['same_lists']:.1%} of {part['questions']:,} lists are the"
+        f" same. Its own evaluation of {live['evaluated']:,} out of {live['events']:,} watches"
         f" {_verb(agrees=part['live_agrees'])}."
     )
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import pytest
 
+from benchmarks.quality_candidates import chosen_candidates
+from benchmarks.quality_stream import questions, read
 from tests.integration.watch_files import a_file
 from tests.product import ROOT
 
@@ -58,23 +60,25 @@ def are_shares(figures: Mapping[str, float]) -> bool:
 def test_every_recommender_answers_the_same_questions(stream: Path) -> None:
     answer = found(stream, "--through-product", 0)
 
-    compared = answer["recommenders"]
-    assert answer["watches"] == USERS * LENGTH
-    assert 0 < answer["questions"] < USERS * LENGTH
-    assert set(compared) | set(answer["left_out"]) == ALWAYS | WHERE_INSTALLED
-    assert set(answer["left_out"]) in (set(), WHERE_INSTALLED)
+    about = answer.pop("about")
+    compared = answer
+    assert about["watches"] == USERS * LENGTH
+    assert 0 < about["questions"] < USERS * LENGTH
+    assert set(compared) | set(about["left_out"]) == ALWAYS | WHERE_INSTALLED
+    assert set(about["left_out"]) in (set(), WHERE_INSTALLED)
     assert [name for name, one in compared.items() if not set(one) >= FIGURES] == []
     assert [name for name, one in compared.items() if not are_shares(one)] == []
     assert compared["upnext"]["ndcg@10"] > compared["popular"]["ndcg@10"]
     low, high = compared["upnext"]["interval"]
     assert low <= compared["upnext"]["ndcg@10"] <= high
-    assert "through_product" not in answer
+    assert "through_product" not in about
 
 
 def test_the_product_recommends_what_its_model_does(stream: Path) -> None:
     answer = found(stream, "--only", "upnext", "--through-product", 100)
 
-    through = answer["through_product"]
+    through = answer["about"]["through_product"]
+    assert through["on"] == "PostgreSQL and RabbitMQ"
     assert through["questions"] > 0
     assert through["same_lists"] == 1
     assert through["product"]["ndcg@10"] == through["in_memory_as_of_latest"]["ndcg@10"]
@@ -83,11 +87,36 @@ def test_the_product_recommends_what_its_model_does(stream: Path) -> None:
 
 
 def test_it_says_what_each_part_of_the_model_adds(stream: Path) -> None:
-    variants = found(stream, "--limit", 200, "--ablation")["variants"]
+    variants = found(stream, "--limit", 200, "--ablation")
 
     assert set(variants["whole"]) < set(variants["without path of three"])
     assert variants["counted by the part watched"]["ndcg@10"] > 0
     assert variants["weights as shipped"]["difference"] != 0
+
+
+def test_it_says_what_robots_spoil(stream: Path) -> None:
+    variants = found(stream, "--limit", 200, "--robots")
+    del variants["about"]
+
+    assert "difference" not in variants.pop("no robots")
+    assert {"1 robot, by id", "50 robots, at random", "one heavy user"} < set(variants)
+    assert [name for name, one in variants.items() if len(one["difference_interval"]) != 2] == []
+
+
+def test_it_says_what_scoring_candidates_loses(stream: Path) -> None:
+    watches = read(stream, {"user": "learner", "lesson": None, "time": None})
+    said: list[str] = []
+
+    answers = chosen_candidates(watches, questions(watches), said.append, many=3 * LESSONS)
+
+    everything, few, everything_of_many, many = answers.values()
+    assert next(iter(answers)) == f"{LESSONS} lessons, all scored"
+    assert list(answers)[-1] == f"{3 * LESSONS} lessons, candidates"
+    assert len(said) == 2
+    # So few lessons are all candidates, whichever way they are chosen.
+    assert few["ndcg@10"] == everything["ndcg@10"]
+    assert many["ndcg@10"] == everything_of_many["ndcg@10"]
+    assert few["loss"] == many["loss"] == 0
 
 
 def test_the_table_has_a_line_for_each_recommender(stream: Path) -> None:

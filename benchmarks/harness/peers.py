@@ -1,0 +1,28 @@
+"""The product and what it is compared with, as processes."""
+
+from typing import Final
+
+from benchmarks.harness.systems import System
+
+CELERY: Final = ("celery", "-A", "benchmarks.peers.original.tasks", "worker")
+WORKER: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning")
+GUNICORN: Final = ("gunicorn", "-c", "python:benchmarks.peers.original.gunicorn_conf")
+WSGI: Final = "benchmarks.peers.original.wsgi"
+
+UPNEXT: Final = System(
+    "upnext",
+    {"consumption": ["consumption_service"], "recommendation": ["recommendation_service"]},
+    learns=True,
+)
+VALIDATE_ONLY: Final = System(
+    "validate_only", {"service": ["benchmarks.peers.validate_only"]}, stores=False
+)
+USUAL_HANDLER: Final = System("usual_handler", {"service": ["benchmarks.peers.usual_handler"]})
+FASTSTREAM: Final = System(
+    "faststream", {"service": ["benchmarks.peers.faststream_handler"]}, ["faststream"]
+)
+ORIGINAL_PATTERN: Final = System(
+    "original_pattern",
+    {"gunicorn": [*GUNICORN, WSGI], "celery": [*CELERY, *WORKER]},
+    ["django", "rest_framework", "celery", "gunicorn", "psycopg"],
+)

@@ -1,0 +1,78 @@
+"""Servers: a PostgreSQL as durable as in production, a RabbitMQ, and empty stages on them."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from shared.errors import CannotStart
+from tests.services import (
+    DURABLE,
+    Broker,
+    Server,
+    ServiceMissing,
+    fresh_database,
+    fresh_vhost,
+    postgresql,
+    rabbitmq,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What every benchmark needs running."""
+
+    postgresql: Server
+    rabbitmq: Broker
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Their processes, by the names that reports use."""
+        return {"postgresql": self.postgresql.pid, "rabbitmq": self.rabbitmq.pid}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where one system has its turn: empty databases, an empty virtual host, a folder for logs."""
+
+    servers: Servers
+    consumption: str
+    recommendation: str
+    amqp: str
+    folder: Path
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The same as environment variables, as the product and its peers read them."""
+        return {
+            "CONSUMPTION_DATABASE_URL": self.consumption,
+            "RECOMMENDATION_DATABASE_URL": self.recommendation,
+            "AMQP_URL": self.amqp,
+        }
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Run both servers while the block lasts; raises `CannotStart` where they cannot be had."""
+    try:
+        with ExitStack() as stack, ThreadPoolExecutor() as pool:
+            broker = pool.submit(stack.enter_context, rabbitmq())
+            database = pool.submit(stack.enter_context, postgresql(DURABLE))
+            yield Servers(database.result(), broker.result())
+    except ServiceMissing as missing:
+        raise CannotStart(str(missing)) from None
+
+
+@contextmanager
+def stage(running: Servers) -> Iterator[Stage]:
+    """Make an empty stage, and clear it at the end."""
+    database, broker = running.postgresql.url, running.rabbitmq
+    with (
+        fresh_database(database) as one,
+        fresh_database(database) as other,
+        fresh_vhost(broker.url, broker.management_url) as amqp,
+        TemporaryDirectory() as folder,
+    ):
+        yield Stage(running, one, other, amqp, Path(folder))

@@ -1,0 +1,150 @@
+"""Ingest: how many watches a second are taken, and how long each takes.
+
+    python -m benchmarks.ingest [--json] [--rounds 3] [--seconds 4] [--connections 64] [--only NAME]
+
+Each round gives each system a turn, in a different order, on empty databases and queues: its
+processes are started, warmed up, loaded with 1, 8, 64 and 256 connections by wrk, and then asked
+for every watch they answered for. Figures are medians of the rounds.
+
+    upnext            a durable row, an event confirmed by a quorum queue, learned at the same time
+    validate_only     the same application, models and middleware; nothing is stored or announced
+    usual_handler     FastAPI: one async session of SQLAlchemy's ORM, one commit, one confirmed and
+                      persistent publish with aio-pika for each request
+    faststream        the same with FastStream's broker
+    original_pattern  Django REST Framework, post_save, a Celery task which publishes with Kombu
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmarks.harness import peers
+from benchmarks.harness.command import Benchmark, Say, add_rounds, main
+from benchmarks.harness.figures import Turns, ratios
+from benchmarks.harness.processor import quiet
+from benchmarks.harness.report import Table
+from benchmarks.harness.servers import Servers, stage
+from benchmarks.harness.systems import Running, System, started
+from benchmarks.harness.verify import verified
+from benchmarks.harness.wrk import WATCHES, Load, Sent, send
+from shared.errors import CannotStart
+
+SYSTEMS: Final = (
+    peers.UPNEXT,
+    peers.VALIDATE_ONLY,
+    peers.USUAL_HANDLER,
+    peers.FASTSTREAM,
+    peers.ORIGINAL_PATTERN,
+)
+CONNECTIONS: Final = (1, 8, 64, 256)
+WARM_UP: Final = (16, 1)  # connections, seconds
+BLOCK: Final = 10_000_000  # watches of one load at most, each with a number of its own
+BREATH: Final = 15.0  # seconds that a system may take between two loads to work off what waits
+
+
+@dataclass
+class Turn:
+    """One system's turn: what it was sent, and what is due of it."""
+
+    running: Running
+    loads: int = 0
+    answered: int = 0
+    under_way: int = 0
+
+    def send(self, connections: int, seconds: int) -> Sent:
+        """Load the system, then let it work off what waits."""
+        self.loads += 1
+        load = Load(WATCHES, connections, seconds, first=self.loads * BLOCK)
+        sent = send(f"{self.running.url}/watches", load, self.running.pids)
+        self.answered += sent.answered
+        self.under_way += connections + sent.lost
+        quiet(self.running.pids, BREATH)
+        return sent
+
+
+def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Give each system its turns, and return what they came to."""
+    chosen = [one for one in SYSTEMS if not arguments.only or one.name in arguments.only]
+    able = [system for system in chosen if not system.missing]
+    turns = Turns()
+    for number in range(arguments.rounds):
+        for system in able[number % len(able) :] + able[: number % len(able)]:
+            say(f"round {number + 1}: {system.name}")
+            _turn(servers, system, arguments, turns)
+    figures = turns.figures
+    return {
+        "connections": list(arguments.connections),
+        "figures": figures,
+        **{f"ratios_{level}": ratios(figures, str(level)) for level in arguments.connections},
+        "verified": turns.verified,
+        "left_out": {system.name: system.missing for system in chosen if system.missing},
+    }
+
+
+def _turn(servers: Servers, system: System, arguments: argparse.Namespace, turns: Turns) -> None:
+    with stage(servers) as place, started(system, place, {}) as running:
+        running.wait(running.url)
+        if system.learns:
+            running.wait(running.recommendation_url)
+        turn = Turn(running)
+        turn.send(*WARM_UP)
+        for level in arguments.connections:
+            turns.note(system.name, level, turn.send(level, arguments.seconds).measured)
+        if system.stores:
+            turns.check(system.name, verified(running, turn.answered, turn.under_way))
+
+
+def tables(found: dict[str, Any]) -> list[Table]:
+    """Return what a person reads."""
+    levels = [str(level) for level in found["connections"]]
+    return [
+        *(_figures(found, level) for level in levels),
+        _verified(found["verified"]),
+    ]
+
+
+def _figures(found: dict[str, Any], level: str) -> Table:
+    compared = found[f"ratios_{level}"]
+    rows: list[Sequence[object]] = []
+    for name, levels in found["figures"].items():
+        one = levels[level]
+        spread = f"{min(one['rates']):,.0f} to {max(one['rates']):,.0f}"
+        ratio = f"{compared[name]:.2f}" if name in compared else ""
+        rows.append(
+            (name, f"{one['rate']:,.0f}", spread, ratio, one["p50_ms"], one["p99_ms"], one["limit"])
+        )
+    head = ("system", "watches/s", "rounds", "upnext is", "p50 ms", "p99 ms", "limited by (cores)")
+    return Table(f"{level} connections", head, rows)
+
+
+def _verified(found: dict[str, dict[str, Any]]) -> Table:
+    rows = [
+        (name, one["answered"], one["rows"], one["learned"], one["announced"], one["complete"])
+        for name, one in found.items()
+    ]
+    head = ("system", "answered", "rows", "learned", "in the queue", "every answered one, once")
+    return Table("Verified afterwards", head, rows)
+
+
+def check(found: dict[str, Any]) -> None:
+    """Raise `CannotStart` when something answered for is missing."""
+    wrong = [name for name, one in found["verified"].items() if not one["complete"]]
+    if wrong:
+        raise CannotStart(f"Not everything answered for is there: {', '.join(wrong)}.")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take the options of this benchmark."""
+    add_rounds(parser, rounds=3, seconds=4)
+    parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS)
+    names = [system.name for system in SYSTEMS]
+    parser.add_argument("--only", metavar="NAME", action="append", choices=names)
+
+
+INGEST: Final = Benchmark(
+    "ingest", "Taking watches: POST /watches", add_arguments, measure, tables, check
+)
+
+if __name__ == "__main__":
+    main(INGEST)

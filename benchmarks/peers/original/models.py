@@ -1,0 +1,29 @@
+"""The watch as a model, with the columns and the indexes of the product."""
+
+import django.db.models as m
+from django.utils.timezone import now
+
+from shared.identifiers import new_id
+
+
+class Watch(m.Model):
+    """A watch; its saving is announced by a signal."""
+
+    id = m.UUIDField(primary_key=True, default=new_id, editable=False)
+    user_id = m.BigIntegerField()
+    lesson_id = m.BigIntegerField()
+    position = m.BigIntegerField()
+    duration = m.BigIntegerField(null=True)
+    occurred_at = m.DateTimeField(default=now)
+    reported_at = m.DateTimeField(default=now, editable=False)
+    recorded_at = m.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        """Where it is stored."""
+
+        app_label = "original"
+        db_table = "watches"
+        indexes = (
+            m.Index(fields=["user_id", "id"], name="ix_watches_user_id_id"),
+            m.Index(fields=["lesson_id", "id"], name="ix_watches_lesson_id_id"),
+        )

@@ -1,0 +1,76 @@
+"""Validate only: what FastAPI itself costs. The product's routes, without what they are for.
+
+The applications, their middleware, the models of requests and answers, and the server are the
+product's own; only nothing is stored, announced, learned or looked up.
+"""
+
+import os
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Response
+
+from consumption_service.api import NewWatch, WatchAnswer
+from consumption_service.commands import Watch
+from recommendation_service.answers import Recommendation, Recommendations
+from recommendation_service.api import Excluded, Limit, PathId
+from recommendation_service.serve import Item
+from shared.events import LessonId, utc_now
+from shared.identifiers import new_id
+from shared.problems import documented
+from shared.server import Listener, run_to_completion, serve
+from shared.settings import SharedSettings, read_settings
+from shared.web import create_app
+
+ITEMS: Final = [Item(LessonId(number), 1.0 / number) for number in range(1, 101)]
+
+router = APIRouter()
+
+
+@router.post("/watches", status_code=201, responses=documented(400, 409, 413, 422, 503))
+async def record_watch(
+    body: NewWatch,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,  # noqa: ARG001
+) -> WatchAnswer:
+    """Answer as if the watch had been recorded."""
+    now = utc_now()
+    watch = Watch(
+        id=new_id(),
+        user_id=body.user_id,
+        lesson_id=body.lesson_id,
+        position=body.position,
+        duration=body.duration,
+        occurred_at=body.occurred_at or now,
+        reported_at=body.occurred_at or now,
+        recorded_at=now,
+    )
+    response.headers["Location"] = f"/watches/{watch.id}"
+    return WatchAnswer.model_validate(watch)
+
+
+@router.get("/users/{user_id}/recommendations", responses=documented(422, 503))
+async def recommend_for_user(
+    user_id: PathId,
+    limit: Limit = 10,
+    exclude: Excluded = [],  # noqa: ARG001, B006 - FastAPI copies it
+    explain: bool = False,  # noqa: ARG001, FBT001, FBT002 - a query parameter
+) -> Recommendations:
+    """Answer the same lessons to everybody."""
+    return Recommendations(
+        user_id=user_id,
+        items=[Recommendation.model_validate(item) for item in ITEMS[:limit]],
+        applied_through=utc_now(),
+        lag_ms=0,
+        strategy="popular",
+    )
+
+
+async def main() -> None:
+    """Serve until a signal asks to stop."""
+    app = create_app(read_settings(SharedSettings), "Validate only", "Stores nothing.")
+    app.include_router(router)
+    await serve([Listener(app, "127.0.0.1", int(os.environ["CONSUMPTION_PORT"]))])
+
+
+if __name__ == "__main__":
+    run_to_completion(main())
