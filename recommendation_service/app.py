@@ -8,10 +8,11 @@ from typing import Final
 from fastapi import FastAPI
 
 import recommendation_service
-from recommendation_service.api import State, router
+from recommendation_service import api, lessons_api, operation_api
 from recommendation_service.consume import Consumer, collect_dead_letters
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
+from recommendation_service.opened import State
 from recommendation_service.panel import Panel
 from recommendation_service.retention import forget
 from recommendation_service.serve import Recommender
@@ -58,7 +59,8 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
             app = create_app(settings, TITLE, DESCRIPTION)
             recommender = Recommender(database, follower, panel, settings.explore)
             app.state.recommendation = State(settings, database, follower, panel, recommender)
-            app.include_router(router)
+            for routes in (api, lessons_api, operation_api):
+                app.include_router(routes.router)
             required = {"database": database_check(database)}
             optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
             app.include_router(health_routes(required, optional))

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Response
 from consumption_service.api import NewWatch, WatchAnswer
 from consumption_service.commands import Watch
 from recommendation_service.answers import Recommendation, Recommendations
-from recommendation_service.api import Excluded, Limit, PathId
+from recommendation_service.opened import Excluded, Limit, PathId
 from recommendation_service.serve import Item
 from shared.events import LessonId, utc_now
 from shared.identifiers import new_id

@@ -1,0 +1,101 @@
+"""The routes for whoever operates the service."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy import select
+
+from recommendation_service.answers import (
+    Evaluation,
+    EventsAnswer,
+    FreshnessAnswer,
+    ModelAnswer,
+    ParkedList,
+    QueueAnswer,
+    RatesAnswer,
+    Redelivered,
+    ReportAnswer,
+    Stats,
+    parked_message,
+)
+from recommendation_service.evaluate import RECENT_BLOCKS, report
+from recommendation_service.opened import Opened
+from recommendation_service.park import count_parked, list_parked, retry_parked, take_parked
+from recommendation_service.tables import model_state
+from shared.problems import documented
+from shared.strict_json import StrictJSONRoute
+
+router = APIRouter(tags=["operation"], route_class=StrictJSONRoute)
+
+
+@router.get("/stats", responses=documented(503))
+async def stats(opened: Opened) -> Stats:
+    """Return the panel: the queue, its rates, what was learned, and how fresh it is."""
+    async with opened.database.read() as connection:
+        state = (await connection.execute(select(model_state))).one()
+    panel, follower = opened.panel, opened.follower
+    # What is counted as applied is known to the answers of this process, too.
+    await follower.catch_up()
+    return Stats(
+        queue=QueueAnswer(
+            ready=panel.ready, unacked=panel.unacked, total=panel.ready + panel.unacked
+        ),
+        rates=RatesAnswer.model_validate(panel.rates()),
+        events=EventsAnswer(
+            applied=state.applied,
+            duplicates=state.duplicates,
+            parked=await count_parked(opened.database),
+        ),
+        freshness_ms=FreshnessAnswer(p50=panel.freshness(50), p99=panel.freshness(99)),
+        model=ModelAnswer(
+            version=follower.version,
+            fingerprint=f"{follower.model.fingerprint:032x}",
+            lessons=follower.model.lessons,
+        ),
+    )
+
+
+@router.get("/evaluation", responses=documented(503))
+async def live_quality(opened: Opened) -> Evaluation:
+    """Return how well real watches were predicted before they were learned."""
+    everything = await report(opened.database)
+    recent = await report(opened.database, RECENT_BLOCKS)
+    return Evaluation(
+        all_time=ReportAnswer.model_validate(everything),
+        recent=ReportAnswer.model_validate(recent),
+    )
+
+
+@router.get("/parked", responses=documented(422, 503))
+async def parked_messages(
+    opened: Opened,
+    cursor: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> ParkedList:
+    """Return the messages that cannot be processed, with the reason, newest first."""
+    found = await list_parked(opened.database, cursor, limit + 1)
+    page = found[:limit]
+    return ParkedList(
+        items=[parked_message(message) for message in page],
+        next_cursor=page[-1].id if len(found) > limit else None,
+    )
+
+
+@router.post(
+    "/parked/{parked_id}/redeliver",
+    responses=documented(404, 409, 422, 503),
+)
+async def redeliver_parked(parked_id: UUID, opened: Opened) -> Redelivered:
+    """Try a parked message again, now. What still cannot be processed stays parked (409)."""
+    async with opened.follower.turn:
+        learned = await retry_parked(opened.database, parked_id, opened.max_message_bytes)
+        await opened.follower.adopt(learned)
+    return Redelivered(outcome="learned" if learned.fresh else "duplicate")
+
+
+@router.delete("/parked/{parked_id}", status_code=204, responses=documented(404, 422, 503))
+async def discard_parked(parked_id: UUID, opened: Opened) -> None:
+    """Discard a parked message for good."""
+    async with opened.database.write() as connection:
+        await take_parked(connection, parked_id)
