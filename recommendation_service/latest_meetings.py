@@ -5,9 +5,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Integer,
     Select,
-    TableValuedAlias,
     and_,
+    bindparam,
     func,
     literal_column,
     select,
@@ -34,18 +38,18 @@ async def latest_meetings(connection: AsyncConnection, user_id: UserId) -> list[
     """Return the latest KNOWN meetings of a user, oldest first."""
     query = select(meetings).where(meetings.c.user_id == user_id)
     rows = await connection.execute(query.order_by(*_BACKWARD).limit(KNOWN))
-    return [_meeting(row) for row in rows][::-1]
+    return [meeting_at(lesson_id, met_at) for _, lesson_id, met_at in rows][::-1]
 
 
 async def latest_meetings_of(
     database: Database, connection: AsyncConnection, users: Collection[UserId], count: int
 ) -> dict[UserId, list[Meeting]]:
     """Return the latest meetings of each user, at most `count` of each, oldest first."""
-    listed = database.listed(meetings.c.user_id, users)
-    query = _on_sqlite(listed, count) if database.is_sqlite else _on_postgresql(listed, count)
+    query = _ON_SQLITE if database.is_sqlite else _ON_POSTGRESQL
+    rows = await connection.execute(query, {"users": list(users), "count": count})
     histories: dict[UserId, list[Meeting]] = {}
-    for row in await connection.execute(query):
-        histories.setdefault(row.user_id, []).append(_meeting(row))
+    for user_id, lesson_id, met_at in rows:
+        histories.setdefault(user_id, []).append(meeting_at(lesson_id, met_at))
     return {user: ordered(history) for user, history in histories.items()}
 
 
@@ -60,7 +64,8 @@ async def meetings_around(
         before = of_user.where(tuple_(*_FORWARD) < here).order_by(*_BACKWARD).limit(count)
         after = of_user.where(tuple_(*_FORWARD) >= here).order_by(*_FORWARD).limit(count)
         parts = (select(part.subquery()) for part in (before, after))
-        found.update(_meeting(row) for row in await connection.execute(union_all(*parts)))
+        rows = await connection.execute(union_all(*parts))
+        found.update(meeting_at(lesson_id, met_at) for _, lesson_id, met_at in rows)
     return ordered(found)
 
 
@@ -82,26 +87,24 @@ def meeting_at(lesson_id: LessonId, met_at: datetime) -> Meeting:
     return Meeting(lesson_id, met_at.timestamp())
 
 
-def _meeting(row: Any) -> Meeting:
-    return meeting_at(row.lesson_id, row.met_at)
-
-
-def _on_postgresql(users: TableValuedAlias, count: int) -> Select[Any]:
+def _on_postgresql() -> Select[Any]:
+    users = func.unnest(_USERS).table_valued("value").render_derived()
     of_user = select(meetings).where(meetings.c.user_id == users.c.value)
-    latest = of_user.order_by(*_BACKWARD).limit(count).lateral()
+    latest = of_user.order_by(*_BACKWARD).limit(_COUNT).lateral()
     return select(latest).select_from(users).join(latest, true())
 
 
-def _on_sqlite(users: TableValuedAlias, count: int) -> Select[Any]:
+def _on_sqlite() -> Select[Any]:
     """SQLite has no LATERAL: find where the latest meetings of each user begin, and go from there.
 
     A history that is not long enough has no such place; the least values stand for it.
     """
+    users = func.json_each(_USERS).table_valued("value")
     beginning = meetings.alias()
     of_user = beginning.c.user_id == users.c.value
     ordering = (beginning.c.met_at.desc(), beginning.c.lesson_id.desc())
     begins_at, begins_with = (
-        select(column).where(of_user).order_by(*ordering).limit(1).offset(count - 1)
+        select(column).where(of_user).order_by(*ordering).limit(1).offset(_COUNT - 1)
         for column in (beginning.c.met_at, beginning.c.lesson_id)
     )
     place = tuple_(
@@ -110,3 +113,10 @@ def _on_sqlite(users: TableValuedAlias, count: int) -> Select[Any]:
     )
     latest = (meetings.c.user_id == users.c.value, tuple_(*_FORWARD) >= place)
     return select(meetings).join_from(users, meetings, and_(*latest))
+
+
+# Made once: to put a statement together takes longer than to carry it out.
+_USERS: Final = bindparam("users", type_=ARRAY(BigInteger).with_variant(JSON(), "sqlite"))
+_COUNT: Final = bindparam("count", type_=Integer)
+_ON_POSTGRESQL: Final = _on_postgresql()
+_ON_SQLITE: Final = _on_sqlite()

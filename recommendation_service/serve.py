@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from recommendation_service.follow import Follower
-from recommendation_service.latest_meetings import KNOWN, latest_meetings, met_among
+from recommendation_service.group_read import GroupRead
+from recommendation_service.latest_meetings import KNOWN, met_among
 from recommendation_service.model.explain import Because
 from recommendation_service.model.explore import NOBODY, Visitor
 from recommendation_service.model.history import Meeting
@@ -57,6 +56,7 @@ class Recommender:
         self, database: Database, follower: Follower, panel: Panel, explore: float
     ) -> None:
         self._database = database
+        self._histories = GroupRead(database)
         self._follower = follower
         self._panel = panel
         self._explore = explore
@@ -67,12 +67,11 @@ class Recommender:
 
     async def for_user(self, user_id: UserId, request: Request) -> tuple[list[Item], Strategy]:
         """Return the best lessons that the user has not met, best first."""
-        async with self._database.read() as connection:
-            history = await latest_meetings(connection, user_id)
-            if len(history) < KNOWN:
-                found = self._found(history, request, Visitor(user_id, self._explore))
-            else:
-                found = await self._not_met(connection, user_id, history, request)
+        history = await self._histories.latest_meetings(user_id)
+        if len(history) < KNOWN:
+            found = self._found(history, request, Visitor(user_id, self._explore))
+        else:
+            found = await self._not_met(user_id, history, request)
         return self._items(history, request, found), "personal" if history else "popular"
 
     def for_visitor(self, lessons: Sequence[LessonId], request: Request) -> list[Item]:
@@ -88,11 +87,7 @@ class Recommender:
         return self._model.recommend(history, now, request.limit, request.exclude, visitor)
 
     async def _not_met(
-        self,
-        connection: AsyncConnection,
-        user_id: UserId,
-        history: Sequence[Meeting],
-        request: Request,
+        self, user_id: UserId, history: Sequence[Meeting], request: Request
     ) -> list[Scored]:
         """Return the best lessons for a user whose history is longer than what was read of it.
 
@@ -103,7 +98,8 @@ class Recommender:
         for depth in DEPTHS:
             found = self._found(history, replace(request, limit=depth * request.limit))
             lessons = [one.lesson_id for one in found]
-            met = await met_among(self._database, connection, user_id, lessons)
+            async with self._database.read() as connection:
+                met = await met_among(self._database, connection, user_id, lessons)
             left = [one for one in found if one.lesson_id not in met][: request.limit]
             if len(left) == request.limit:
                 break

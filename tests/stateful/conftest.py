@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from consumption_service import announce, app
-from recommendation_service import consume, histories, latest_meetings, serve
+from recommendation_service import consume, group_read, histories, latest_meetings, serve
 from tests.services import fresh_database
 
 
@@ -35,6 +35,7 @@ def little_garbage() -> Generator[None]:
 def long_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     """A history counts as long when it has a dozen meetings."""
     monkeypatch.setattr(histories, "RECENT", 12)
+    monkeypatch.setattr(group_read, "SHORT", 12)
     for module in (latest_meetings, serve):
         monkeypatch.setattr(module, "KNOWN", 14)
 
