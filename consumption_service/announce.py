@@ -10,13 +10,14 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import func, select, text
 
 from consumption_service.commands import OutboxEvent
 from consumption_service.tables import outbox
@@ -29,6 +30,7 @@ from shared.broker.interface import (
     Publisher,
 )
 from shared.broker.topology import WATCH
+from shared.bulk import delete_rows
 from shared.database import Database, DatabaseUnavailable
 from shared.events import SCHEMA_VERSION, Kind, utc_now
 from shared.identifiers import first_id_at
@@ -40,9 +42,13 @@ MAX_FRESH: Final = 20_000  # events kept in memory; the relay finds the others
 RELAY_INTERVAL: Final = 1.0  # seconds between looks at the outbox
 RELAY_GRACE: Final = timedelta(seconds=3)  # younger events are still sent from memory
 MEASURE_INTERVAL: Final = 2.0  # seconds between looks at how full the outbox is
-FORGET_INTERVAL: Final = 0.2  # seconds that confirmed events may wait for their deletion
+FORGET_INTERVAL: Final = 1.0  # seconds that confirmed events wait for a commit to go along with
+MOST_FORGOTTEN: Final = 1000  # events deleted in one transaction
 RECONNECT_DELAY: Final = 1.0  # seconds, on average
 RELAY_LOCK: Final = 7_253_649_811  # the advisory lock of the one relaying process; any number
+
+_TYPES: Final = {kind: f"watch.{kind.value}" for kind in Kind}
+_HEADERS: Final = {"x-schema-version": SCHEMA_VERSION}
 
 
 class Announcer:
@@ -57,7 +63,8 @@ class Announcer:
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()  # memory holds no event, and none is being published
         self._idle.set()
-        self._confirmed: set[UUID] = set()  # not deleted from the outbox yet
+        self._confirmed: set[UUID] = set()  # still in the outbox
+        self._leaving: set[UUID] = set()  # confirmed, and being deleted
         self.trouble: str | None = "is not connected yet"
 
     def announce(self, events: Iterable[OutboxEvent]) -> None:
@@ -119,7 +126,8 @@ class Announcer:
         """Publish, and return whether the broker has all of them."""
         if not events:
             return True
-        outcomes = await publisher.publish([_message(event) for event in events])
+        now = utc_now()
+        outcomes = await publisher.publish([_message(event, now) for event in events])
         confirmed = {
             event.event_id
             for event, outcome in zip(events, outcomes, strict=True)
@@ -161,9 +169,10 @@ class Announcer:
         """Return the oldest events that are not on their way already."""
         before = first_id_at(utc_now() - RELAY_GRACE)
         query = select(outbox).where(outbox.c.event_id < before).order_by(outbox.c.event_id)
+        known = self._confirmed | self._leaving
         async with self._database.read() as connection:
-            rows = (await connection.execute(query.limit(BATCH_SIZE + len(self._confirmed)))).all()
-        known = self._confirmed | {event.event_id for event in self._fresh}
+            rows = (await connection.execute(query.limit(BATCH_SIZE + len(known)))).all()
+        known |= {event.event_id for event in self._fresh}
         events = [
             OutboxEvent(row.event_id, Kind(row.kind), row.body)
             for row in rows
@@ -180,14 +189,25 @@ class Announcer:
                 log.warning("confirmed events stay in the outbox: %s", outage)
 
     async def forget_confirmed(self) -> None:
-        """Delete what the broker has confirmed, all in one transaction."""
-        ids = list(self._confirmed)
-        if not ids:
-            return
-        async with self._database.write() as connection:
-            gone = self._database.among(outbox.c.event_id, ids)
-            await connection.execute(delete(outbox).where(gone))
+        """Delete what the broker has confirmed, and no commit has taken along."""
+        while self._confirmed:
+            with self.forgetting() as ids:
+                async with self._database.write() as connection:
+                    await delete_rows(connection, outbox.c.event_id, ids)
+
+    @contextmanager
+    def forgetting(self) -> Iterator[list[UUID]]:
+        """Hand over confirmed events, which the block deletes from the outbox and commits."""
+        ids = sorted(islice(self._confirmed, MOST_FORGOTTEN))
         self._confirmed.difference_update(ids)
+        self._leaving.update(ids)
+        try:
+            yield ids
+        except BaseException:
+            self._confirmed.update(ids)
+            raise
+        finally:
+            self._leaving.difference_update(ids)
 
     async def drain(self, patience: float) -> None:
         """Wait `patience` seconds at most for what is in memory, and forget the confirmed."""
@@ -211,12 +231,12 @@ class Announcer:
             await asyncio.sleep(MEASURE_INTERVAL)
 
 
-def _message(event: OutboxEvent) -> Message:
+def _message(event: OutboxEvent, now: datetime) -> Message:
     return Message(
         message_id=str(event.event_id),
         routing_key=event.kind.value,
         body=event.body.encode(),
-        type=f"watch.{event.kind.value}",
-        timestamp=utc_now(),
-        headers={"x-schema-version": SCHEMA_VERSION},
+        type=_TYPES[event.kind],
+        timestamp=now,
+        headers=_HEADERS,
     )

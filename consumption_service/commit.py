@@ -13,6 +13,8 @@ from typing import Final
 from consumption_service.announce import Announcer
 from consumption_service.commands import Command, Done, Outcome
 from consumption_service.record import record
+from consumption_service.tables import outbox
+from shared.bulk import delete_rows
 from shared.database import Database, DatabaseUnavailable
 from shared.errors import ServiceError, Unavailable
 from shared.events import utc_now
@@ -103,9 +105,11 @@ class GroupCommit:
         now, earlier, ended = utc_now(), self._latest, asyncio.Event()
         self._latest = ended
         try:
-            async with self._database.write() as connection:
-                commands = [command for command, _ in group]
-                outcomes, events = await record(self._database, connection, commands, now)
+            commands = [command for command, _ in group]
+            with self._announcer.forgetting() as confirmed:
+                async with self._database.write() as connection:
+                    await delete_rows(connection, outbox.c.event_id, confirmed)
+                    outcomes, events = await record(self._database, connection, commands, now)
             _answer(group, outcomes)
         finally:
             # In the order in which they were recorded, so that whoever has learned what was

@@ -8,10 +8,11 @@ handled as if the reports had come one after the other.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,12 +28,13 @@ from consumption_service.commands import (
     event_of,
 )
 from consumption_service.tables import idempotency_keys, outbox, watches
+from shared.bulk import insert_rows
 from shared.database import Database
 from shared.errors import Conflict, NotFound
 from shared.events import Kind
 from shared.identifiers import new_id
 
-WATCH_COLUMNS: Final = tuple(watches.c.keys())
+WATCH_ROW: Final = attrgetter(*watches.c.keys())
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,22 +170,12 @@ async def _read_watches(
 
 
 async def _write(group: Group, connection: AsyncConnection) -> None:
-    new = [_row(watch) for id_ in group.created if (watch := group.watches[id_])]
-    if new:
-        await connection.execute(insert(watches), new)
+    new = [WATCH_ROW(watch) for id_ in group.created if (watch := group.watches[id_])]
+    await insert_rows(connection, watches, new)
     for watch_id in sorted(group.touched):
         await _write_change(connection, watch_id, group.watches[watch_id])
-    if group.events:
-        rows = [
-            {"event_id": event.event_id, "kind": event.kind.value, "body": event.body}
-            for event in group.events
-        ]
-        await connection.execute(insert(outbox), rows)
-
-
-def _row(watch: Watch) -> dict[str, object]:
-    # By name: `dataclasses.asdict` copies each value deeply, which costs more than the insert.
-    return {name: getattr(watch, name) for name in WATCH_COLUMNS}
+    told = [(event.event_id, event.kind.value, event.body) for event in group.events]
+    await insert_rows(connection, outbox, told)
 
 
 async def _write_change(connection: AsyncConnection, watch_id: UUID, watch: Watch | None) -> None:

@@ -63,23 +63,21 @@ class DatabaseRefused(DatabaseUnavailable):
     """The database answers, and refuses us: a password, a right or the database is missing."""
 
 
-class UtcTime(TypeDecorator[datetime]):
-    """An aware instant. SQLite has no time zones: there it is stored as UTC."""
-
-    impl = DateTime(timezone=True)
+class _StoredAsUtc(TypeDecorator[datetime]):
+    impl = DateTime
     cache_ok = True
 
     @override
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
 
     @override
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.replace(tzinfo=UTC)
+        return value.replace(tzinfo=UTC) if value else None
+
+
+# An aware instant. SQLite has no time zones: there it is stored as UTC.
+UtcTime: Final = DateTime(timezone=True).with_variant(_StoredAsUtc(), "sqlite")
 
 
 class Database:

@@ -26,14 +26,13 @@ from aiormq.exceptions import ChannelInvalidStateError, DeliveryError, PublishEr
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.frame import marshal
-from pamqp.header import ContentHeader
 
+from shared.broker.header_frame import header_frame
 from shared.broker.interface import BrokerUnavailable, Message, Outcome
 
 Confirm = asyncio.Future[object]
 
 MAX_BODY: Final = 16 * 2**20  # bytes; RabbitMQ 4 closes the channel over a larger one
-PERSISTENT: Final = 2
 
 # What the broker's answer means, by the exception that aiormq sets.
 OUTCOMES: Final[dict[type, Outcome]] = {
@@ -115,8 +114,7 @@ class BatchPublisher:
         number = self._channel.number
         for message in messages:
             yield _publish_frame(self._exchange, message.routing_key, number)
-            header = ContentHeader(body_size=len(message.body), properties=_properties(message))
-            yield marshal(header, number)
+            yield header_frame(message, number)
             for start in range(0, len(message.body), self._channel.max_content_size):
                 end = start + self._channel.max_content_size
                 yield marshal(ContentBody(message.body[start:end]), number)
@@ -134,17 +132,6 @@ def _publish_frame(exchange: str, routing_key: str, channel_number: int) -> byte
     """Return the frame that opens a publish; there are few of them, and many messages."""
     publish = Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
     return marshal(publish, channel_number)
-
-
-def _properties(message: Message) -> Basic.Properties:
-    return Basic.Properties(
-        content_type=message.content_type,
-        headers=dict(message.headers) or None,
-        delivery_mode=PERSISTENT,
-        message_id=message.message_id,
-        timestamp=message.timestamp,
-        message_type=message.type,
-    )
 
 
 def _unanswered() -> Confirm:
