@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -73,7 +72,7 @@ async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> Non
 def dead_lettered(delivery: Delivery) -> Rejected:
     """Return why the broker gave this message up, under the routing key it once had."""
     why = str(delivery.headers.get(DEATH_REASON, "no reason given"))
-    original = replace(delivery, routing_key=_original_routing_key(delivery))
+    original = delivery._replace(routing_key=_original_routing_key(delivery))
     return Rejected(original, Unprocessable(Reason.DEAD_LETTERED, why))
 
 

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from shared.broker.topology import Exchange, Queue
 
@@ -56,8 +56,7 @@ class Outcome(Enum):
     UNKNOWN = "unknown"  # no answer in time, or the connection was lost: it may have arrived
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message as it was received. Settled by its `tag`, on the subscription it came from."""
 
     tag: int  # rises by one from delivery to delivery of a subscription

@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from shared.broker.batch_publish import BatchPublisher
+from shared.broker.cuttable_connection import CuttableConnection
+from shared.broker.delivery_stream import ConsumingConnection
 from shared.broker.interface import Depth, Publisher, Subscription
 from shared.broker.rabbitmq_connection import (
     OPEN_TIMEOUT,
@@ -38,7 +40,7 @@ class RabbitMQ:
     async def publisher(self, exchange: Exchange) -> AsyncIterator[Publisher]:
         """Connect, declare the exchange, and publish to it while the block lasts."""
         url = parsed(self._url)
-        async with connected(url, "upnext publishing") as connection:
+        async with connected(url, "upnext publishing", CuttableConnection) as connection:
             with explained(url):
                 async with asyncio.timeout(OPEN_TIMEOUT):
                     await declare_exchange(connection, exchange)
@@ -49,13 +51,15 @@ class RabbitMQ:
     async def subscription(self, queue: Queue, prefetch: int) -> AsyncIterator[Subscription]:
         """Connect, declare the queue with all it needs, and consume while the block lasts."""
         url = parsed(self._url)
-        async with connected(url, "upnext consuming") as connection, AsyncExitStack() as stack:
+        async with (
+            connected(url, "upnext consuming", ConsumingConnection) as connection,
+            AsyncExitStack() as stack,
+        ):
             with explained(url):
                 async with asyncio.timeout(OPEN_TIMEOUT):
                     await declare_queue(connection, queue)
-                    channel = await open_channel(connection)
                     subscription = await stack.enter_async_context(
-                        consuming(channel, queue.name, prefetch)
+                        consuming(connection, queue.name, prefetch)
                     )
             yield subscription
 

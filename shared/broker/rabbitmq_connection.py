@@ -9,7 +9,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from aio_pika import connect
 from aio_pika.abc import AbstractConnection
@@ -31,6 +31,8 @@ from shared.broker.interface import BrokerError, BrokerRefused, BrokerUnavailabl
 
 log = logging.getLogger(__name__)
 
+C = TypeVar("C", bound=CuttableConnection)
+
 HEARTBEAT: Final = 10  # seconds; a peer that is gone without a word is noticed after 33
 OPEN_TIMEOUT: Final = 10.0  # seconds to connect and to declare
 CLOSE_TIMEOUT: Final = 2.0  # seconds for the broker to say goodbye
@@ -43,14 +45,14 @@ REFUSALS: Final = (ChannelAccessRefused, ChannelLockedResource, ChannelPrecondit
 
 
 @asynccontextmanager
-async def connected(url: URL, role: str) -> AsyncIterator[AbstractConnection]:
+async def connected(url: URL, role: str, kind: type[C]) -> AsyncIterator[C]:
     """Connect for the length of the block. `role` is what an operator sees in lists."""
     with _explained_connecting(url):
         async with asyncio.timeout(OPEN_TIMEOUT):
             connection = await connect(
                 url,
                 client_properties={"connection_name": role},
-                connection_class=CuttableConnection,
+                connection_class=kind,
             )
     try:
         yield connection

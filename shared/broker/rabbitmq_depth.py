@@ -7,6 +7,7 @@ from typing import Final
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity
 
+from shared.broker.cuttable_connection import CuttableConnection
 from shared.broker.interface import BrokerError, Depth
 from shared.broker.rabbitmq_connection import (
     connected,
@@ -46,7 +47,7 @@ class DepthGauge:
 
     async def _connected(self) -> AbstractConnection:
         if self._connection is None:
-            opened = connected(parsed(self._url), "upnext observing")
+            opened = connected(parsed(self._url), "upnext observing", CuttableConnection)
             self._connection = await self._stack.enter_async_context(opened)
         return self._connection
 

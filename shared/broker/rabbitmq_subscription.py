@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -12,8 +12,9 @@ from aiormq.channel import Channel
 from aiormq.exceptions import ChannelInvalidStateError
 from pamqp.commands import Basic
 
+from shared.broker.delivery_stream import ConsumingConnection
 from shared.broker.interface import BrokerUnavailable, Delivery
-from shared.broker.rabbitmq_connection import LOST
+from shared.broker.rabbitmq_connection import LOST, open_channel
 from shared.broker.rabbitmq_topology import LAST_DECLARED, find_queue
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class RabbitMQSubscription:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._buffer: deque[DeliveredMessage] = deque()
+        self._buffer: deque[Delivery] = deque()
         self._unsettled: deque[int] = deque()  # tags, rising
         self._changed = asyncio.Event()
         self._loss: str | None = None
@@ -43,7 +44,7 @@ class RabbitMQSubscription:
         if self._loss is not None:
             raise BrokerUnavailable(self._loss)
         size = min(limit, len(self._buffer))
-        return [_delivery(self._buffer.popleft()) for _ in range(size)]
+        return [self._buffer.popleft() for _ in range(size)]
 
     async def ack_through(self, tag: int) -> None:
         """Acknowledge this delivery and all earlier ones that are not settled."""
@@ -77,13 +78,11 @@ class RabbitMQSubscription:
         except ChannelInvalidStateError:
             log.info("a rejection went down with the channel: the delivery comes again")
 
-    async def on_delivery(self, message: DeliveredMessage) -> None:
-        """Put the message in line, and nothing else: aiormq runs one task for each."""
-        tag = message.delivery_tag
-        if tag is not None:
-            self._unsettled.append(tag)
-            self._buffer.append(message)
-            self._changed.set()
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Put the deliveries in line."""
+        self._unsettled.extend([one.tag for one in deliveries])
+        self._buffer.extend(deliveries)
+        self._changed.set()
 
     def _on_cancel(self, _: Basic.Cancel) -> None:
         self._lose("the broker cancelled the consumer, as it does when a queue is deleted")
@@ -100,18 +99,24 @@ class RabbitMQSubscription:
 
 @asynccontextmanager
 async def consuming(
-    channel: Channel, queue: str, prefetch: int
+    connection: ConsumingConnection, queue: str, prefetch: int
 ) -> AsyncIterator[RabbitMQSubscription]:
     """Consume from the queue while the block lasts."""
+    channel = await open_channel(connection)
     subscription = RabbitMQSubscription(channel)
+    connection.take(channel.number, subscription.take)
     await channel.basic_qos(prefetch_count=prefetch)
     await find_queue(channel, queue)
-    consumer = await channel.basic_consume(LAST_DECLARED, subscription.on_delivery)
+    consumer = await channel.basic_consume(LAST_DECLARED, _taken_before)
     try:
         yield subscription
     finally:
         subscription.end()
         await _cancel(channel, consumer)
+
+
+async def _taken_before(_: DeliveredMessage) -> None:
+    """Do nothing: aiormq asks for it, and never sees a delivery."""
 
 
 async def _cancel(channel: Channel, consumer: Basic.ConsumeOk) -> None:
@@ -126,21 +131,3 @@ async def _cancel(channel: Channel, consumer: Basic.ConsumeOk) -> None:
             await channel.basic_cancel(consumer.consumer_tag)
     except (TimeoutError, *LOST) as error:
         log.info("the consumer was not cancelled, its last messages may come again: %r", error)
-
-
-def _delivery(message: DeliveredMessage) -> Delivery:
-    properties = message.header.properties
-    headers = properties.headers or {}
-    redelivered = bool(message.redelivered)
-    count = headers.get("x-delivery-count", int(redelivered))
-    return Delivery(
-        tag=message.delivery_tag or 0,
-        message_id=properties.message_id,
-        routing_key=message.routing_key or "",
-        body=message.body,
-        type=properties.message_type,
-        timestamp=properties.timestamp,
-        headers=headers,
-        redelivered=redelivered,
-        delivery_count=count if isinstance(count, int) else int(redelivered),
-    )
