@@ -9,6 +9,7 @@ flight twice.
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +21,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 
 from consumption_service.commands import OutboxEvent
+from consumption_service.measures import AnnounceMeasures
 from consumption_service.tables import outbox
 from shared.broker.interface import (
     Broker,
@@ -66,6 +68,8 @@ class Announcer:
         self._confirmed: set[UUID] = set()  # still in the outbox
         self._leaving: set[UUID] = set()  # confirmed, and being deleted
         self.trouble: str | None = "is not connected yet"
+        self.measures = AnnounceMeasures()
+        self.measures.connected.set_function(lambda: self.trouble is None)
 
     def announce(self, events: Iterable[OutboxEvent]) -> None:
         """Take events that were just committed; they are published without being read again."""
@@ -126,8 +130,9 @@ class Announcer:
         """Publish, and return whether the broker has all of them."""
         if not events:
             return True
-        now = utc_now()
+        now, began = utc_now(), time.perf_counter()
         outcomes = await publisher.publish([_message(event, now) for event in events])
+        self.measures.published(outcomes, began)
         confirmed = {
             event.event_id
             for event, outcome in zip(events, outcomes, strict=True)
@@ -221,11 +226,14 @@ class Announcer:
     async def _measure_for_ever(self) -> None:
         # Rows are counted no further than needed: a full outbox is a large one.
         row = select(1).select_from(outbox).limit(self._max_outbox).subquery()
+        first = select(outbox.c.event_id).order_by(outbox.c.event_id).limit(1)
         while True:
             try:
                 async with self._database.read() as connection:
-                    rows = await connection.scalar(select(func.count()).select_from(row))
+                    rows = await connection.scalar(select(func.count()).select_from(row)) or 0
+                    oldest = await connection.scalar(first)
                 self.is_full = rows == self._max_outbox
+                self.measures.waiting(rows, oldest)
             except DatabaseUnavailable as outage:
                 log.warning("the outbox cannot be measured: %s", outage)
             await asyncio.sleep(MEASURE_INTERVAL)

@@ -57,6 +57,7 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
         ):
             app = create_app(settings, TITLE, DESCRIPTION)
             app.state.consumption = State(settings, database, commits)
+            app.state.metrics.add(commits.measures, announcer.measures)
             for router in (recording, watches, batches):
                 app.include_router(router)
 

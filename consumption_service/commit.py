@@ -6,12 +6,14 @@ progress, and go together into the next. What fails for one does not fail its ne
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
 from consumption_service.announce import Announcer
 from consumption_service.commands import Command, Done, Outcome
+from consumption_service.measures import CommitMeasures
 from consumption_service.record import record
 from consumption_service.tables import outbox
 from shared.bulk import delete_rows
@@ -38,6 +40,8 @@ class GroupCommit:
         self._arrived = asyncio.Event()
         self._latest = asyncio.Event()  # set when the group that began last has ended
         self._latest.set()
+        self.measures = CommitMeasures()
+        self.measures.waiting.set_function(lambda: len(self._waiting))
 
     async def carry_out(self, command: Command) -> Done:
         """Return what came of the command, once it is committed and its event is on its way.
@@ -103,6 +107,7 @@ class GroupCommit:
 
     async def _commit(self, group: Sequence[Waiting]) -> None:
         now, earlier, ended = utc_now(), self._latest, asyncio.Event()
+        began = time.perf_counter()
         self._latest = ended
         try:
             commands = [command for command, _ in group]
@@ -111,6 +116,7 @@ class GroupCommit:
                     await delete_rows(connection, outbox.c.event_id, confirmed)
                     outcomes, events = await record(self._database, connection, commands, now)
             _answer(group, outcomes)
+            self.measures.committed(len(group), began)
         finally:
             # In the order in which they were recorded, so that whoever has learned what was
             # recorded at a time has learned what was recorded before.

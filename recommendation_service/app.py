@@ -12,6 +12,7 @@ from recommendation_service import api, lessons_api, operation_api
 from recommendation_service.consume import Consumer, collect_dead_letters
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
+from recommendation_service.measures import StoredMeasures, show_measures
 from recommendation_service.opened import State
 from recommendation_service.panel import Panel
 from recommendation_service.retention import forget
@@ -61,9 +62,9 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
             app.state.recommendation = State(settings, database, follower, panel, recommender)
             for routes in (api, lessons_api, operation_api):
                 app.include_router(routes.router)
-            required = {"database": database_check(database)}
+            show_measures(app.state.metrics, panel.measures, StoredMeasures(database, follower))
             optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
-            app.include_router(health_routes(required, optional))
+            app.include_router(health_routes({"database": database_check(database)}, optional))
             await consumer.attempted.wait()  # with a broker, the queue is there from now on
             yield app
             await evaluator.save()

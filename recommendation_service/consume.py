@@ -93,7 +93,8 @@ class Consumer:
     async def _settle(
         self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
     ) -> None:
-        await self._process(batch)
+        with self._panel.measures.learning(len(batch)):
+            await self._process(batch)
         if alone:
             await source.ack_through(batch[-1].tag)
         else:

@@ -5,11 +5,12 @@ Counted by this process; the queue's length is the broker's word.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from recommendation_service.measures import LearningMeasures
 from shared.broker.interface import Broker, BrokerError, Delivery
 from shared.broker.topology import Queue
 from shared.events import utc_now
@@ -49,17 +50,24 @@ class Panel:
     trouble: str | None = "has not been asked yet"  # what is wrong with the broker
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SPAN + 1))
     delays: deque[float] = field(default_factory=lambda: deque(maxlen=DELAYS))  # milliseconds
+    measures: LearningMeasures = field(default_factory=LearningMeasures)
+
+    def __post_init__(self) -> None:
+        self.measures.ready.set_function(lambda: self.ready)
+        self.measures.unacked.set_function(lambda: self.unacked)
 
     @property
     def unacked(self) -> int:
         """Return how many deliveries this process has not settled."""
         return self.delivered - self.acknowledged
 
-    def took(self, deliveries: Iterable[Delivery]) -> None:
+    def took(self, deliveries: Sequence[Delivery]) -> None:
         """Count deliveries that were received."""
-        for delivery in deliveries:
-            self.delivered += 1
-            self.redelivered += delivery.redelivered
+        again = sum(delivery.redelivered for delivery in deliveries)
+        self.delivered += len(deliveries)
+        self.redelivered += again
+        self.measures.deliveries.inc(len(deliveries))
+        self.measures.redeliveries.inc(again)
 
     def settled(self, count: int) -> None:
         """Count deliveries that were acknowledged."""
@@ -72,7 +80,10 @@ class Panel:
     def learned(self, recorded: Iterable[datetime]) -> None:
         """Note how long it took from the recording of each event until now."""
         now = utc_now()
-        self.delays.extend((now - time).total_seconds() * 1000 for time in recorded)
+        for time in recorded:
+            seconds = (now - time).total_seconds()
+            self.delays.append(seconds * 1000)
+            self.measures.freshness.observe(seconds)
 
     def rates(self) -> Rates:
         """Return the rates over the last samples."""

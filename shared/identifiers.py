@@ -1,6 +1,6 @@
 """Identifiers that sort by the time they were made (UUIDv7, RFC 9562)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -16,3 +16,8 @@ def new_id() -> UUID:
 def first_id_at(time: datetime) -> UUID:
     """Return the smallest identifier that can have been made at this time."""
     return UUID(int=int(time.timestamp() * 1000) << MILLISECOND_BITS)
+
+
+def time_of(identifier: UUID) -> datetime:
+    """Return when an identifier was made, to the millisecond."""
+    return datetime.fromtimestamp((identifier.int >> MILLISECOND_BITS) / 1000, UTC)

@@ -1,4 +1,4 @@
-"""What both HTTP applications have: problems as errors, a body limit, an exact description."""
+"""What both HTTP applications have: problems, a body limit, metrics, an exact description."""
 
 from typing import Any
 
@@ -7,16 +7,18 @@ from fastapi.routing import APIRoute
 from typing_extensions import override
 
 from shared.body_limit import BodyLimit
+from shared.metrics import measure
 from shared.problems import answer_with_problems
 from shared.settings import SharedSettings
 
 
 def create_app(settings: SharedSettings, title: str, description: str) -> FastAPI:
-    """Return an application without routes."""
+    """Return an application without routes of its own."""
     app = _App(title=title, description=description, generate_unique_id_function=_name_of)
     app.state.settings = settings
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    measure(app)
     return app
 
 
