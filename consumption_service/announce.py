@@ -34,7 +34,7 @@ from shared.broker.interface import (
 from shared.broker.topology import WATCH
 from shared.bulk import delete_rows
 from shared.database import Database, DatabaseUnavailable
-from shared.events import SCHEMA_VERSION, Kind, utc_now
+from shared.events import SCHEMA_VERSION, Kind, UserId, utc_now
 from shared.identifiers import first_id_at
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,10 @@ class Announcer:
         self.trouble: str | None = "is not connected yet"
         self.measures = AnnounceMeasures()
         self.measures.connected.set_function(lambda: self.trouble is None)
+
+    def drop(self, user_id: UserId) -> None:
+        """Publish no event of this user that is only in memory."""
+        self._fresh = deque(event for event in self._fresh if event.user_id != user_id)
 
     def announce(self, events: Iterable[OutboxEvent]) -> None:
         """Take events that were just committed; they are published without being read again."""
@@ -179,7 +183,7 @@ class Announcer:
             rows = (await connection.execute(query.limit(BATCH_SIZE + len(known)))).all()
         known |= {event.event_id for event in self._fresh}
         events = [
-            OutboxEvent(row.event_id, Kind(row.kind), row.body)
+            OutboxEvent(row.event_id, Kind(row.kind), row.body, row.user_id)
             for row in rows
             if row.event_id not in known
         ]

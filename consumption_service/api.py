@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from consumption_service.commands import Create, Delete, Report, Watch
 from consumption_service.commit import GroupCommit
-from consumption_service.record import Selection, find_watch, list_watches
+from consumption_service.find import Selection, find_watch, list_watches
+from consumption_service.segments import Segments
 from consumption_service.settings import ConsumptionSettings
 from shared.database import Database
 from shared.errors import Invalid
@@ -56,6 +57,25 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _forwards(segment: tuple[int, int]) -> tuple[int, int]:
+    start, end = segment
+    if end < start:
+        raise ValueError("should not end before it begins")
+    return segment
+
+
+Segment = Annotated[tuple[Position, Position], AfterValidator(_forwards)]
+SeenSegments = Annotated[
+    list[Segment] | None,
+    Field(
+        max_length=1000,
+        description="What was watched, as `[from, to]` in seconds; adds to what was reported "
+        "before. A player that reports it does so each time, at first with `[]`.",
+        examples=[[[0, 120], [300, 314]]],
+    ),
+]
+
+
 class NewWatch(Body):
     """A watch to record."""
 
@@ -68,6 +88,7 @@ class NewWatch(Body):
     position: Position = Field(description="Whole seconds from the start of the lesson.")
     duration: Position | None = Field(default=None, description="The lesson's length in seconds.")
     occurred_at: Instant | None = Field(default=None, description="Default: now.")
+    segments: SeenSegments = None
 
 
 class Heartbeat(Body):
@@ -75,6 +96,7 @@ class Heartbeat(Body):
 
     position: Position
     occurred_at: Instant | None = Field(default=None, description="Default: now.")
+    segments: SeenSegments = None
 
 
 class WatchAnswer(BaseModel):
@@ -90,10 +112,17 @@ class WatchAnswer(BaseModel):
     occurred_at: datetime
     reported_at: datetime = Field(description="When the position was true.")
     recorded_at: datetime = Field(description="When this state was stored.")
+    furthest: int = Field(description="The largest position that was ever reported.")
+    segments: list[list[int]] | None = Field(
+        description="What was watched, as `[from, to]`, sorted and disjoint; null: not reported."
+    )
 
 
 class ReportAnswer(WatchAnswer):
-    """A watch after a report. `stale`: a newer position was known already, and stays."""
+    """A watch after a report. `stale`: a newer position was known already, and stays.
+
+    Even then `furthest` and `segments` take up what the report adds.
+    """
 
     outcome: Literal["applied", "stale"]
 
@@ -103,6 +132,11 @@ class WatchList(BaseModel):
 
     items: list[WatchAnswer]
     next_cursor: UUID | None
+
+
+def segments_of(body: NewWatch | Heartbeat) -> Segments | None:
+    """Return the segments as they are stored."""
+    return None if body.segments is None else [list(segment) for segment in body.segments]
 
 
 async def record_watch(
@@ -120,6 +154,7 @@ async def record_watch(
             body.duration,
             opened.believable(body.occurred_at),
             idempotency_key,
+            segments_of(body),
         )
     )
     if not done.changed:
@@ -155,7 +190,8 @@ async def read_watches(
 @router.patch("/watches/{watch_id:uuid}", responses=documented(400, 404, 413, 422, 503))
 async def report_position(watch_id: UUID, body: Heartbeat, opened: Opened) -> ReportAnswer:
     """Move a watch to a new position. A report older than the last one changes nothing."""
-    report = Report(watch_id, body.position, opened.believable(body.occurred_at))
+    occurred_at = opened.believable(body.occurred_at)
+    report = Report(watch_id, body.position, occurred_at, segments_of(body))
     done = await opened.commits.carry_out(report)
     outcome: Literal["applied", "stale"] = "applied" if done.changed else "stale"
     return ReportAnswer(**_answer(done.watch).model_dump(), outcome=outcome)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consumption_service.api import Body, NewWatch, Opened, State, WatchAnswer
+from consumption_service.api import Body, NewWatch, Opened, State, WatchAnswer, segments_of
 from consumption_service.commands import Create, Done
 from shared.errors import Invalid, ServiceError, Unavailable
 from shared.problems import Problem, documented, problem_of, reasons
@@ -96,6 +96,7 @@ def _command(item: object, opened: State) -> Create | ServiceError:
         watch.duration,
         occurred_at,
         watch.idempotency_key,
+        segments_of(watch),
     )
 
 

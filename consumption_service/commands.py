@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
+from consumption_service.segments import Segments
 from shared.errors import ServiceError
 from shared.events import Kind, LessonId, Position, UserId
 
@@ -23,6 +24,9 @@ class Watch:
     occurred_at: datetime
     reported_at: datetime
     recorded_at: datetime
+    furthest: Position
+    segments: Segments | None = None
+    unsegmented: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +39,26 @@ class Create:
     duration: Position | None = None
     occurred_at: datetime | None = None
     key: str | None = None
+    segments: Segments | None = None
 
     def digest(self) -> bytes:
         """Return what tells this content from other content under the same key."""
         content = (self.user_id, self.lesson_id, self.position, self.duration, self.occurred_at)
-        return sha256(repr(content).encode()).digest()
+        said = content if self.segments is None else (*content, self.segments)
+        return sha256(repr(said).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Move a watch to the position that its player reports."""
+    """Move a watch to the position that its player reports, unless a later one is known.
+
+    How far the watch came, and what of the lesson was seen, only ever grow.
+    """
 
     watch_id: UUID
     position: Position
     occurred_at: datetime | None = None
+    segments: Segments | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ Command = Create | Report | Delete
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a command: the watch afterwards, and whether the command changed it."""
+    """What came of a command: the watch afterwards, and whether it was created, moved or undone."""
 
     watch: Watch
     changed: bool
@@ -79,6 +89,7 @@ class OutboxEvent:
     event_id: UUID
     kind: Kind
     body: str
+    user_id: UserId | None = None  # none: it tells of no watch
 
 
 def event_of(event_id: UUID, kind: Kind, watch: Watch) -> OutboxEvent:
@@ -92,10 +103,11 @@ def event_of(event_id: UUID, kind: Kind, watch: Watch) -> OutboxEvent:
         "lesson_id": watch.lesson_id,
         "position": watch.position,
         "watch_id": watch.id,
+        "furthest": watch.furthest,
         "occurred_at": watch.occurred_at,
         "reported_at": watch.reported_at,
         "recorded_at": watch.recorded_at,
     }
     if watch.duration is not None:
         state["duration"] = watch.duration
-    return OutboxEvent(event_id, kind, to_json(state).decode())
+    return OutboxEvent(event_id, kind, to_json(state).decode(), watch.user_id)

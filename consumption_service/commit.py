@@ -8,25 +8,34 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.announce import Announcer
-from consumption_service.commands import Command, Done, Outcome
+from consumption_service.commands import Command, Done, OutboxEvent, Outcome
 from consumption_service.measures import CommitMeasures
 from consumption_service.record import record
 from consumption_service.tables import outbox
+from consumption_service.turn import await_turn
 from shared.bulk import delete_rows
 from shared.database import Database, DatabaseUnavailable
 from shared.errors import ServiceError, Unavailable
-from shared.events import utc_now
 
 log = logging.getLogger(__name__)
 
 GROUP_SIZE: Final = 256  # commands in one transaction
 GROUPS_IN_FLIGHT: Final = 2  # one is prepared while the other is being written to the disk
 
+TICK: Final = timedelta(microseconds=1)  # no two transactions of a process have the same time
+
+T = TypeVar("T")
+
 Waiting = tuple[Command, asyncio.Future[Outcome]]
+# What to do in a transaction, at the time that it has: a result, and the events to announce.
+Work = Callable[[AsyncConnection, datetime], Awaitable[tuple[T, Sequence[OutboxEvent]]]]
 
 
 class GroupCommit:
@@ -42,6 +51,7 @@ class GroupCommit:
         self._latest.set()
         self.measures = CommitMeasures()
         self.measures.waiting.set_function(lambda: len(self._waiting))
+        self._now = datetime.min.replace(tzinfo=UTC)  # of the transaction that began last
 
     async def carry_out(self, command: Command) -> Done:
         """Return what came of the command, once it is committed and its event is on its way.
@@ -106,23 +116,46 @@ class GroupCommit:
                 await self._commit_or_split([one])
 
     async def _commit(self, group: Sequence[Waiting]) -> None:
-        now, earlier, ended = utc_now(), self._latest, asyncio.Event()
-        began = time.perf_counter()
-        self._latest = ended
-        try:
-            commands = [command for command, _ in group]
-            with self._announcer.forgetting() as confirmed:
-                async with self._database.write() as connection:
-                    await delete_rows(connection, outbox.c.event_id, confirmed)
-                    outcomes, events = await record(self._database, connection, commands, now)
+        commands, began = [command for command, _ in group], time.perf_counter()
+
+        async def work(
+            connection: AsyncConnection, now: datetime
+        ) -> tuple[list[Outcome], list[OutboxEvent]]:
+            return await record(self._database, connection, commands, now)
+
+        def committed(outcomes: Sequence[Outcome]) -> None:
             _answer(group, outcomes)
             self.measures.committed(len(group), began)
+
+        await self._transact(work, committed)
+
+    async def transact(self, work: Work[T], *, alone: bool = False) -> T:
+        """Do the work in a transaction of its own, and announce its events.
+
+        If `alone`, nothing is recorded beside it by any process.
+        """
+        return await self._transact(work, lambda _: None, alone=alone)
+
+    async def _transact(
+        self, work: Work[T], committed: Callable[[T], None], *, alone: bool = False
+    ) -> T:
+        earlier, ended = self._latest, asyncio.Event()
+        try:
+            with self._announcer.forgetting() as confirmed:
+                async with self._database.write() as connection:
+                    its_time = await await_turn(self._database, connection, alone=alone)
+                    earlier, self._latest = self._latest, ended
+                    now = self._now = max(its_time, self._now + TICK)
+                    await delete_rows(connection, outbox.c.event_id, confirmed)
+                    result, events = await work(connection, now)
+            committed(result)
         finally:
             # In the order in which they were recorded, so that whoever has learned what was
             # recorded at a time has learned what was recorded before.
             await earlier.wait()
             ended.set()
         self._announcer.announce(events)
+        return result
 
 
 def _answer(group: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:

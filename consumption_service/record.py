@@ -27,6 +27,8 @@ from consumption_service.commands import (
     Watch,
     event_of,
 )
+from consumption_service.find import STORED
+from consumption_service.segments import merged
 from consumption_service.tables import idempotency_keys, outbox, watches
 from shared.bulk import insert_rows
 from shared.database import Database
@@ -79,6 +81,8 @@ class Group:
             occurred_at=occurred_at,
             reported_at=occurred_at,
             recorded_at=self.now,
+            furthest=command.position,
+            segments=None if command.segments is None else merged(command.segments),
         )
         self.watches[watch_id] = watch
         self.created.append(watch_id)
@@ -94,14 +98,17 @@ class Group:
         return Done(watch, changed=False)
 
     def _report(self, watch: Watch, report: Report) -> Outcome:
+        after = _seen_more(watch, report)
         reported_at = report.occurred_at or self.now
-        if (reported_at, report.position) <= (watch.reported_at, watch.position):
+        moves = (reported_at, report.position) > (watch.reported_at, watch.position)
+        if moves:
+            after = replace(after, position=report.position, reported_at=reported_at)
+        if after == watch:
             return Done(watch, changed=False)
-        moved = replace(watch, position=report.position, reported_at=reported_at)
-        moved = replace(moved, recorded_at=self.now)
-        self._change(watch.id, moved)
-        self.events.append(event_of(new_id(), Kind.UPDATED, moved))
-        return Done(moved, changed=True)
+        after = replace(after, recorded_at=self.now)
+        self._change(watch.id, after)
+        self.events.append(event_of(new_id(), Kind.UPDATED, after))
+        return Done(after, changed=moves)
 
     def _delete(self, watch: Watch) -> Outcome:
         self._change(watch.id, None)
@@ -112,6 +119,19 @@ class Group:
     def _change(self, watch_id: UUID, watch: Watch | None) -> None:
         self.watches[watch_id] = watch
         self.touched.add(watch_id)
+
+
+def _seen_more(watch: Watch, report: Report) -> Watch:
+    """Return the watch with what the report adds to what was seen: the same in any order."""
+    furthest = max(watch.furthest, report.position)
+    if report.segments is None:
+        unsegmented = watch.unsegmented
+        if watch.segments is not None:
+            unsegmented = max(unsegmented or 0, report.position)
+        return replace(watch, furthest=furthest, unsegmented=unsegmented)
+    unsegmented = watch.unsegmented if watch.segments is not None else watch.furthest
+    segments = merged([*(watch.segments or []), *report.segments])
+    return replace(watch, furthest=furthest, segments=segments, unsegmented=unsegmented)
 
 
 async def record(
@@ -142,6 +162,7 @@ async def _claim_keys(
             "watch_id": watch_id,
             "digest": command.digest(),
             "recorded_at": group.now,
+            "user_id": command.user_id,
         }
         for command, watch_id in reversed(commands)  # the first command with a key takes it
         if isinstance(command, Create) and command.key
@@ -164,7 +185,7 @@ async def _read_watches(
     """Read and lock the stored watches that the commands are about."""
     if not ids:
         return
-    query = select(watches).where(database.among(watches.c.id, ids))
+    query = STORED.where(database.among(watches.c.id, ids))
     for row in await connection.execute(query.order_by(watches.c.id).with_for_update()):
         group.watches[row.id] = Watch(*row)
 
@@ -174,7 +195,7 @@ async def _write(group: Group, connection: AsyncConnection) -> None:
     await insert_rows(connection, watches, new)
     for watch_id in sorted(group.touched):
         await _write_change(connection, watch_id, group.watches[watch_id])
-    told = [(event.event_id, event.kind.value, event.body) for event in group.events]
+    told = [(one.event_id, one.kind.value, one.body, one.user_id) for one in group.events]
     await insert_rows(connection, outbox, told)
 
 
@@ -186,37 +207,8 @@ async def _write_change(connection: AsyncConnection, watch_id: UUID, watch: Watc
         "position": watch.position,
         "reported_at": watch.reported_at,
         "recorded_at": watch.recorded_at,
+        "furthest": watch.furthest,
+        "segments": watch.segments,
+        "unsegmented": watch.unsegmented,
     }
     await connection.execute(update(watches).where(watches.c.id == watch_id).values(changes))
-
-
-async def find_watch(database: Database, watch_id: UUID) -> Watch:
-    """Return the watch, or raise `NotFound`."""
-    async with database.read() as connection:
-        row = (await connection.execute(select(watches).where(watches.c.id == watch_id))).first()
-    if row is None:
-        raise NotFound(f"There is no watch {watch_id}.")
-    return Watch(*row)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which watches a list shows."""
-
-    user_id: int | None
-    lesson_id: int | None
-    before: UUID | None
-    limit: int
-
-
-async def list_watches(database: Database, wanted: Selection) -> list[Watch]:
-    """Return the watches recorded last, newest first."""
-    query = select(watches).order_by(watches.c.id.desc()).limit(wanted.limit)
-    if wanted.user_id is not None:
-        query = query.where(watches.c.user_id == wanted.user_id)
-    if wanted.lesson_id is not None:
-        query = query.where(watches.c.lesson_id == wanted.lesson_id)
-    if wanted.before is not None:
-        query = query.where(watches.c.id < wanted.before)
-    async with database.read() as connection:
-        return [Watch(*row) for row in await connection.execute(query)]

@@ -3,9 +3,11 @@
 from typing import Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -32,6 +34,9 @@ watches: Final = Table(
     Column("occurred_at", UtcTime, nullable=False),
     Column("reported_at", UtcTime, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
+    Column("furthest", BigInteger),  # null where nobody kept it yet: it is the position then
+    Column("segments", JSON(none_as_null=True)),  # null where none were ever reported
+    Column("unsegmented", BigInteger),  # beside segments: the furthest reported without any
     Index(None, "user_id", "id"),
     Index(None, "lesson_id", "id"),
 )
@@ -44,6 +49,7 @@ idempotency_keys: Final = Table(
     Column("watch_id", Uuid, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
+    Column("user_id", BigInteger, index=True),
     # It only serves to forget. As rows come in order of time, the smallest kind of index will do.
     Index(None, "recorded_at", postgresql_using="brin"),
 )
@@ -56,4 +62,35 @@ outbox: Final = Table(
     Column("event_id", Uuid, primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("body", Text, nullable=False),
+    # The user of the watch; none where a user was erased. Without an index, which each watch would
+    # pay for: it serves an erasure only, and the table is small while the broker is there.
+    Column("user_id", BigInteger),
+)
+
+# From which percentage on a lesson counts as finished, where that is not the usual one.
+completions: Final = Table(
+    "completions",
+    metadata,
+    Column("lesson_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("percent", Integer, nullable=False),
+)
+
+# The receipts: who was erased when, and since when the recommendation service knows nothing either.
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("erased_at", UtcTime, nullable=False),
+    Column("recommendation_done_at", UtcTime),
+)
+
+# Which watch the xAPI statements of a session are about.
+xapi_sessions: Final = Table(
+    "xapi_sessions",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("lesson_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("session", String(255), primary_key=True),
+    Column("watch_id", Uuid, nullable=False),
 )

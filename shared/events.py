@@ -1,8 +1,10 @@
-"""The contract: what the consumption service announces about a watch.
+"""The contract: what the services tell each other.
 
-A message on the exchange `watch` is one JSON object, the state of a watch after something happened
-to it. What happened is the routing key. Fields are only ever added, and only as optional ones, so
-that a message already in flight stays readable; a reader ignores what it does not know.
+A message on the exchange `watch` is one JSON object: the state of a watch after something happened
+to it, or that a user was erased. What happened is the routing key. When that user is erased
+elsewhere too, a message on the exchange `erasure` says so. Fields are only ever added, and only as
+optional ones, so that a message already in flight stays readable; a reader ignores what it does not
+know.
 """
 
 from datetime import UTC, datetime
@@ -54,11 +56,12 @@ Instant = Annotated[
 
 
 class Kind(StrEnum):
-    """What happened to a watch; also the routing key of its message."""
+    """What happened to a watch, or to a user; also the routing key of the message."""
 
     CREATED = "created"
     UPDATED = "updated"
     DELETED = "deleted"
+    ERASED = "erased"  # all that is known of a user
 
 
 class WatchEvent(BaseModel):
@@ -75,9 +78,36 @@ class WatchEvent(BaseModel):
     position: Position
     watch_id: UUID | None = None
     duration: Position | None = None
+    furthest: Position | None = None  # the largest position that was ever reported
     occurred_at: Instant | None = None
     reported_at: Instant | None = None
     recorded_at: Instant | None = None
+
+
+class UserErased(BaseModel):
+    """A user was erased: nothing recorded of them until then may be known any longer.
+
+    The time is the tombstone. What was recorded after it counts, whatever the order of arrival.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    user_id: Natural[UserId]
+    erasure_id: UUID  # also the id of the message
+    erased_at: Instant
+
+
+ERASURE_DONE: Final = "done"  # the routing key of the message that follows
+
+
+class ErasureDone(BaseModel):
+    """The recommendation service knows nothing any longer of what an erasure erased."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    erasure_id: UUID
+    user_id: Natural[UserId]
+    done_at: Instant
 
 
 def utc_now() -> datetime:

@@ -1,9 +1,12 @@
 """The topology as data: which exchanges and queues there are, and what they promise.
 
-    exchange watch (topic) --*--> queue recommendation.watch.*
-                                      | rejected, or delivered too often
-                                      v
-    exchange watch.dlx (direct) ----> queue recommendation.watch.*.parked
+    exchange watch (topic) ----*--> queue recommendation.watch.*
+    exchange lesson (topic) ---*--> queue recommendation.lesson.*
+    exchange erasure (topic) --*--> queue consumption.erasure.*
+                                        | rejected, or delivered too often
+                                        v
+    exchange watch.dlx, lesson.dlx or
+    erasure.dlx (direct) ---------> the queue's name with .parked at its end
 
 Whoever starts first declares what it needs; declaring again changes nothing. The arguments are
 given at declaration and not by policy, because losing them would lose messages.
@@ -37,21 +40,30 @@ def queue_name(service: str, exchange: Exchange, binding_key: str) -> str:
     return f"{service}.{exchange.name}.{binding_key}"
 
 
+def parking_queue(name: str, exchange: Exchange) -> Queue:
+    """Return the queue that parks what the queue of this name does not want."""
+    return Queue(
+        name=f"{name}.parked",
+        exchange=Exchange(f"{exchange.name}.dlx", "direct"),
+        binding_key=name,
+        delivery_limit=1_000_000,  # in effect none; by default RabbitMQ 4 drops a message after 20
+    )
+
+
+def consuming_queue(service: str, exchange: Exchange) -> Queue:
+    """Return the queue by which a service gets all of an exchange."""
+    name = queue_name(service, exchange, "*")
+    return Queue(name, exchange, "*", parking=parking_queue(name, exchange), delivery_limit=20)
+
+
 DEFAULT: Final = Exchange("", "direct")
 WATCH: Final = Exchange("watch", "topic")
-PARKING: Final = Exchange("watch.dlx", "direct")
+LESSON: Final = Exchange("lesson", "topic")
+ERASURE: Final = Exchange("erasure", "topic")
 
-RECOMMENDATION_NAME: Final = queue_name("recommendation", WATCH, "*")
-RECOMMENDATION_PARKED: Final = Queue(
-    name=f"{RECOMMENDATION_NAME}.parked",
-    exchange=PARKING,
-    binding_key=RECOMMENDATION_NAME,
-    delivery_limit=1_000_000,  # in effect none; by default RabbitMQ 4 drops a message after 20
-)
-RECOMMENDATION: Final = Queue(
-    name=RECOMMENDATION_NAME,
-    exchange=WATCH,
-    binding_key="*",
-    parking=RECOMMENDATION_PARKED,
-    delivery_limit=20,
-)
+RECOMMENDATION: Final = consuming_queue("recommendation", WATCH)
+RECOMMENDATION_PARKED: Final = parking_queue(RECOMMENDATION.name, WATCH)
+RECOMMENDATION_LESSON: Final = consuming_queue("recommendation", LESSON)
+RECOMMENDATION_LESSON_PARKED: Final = parking_queue(RECOMMENDATION_LESSON.name, LESSON)
+CONSUMPTION_ERASURE: Final = consuming_queue("consumption", ERASURE)
+CONSUMPTION_ERASURE_PARKED: Final = parking_queue(CONSUMPTION_ERASURE.name, ERASURE)

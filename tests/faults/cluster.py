@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
-from shared.broker.topology import RECOMMENDATION_NAME
+from shared.broker.topology import RECOMMENDATION
 from tests.eventually import eventually
 from tests.faults.network import Network, network
 from tests.faults.rabbit import control
@@ -54,7 +54,7 @@ class Cluster:
 
     async def queue(self, vhost: str) -> dict[str, Any]:
         """Return what any node that answers says about the queue."""
-        path = f"/api/queues/{vhost}/{quote(RECOMMENDATION_NAME, safe='')}"
+        path = f"/api/queues/{vhost}/{quote(RECOMMENDATION.name, safe='')}"
         for node in self.nodes:
             with suppress(httpx.HTTPError):
                 async with httpx.AsyncClient(timeout=3.0) as client:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from shared.broker.topology import RECOMMENDATION_NAME, WATCH
+from shared.broker.topology import RECOMMENDATION, WATCH
 from tests.services import Broker, ServiceMissing
 from tests.services.process import group_of, unprivileged
 
@@ -17,7 +17,7 @@ from tests.services.process import group_of, unprivileged
 PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"
 TIMEOUT: Final = 60.0  # seconds
 POLICY: Final = "faults"
-QUEUE: Final = quote(RECOMMENDATION_NAME, safe="")
+QUEUE: Final = quote(RECOMMENDATION.name, safe="")
 
 
 class Vhost:
@@ -34,7 +34,7 @@ class Vhost:
     def limit_queue(self, length: int) -> None:
         """Let the queue hold so many messages, and refuse others."""
         policy = {
-            "pattern": f"^{RECOMMENDATION_NAME.replace('.', '[.]').replace('*', '[*]')}$",
+            "pattern": f"^{RECOMMENDATION.name.replace('.', '[.]').replace('*', '[*]')}$",
             "definition": {"max-length": length},
             "apply-to": "queues",
         }

@@ -54,4 +54,5 @@ def _check_last_states(events: Sequence[Event], state: State) -> None:
 
 
 def _rank(event: Event) -> tuple[object, ...]:
-    return event["kind"] == "deleted", instant(event["reported_at"]), event["position"]
+    place = instant(event["reported_at"]), event["position"], event["furthest"]
+    return event["kind"] == "deleted", *place

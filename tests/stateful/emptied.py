@@ -6,7 +6,7 @@ from sqlalchemy import delete, update
 
 import consumption_service
 import recommendation_service
-from consumption_service.tables import idempotency_keys, outbox, watches
+from consumption_service.tables import erasures, idempotency_keys, outbox, watches
 from recommendation_service.tables import (
     evaluation,
     inbox,
@@ -21,7 +21,7 @@ from shared.database import Database
 from shared.migrate import migrate
 
 TABLES = {
-    consumption_service: (idempotency_keys, outbox, watches),
+    consumption_service: (erasures, idempotency_keys, outbox, watches),
     recommendation_service: (
         inbox,
         learned_watches,

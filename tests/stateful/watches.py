@@ -117,6 +117,7 @@ class State:
         right = (
             watch.items() >= post.body.items() - {("occurred_at", post.at)}
             and watch["duration"] == post.duration
+            and watch["furthest"] == post.position
             and instant(watch["occurred_at"]) == instant(watch["reported_at"]) == instant(at)
             and one.spans(watch["recorded_at"])
         )
@@ -129,19 +130,34 @@ class State:
             return None
         answer = dict(one.body)
         applied = answer.pop("outcome") == "applied"
-        known = (instant(watch["reported_at"]), watch["position"])
-        if not applied:
-            earliest = instant(patch.at) if patch.at else one.sent
-            return self if answer == watch and (earliest, patch.position) <= known else None
-        at = instant(patch.at or answer["recorded_at"])
-        chosen = {name: answer[name] for name in ("reported_at", "recorded_at")}
+        place = {"position": patch.position} if applied else {}
+        furthest = max(watch["furthest"], patch.position)
+        if not applied and furthest == watch["furthest"]:
+            return self if answer == watch and self._is_stale(one, patch, watch) else None
+        chosen = ("reported_at", "recorded_at") if applied else ("recorded_at",)
+        expected = {
+            **watch,
+            **place,
+            "furthest": furthest,
+            **{name: answer[name] for name in chosen},
+        }
         right = (
-            answer == {**watch, "position": patch.position, **chosen}
-            and instant(answer["reported_at"]) == at
+            answer == expected
             and one.spans(answer["recorded_at"])
-            and (at, patch.position) > known
+            and (
+                self._moves(answer, patch, watch) if applied else self._is_stale(one, patch, watch)
+            )
         )
         return self._changed("updated", answer, one) if right else None
+
+    def _moves(self, answer: Watch, patch: Patch, watch: Watch) -> bool:
+        at = instant(patch.at or answer["recorded_at"])
+        is_later = (at, patch.position) > (instant(watch["reported_at"]), watch["position"])
+        return is_later and instant(answer["reported_at"]) == at
+
+    def _is_stale(self, one: Exchange, patch: Patch, watch: Watch) -> bool:
+        earliest = instant(patch.at) if patch.at else one.sent
+        return (earliest, patch.position) <= (instant(watch["reported_at"]), watch["position"])
 
     def _deleted(self, one: Exchange, watch: Watch) -> "State | None":
         return self._changed("deleted", watch, one) if one.status == 204 else None

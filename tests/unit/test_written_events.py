@@ -21,6 +21,7 @@ watches = st.builds(
     occurred_at=times,
     reported_at=times,
     recorded_at=times,
+    furthest=integers,
 )
 
 
