@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -22,19 +22,19 @@ from sqlalchemy import func, select, text
 
 from consumption_service.commands import OutboxEvent
 from consumption_service.measures import AnnounceMeasures
+from consumption_service.message import message_of
 from consumption_service.tables import outbox
 from shared.broker.interface import (
     Broker,
     BrokerError,
     BrokerUnavailable,
-    Message,
     Outcome,
     Publisher,
 )
 from shared.broker.topology import WATCH
 from shared.bulk import delete_rows
 from shared.database import Database, DatabaseUnavailable
-from shared.events import SCHEMA_VERSION, Kind, UserId, utc_now
+from shared.events import Kind, UserId, utc_now
 from shared.identifiers import first_id_at
 
 log = logging.getLogger(__name__)
@@ -48,9 +48,6 @@ FORGET_INTERVAL: Final = 1.0  # seconds that confirmed events wait for a commit 
 MOST_FORGOTTEN: Final = 1000  # events deleted in one transaction
 RECONNECT_DELAY: Final = 1.0  # seconds, on average
 RELAY_LOCK: Final = 7_253_649_811  # the advisory lock of the one relaying process; any number
-
-_TYPES: Final = {kind: f"watch.{kind.value}" for kind in Kind}
-_HEADERS: Final = {"x-schema-version": SCHEMA_VERSION}
 
 
 class Announcer:
@@ -135,7 +132,7 @@ class Announcer:
         if not events:
             return True
         now, began = utc_now(), time.perf_counter()
-        outcomes = await publisher.publish([_message(event, now) for event in events])
+        outcomes = await publisher.publish([message_of(event, now) for event in events])
         self.measures.published(outcomes, began)
         confirmed = {
             event.event_id
@@ -241,14 +238,3 @@ class Announcer:
             except DatabaseUnavailable as outage:
                 log.warning("the outbox cannot be measured: %s", outage)
             await asyncio.sleep(MEASURE_INTERVAL)
-
-
-def _message(event: OutboxEvent, now: datetime) -> Message:
-    return Message(
-        message_id=str(event.event_id),
-        routing_key=event.kind.value,
-        body=event.body.encode(),
-        type=_TYPES[event.kind],
-        timestamp=now,
-        headers=_HEADERS,
-    )
