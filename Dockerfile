@@ -40,6 +40,7 @@ ENV PATH=/opt/upnext/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     CONSUMPTION_HOST=0.0.0.0 \
     RECOMMENDATION_HOST=0.0.0.0 \
+    LOG_FORMAT=json \
     HEALTH_PORT=8000
 # Without any setting the databases are files in here; mount a volume to keep them.
 WORKDIR /data

@@ -65,7 +65,8 @@ async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> Non
         for delivery, why in rejected
     ]
     for row in rows:
-        log.warning("parked a message: %s: %s", row["reason"], row["detail"])
+        event = {"event_id": row["message_id"]}
+        log.warning("parked a message: %s: %s", row["reason"], row["detail"], extra=event)
     await connection.execute(insert(parked), rows)
 
 

@@ -44,6 +44,7 @@ def postgresql_engine(url: URL) -> AsyncEngine:
         pool_size=POOL_SIZE,
         pool_timeout=POOL_TIMEOUT,
         pool_pre_ping=False,
+        hide_parameters=True,
         connect_args={
             "timeout": POOL_TIMEOUT,
             "command_timeout": COMMAND_TIMEOUT,
@@ -56,7 +57,12 @@ def sqlite_engine(url: URL) -> AsyncEngine:
     """Return the engine for SQLite, which keeps readers out of the writer's way."""
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, pool_size=POOL_SIZE, connect_args={"isolation_level": None})
+    engine = create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        hide_parameters=True,
+        connect_args={"isolation_level": None},
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

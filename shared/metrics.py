@@ -4,7 +4,6 @@ Each part owns what it counts; the application registers it. Nothing is global, 
 one process keep their figures apart.
 """
 
-import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 from typing_extensions import override
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -102,34 +101,6 @@ class RequestSeconds(Collector):
         yield family
 
 
-class Measured:
-    """ASGI middleware: count each answer when it begins, so that a stream counts as well."""
-
-    def __init__(self, app: ASGIApp, requests: RequestSeconds) -> None:
-        self._app = app
-        self._requests = requests
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began, answered = time.perf_counter(), False
-
-        def send_counted(message: Message) -> Awaitable[None]:
-            nonlocal answered
-            if not answered and message["type"] == "http.response.start":
-                answered = True
-                self._requests.observe(scope, message["status"], time.perf_counter() - began)
-            return send(message)
-
-        try:
-            await self._app(scope, receive, send_counted)
-        except Exception:
-            if not answered:  # Starlette answers it, outside
-                self._requests.observe(scope, 500, time.perf_counter() - began)
-            raise
-
-
 class Registry:
     """All metrics of an application."""
 
@@ -155,13 +126,13 @@ class Registry:
         return encode(self.collected), content_type
 
 
-def measure(app: FastAPI) -> None:
-    """Count the application's requests, and show its metrics at `/metrics`."""
-    registry, requests = Registry(), RequestSeconds()
-    registry.collected.register(requests)
+def measure(app: FastAPI) -> RequestSeconds:
+    """Show the application's metrics at `/metrics`, and return what counts its requests."""
+    registry, seconds = Registry(), RequestSeconds()
+    registry.collected.register(seconds)
     app.state.metrics = registry
-    app.add_middleware(Measured, requests=requests)
     app.include_router(router)
+    return seconds
 
 
 router = APIRouter(tags=["operation"])

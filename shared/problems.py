@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from shared.errors import ServiceError, Unavailable
+from shared.logs import request_id
 
 log = logging.getLogger(__name__)
 
@@ -135,4 +136,4 @@ def _methods_of(request: Request) -> set[str]:
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(*BUG)
+    return problem(*BUG, headers={"X-Request-ID": request_id.get() or ""})

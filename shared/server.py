@@ -17,8 +17,9 @@ from typing_extensions import override
 
 from shared.connection import protocol_within
 from shared.errors import CannotStart
+from shared.logs import configure_logs, without_passwords
 from shared.refusing import MOST_LINGERING
-from shared.settings import SharedSettings
+from shared.settings import LogFormat, LogSettings, SharedSettings, read_settings
 
 log = logging.getLogger(__name__)
 
@@ -103,16 +104,18 @@ def _config(listener: Listener) -> uvicorn.Config:
 
 def run_to_completion(work: Coroutine[None, None, None]) -> None:
     """Run a whole program; one that cannot start ends with a sentence and status 1."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
-    for noisy in ("aio_pika", "aiormq", "alembic", "uvicorn.error", "httpx"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    log_format: LogFormat = "auto"
     try:
+        log_format = read_settings(LogSettings).log_format
+        configure_logs(log_format)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(work)
     except CannotStart as reason:
-        sys.exit(f"upnext: {reason}")
+        work.close()  # it may not have begun
+        if log_format == "json":  # whoever asked for it reads nothing else
+            log.critical("cannot start: %s", reason)
+            sys.exit(1)
+        sys.exit(f"upnext: {without_passwords(str(reason))}")
 
 
 def _bind(listener: Listener) -> socket.socket:

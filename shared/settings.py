@@ -1,24 +1,33 @@
 """Settings that both services read from the environment, `.env` or a folder of secrets."""
 
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import CannotStart
 
-S = TypeVar("S", bound="SharedSettings")
+S = TypeVar("S", bound="LogSettings")
+
+LogFormat = Literal["auto", "text", "json"]
 
 SECRETS: Final = Path("/run/secrets")
 
 
-class SharedSettings(BaseSettings):
-    """What is the same for both services. Passed to whoever needs it, never imported."""
+class LogSettings(BaseSettings):
+    """How a process writes its log; read before everything else."""
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None
     )
+
+    log_format: LogFormat = "auto"
+    """`text`, `json`, or `auto`: text on a terminal, JSON elsewhere."""
+
+
+class SharedSettings(LogSettings):
+    """What is the same for both services. Passed to whoever needs it, never imported."""
 
     amqp_url: str | None = None
     """RabbitMQ. Unset: the broker inside this process."""

@@ -9,6 +9,7 @@ from typing_extensions import override
 from shared.body_limit import BodyLimit
 from shared.metrics import measure
 from shared.problems import answer_with_problems
+from shared.requests import Observed
 from shared.settings import SharedSettings
 
 
@@ -18,7 +19,7 @@ def create_app(settings: SharedSettings, title: str, description: str) -> FastAP
     app.state.settings = settings
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    measure(app)
+    app.add_middleware(Observed, seconds=measure(app))
     return app
 
 
