@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from recommendation_service.model.rank import Reason
 from recommendation_service.park import Parked
 from recommendation_service.serve import Strategy
 
@@ -21,6 +22,12 @@ class ScoredLesson(FromAttributes):
 
     lesson_id: int
     score: float
+    reason: Reason = Field(
+        description="`watched_together`: users met it near a lesson that this one met. `popular`:"
+        " many met it lately. `new`: too few met it to say more. `similar`: users met it near the"
+        " lesson asked about. `watched_next`: users met it right after that. `next_in_course`: it"
+        " comes next in the course."
+    )
 
 
 class Contribution(FromAttributes):

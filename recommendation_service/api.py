@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from recommendation_service import serve
 from recommendation_service.answers import Recommendation, Recommendations
-from recommendation_service.opened import Excluded, Limit, Opened, PathId, lesson_ids
+from recommendation_service.opened import Asked, Opened, PathId, labels_of
 from recommendation_service.serve import Freshness, Item, Strategy
 from shared.events import LessonId, Natural, UserId, whole
+from shared.lessons import Tag
 from shared.problems import documented
 from shared.strict_json import StrictJSONRoute
 
@@ -28,8 +29,16 @@ class Visit(BaseModel):
         max_length=1000, description="Watched lessons, the last one last."
     )
     exclude: list[Natural[LessonId]] = Field(default=[], max_length=1000)
+    tags: list[Tag] = Field(default=[], max_length=100, description="All of them have to match.")
+    course_id: Natural[int] | None = None
     limit: Annotated[int, Field(strict=True, ge=1, le=100), BeforeValidator(whole)] = 10
     explain: StrictBool = False
+
+
+class AskedForUser(Asked):
+    """What a user's recommendations are asked for with."""
+
+    explain: bool = Field(default=False, description="With the watched lessons that led there.")
 
 
 @router.get(
@@ -37,14 +46,10 @@ class Visit(BaseModel):
     responses=documented(422, 503),
 )
 async def recommend_for_user(
-    user_id: PathId,
-    opened: Opened,
-    limit: Limit = 10,
-    exclude: Excluded = [],  # noqa: B006 - FastAPI copies it
-    explain: bool = False,  # noqa: FBT001, FBT002 - a query parameter
+    user_id: PathId, asked: Annotated[AskedForUser, Query()], opened: Opened
 ) -> Recommendations:
     """Return lessons that the user has not met, best first; the popular ones for a new user."""
-    request = serve.Request(limit, lesson_ids(exclude), explain)
+    request = asked.request(explain=asked.explain)
     # Before the history is read: what is learned meanwhile may not be in the answer.
     fresh = opened.recommender.freshness()
     items, strategy = await opened.recommender.for_user(UserId(user_id), request)
@@ -54,7 +59,8 @@ async def recommend_for_user(
 @router.post("/recommendations", responses=documented(400, 413, 422))
 async def recommend_for_visitor(visit: Visit, opened: Opened) -> Recommendations:
     """Return lessons for somebody who watched these, best first. Nothing is stored."""
-    request = serve.Request(visit.limit, frozenset(visit.exclude), visit.explain)
+    labels = labels_of(visit.tags, visit.course_id)
+    request = serve.Request(visit.limit, frozenset(visit.exclude), visit.explain, labels)
     items = opened.recommender.for_visitor(visit.lesson_ids, request)
     fresh = opened.recommender.freshness()
     return _recommendations(fresh, None, items, "personal" if visit.lesson_ids else "popular")

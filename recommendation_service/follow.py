@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from recommendation_service.catalogue import Catalogue
 from recommendation_service.histories import Step
 from recommendation_service.learn import Learned
 from recommendation_service.model.encoding import decode
@@ -40,6 +41,7 @@ class Follower:
         # Held by whoever changes the model: while this process learns, it does not read its own
         # work from the log.
         self.turn = asyncio.Lock()
+        self.catalogue = Catalogue(database)
         self.model = Model()
         self.version = 0
         self.applied_through: datetime | None = None
@@ -51,6 +53,8 @@ class Follower:
             model = await fold_model(connection)
         if model.fingerprint != int.from_bytes(state.fingerprint, "big"):
             log.error("the model folded from the histories is not the one that was learned")
+        await self.catalogue.catch_up()
+        self.catalogue.attach(model.offer)
         self.model, self.version = model, state.version
         self.applied_through = state.applied_through
 
@@ -59,6 +63,7 @@ class Follower:
         while True:
             try:
                 await self.catch_up()
+                await self.catalogue.catch_up()
             except DatabaseUnavailable as outage:
                 log.warning("the model cannot follow: %s", outage)
             await asyncio.sleep(interval)

@@ -12,7 +12,8 @@ from recommendation_service.model.explain import Because
 from recommendation_service.model.explore import NOBODY, Visitor
 from recommendation_service.model.history import Meeting
 from recommendation_service.model.model import Model, Window
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import Reason, Scored
+from recommendation_service.model.view import Labels, View
 from recommendation_service.panel import Panel
 from shared.database import Database
 from shared.events import LessonId, UserId, utc_now
@@ -30,6 +31,7 @@ class Request:
     limit: int
     exclude: Collection[LessonId] = ()
     explain: bool = False
+    labels: Labels = frozenset()  # what a lesson has to have
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Item:
 
     lesson_id: LessonId
     score: float
+    reason: Reason
     because: Sequence[Because] | None = None
 
 
@@ -83,8 +86,13 @@ class Recommender:
     def _found(
         self, history: Sequence[Meeting], request: Request, visitor: Visitor = NOBODY
     ) -> list[Scored]:
+        visitor = visitor._replace(view=self._view(request.labels))
         now = self._now()
         return self._model.recommend(history, now, request.limit, request.exclude, visitor)
+
+    def _view(self, labels: Labels) -> View:
+        """Return what may be shown: by the clock, even where the answer is for another time."""
+        return self._model.offer.view(labels, utc_now().timestamp())
 
     async def _not_met(
         self, user_id: UserId, history: Sequence[Meeting], request: Request
@@ -109,23 +117,26 @@ class Recommender:
         self, history: Sequence[Meeting], request: Request, found: Sequence[Scored]
     ) -> list[Item]:
         if not request.explain:
-            return [Item(one.lesson_id, one.score) for one in found]
+            return [Item(*one) for one in found]
         now = self._now()
-        return [
-            Item(one.lesson_id, one.score, self._model.explain(history, now, one)) for one in found
-        ]
+        return [Item(*one, self._model.explain(history, now, one)) for one in found]
 
-    def similar(self, lesson_id: LessonId, limit: int) -> list[Scored]:
+    def similar(self, lesson_id: LessonId, request: Request) -> list[Scored]:
         """Return the lessons that the same users meet, most similar first."""
-        return self._model.similar(lesson_id, limit)
+        more = request.limit + len(request.exclude)
+        found = self._model.similar(lesson_id, more, self._view(request.labels))
+        return _without(found, request)
 
-    def next(self, lesson_id: LessonId, limit: int) -> list[Scored]:
+    def next(self, lesson_id: LessonId, request: Request) -> list[Scored]:
         """Return the lessons that users meet right after this one, most often first."""
-        return self._model.next(lesson_id, limit)
+        more = request.limit + len(request.exclude)
+        found = self._model.next(lesson_id, more, self._view(request.labels))
+        return _without(found, request)
 
     def popular(self, window: Window, request: Request) -> list[Scored]:
         """Return the lessons that were met most, by counts that are forgotten over the window."""
-        return self._model.popular(window, self._now(), request.limit, request.exclude)
+        view = self._view(request.labels)
+        return self._model.popular(window, self._now(), request.limit, request.exclude, view)
 
     def freshness(self) -> Freshness:
         """Return how fresh an answer given now is."""
@@ -144,3 +155,7 @@ class Recommender:
         now = utc_now().timestamp()
         latest = self._model.latest
         return latest if latest and now - latest > ARCHIVE_AGE else now
+
+
+def _without(found: Sequence[Scored], request: Request) -> list[Scored]:
+    return [one for one in found if one.lesson_id not in request.exclude][: request.limit]

@@ -111,6 +111,44 @@ evaluation: Final = Table(
     Column("popular_mrr", Double, nullable=False),
 )
 
+# What the catalogue says of lessons. A deleted one stays as a tombstone, so that an older
+# description that arrives late does not bring it back.
+lessons: Final = Table(
+    "lessons",
+    metadata,
+    Column("lesson_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("title", Text),
+    Column("duration", BigInteger),
+    Column("course_id", BigInteger),
+    Column("course_order", BigInteger),
+    Column("tags", JSON, nullable=False),
+    Column("hidden", Boolean, nullable=False),
+    Column("available_from", UtcTime),
+    Column("available_until", UtcTime),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("known_since", UtcTime, nullable=False),
+    Column("version", BigInteger, nullable=False),  # of the catalogue, that changed it last
+    Index(None, "version"),
+)
+
+# One row: the version of the catalogue. Its lock makes versions appear in their order.
+catalogue_state: Final = Table(
+    "catalogue_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+# Lessons that users do not want to see.
+hidden_lessons: Final = Table(
+    "hidden_lessons",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("lesson_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("hidden_at", UtcTime, nullable=False),
+)
+
 # Messages that cannot be processed, with the reason.
 parked: Final = Table(
     "parked",
@@ -119,6 +157,7 @@ parked: Final = Table(
     Column("reason", String(32), nullable=False),
     Column("detail", Text, nullable=False),
     Column("message_id", Text),
+    Column("exchange", Text, nullable=False, server_default="watch"),
     Column("routing_key", Text, nullable=False),
     Column("headers", JSON, nullable=False),
     Column("body", LargeBinary, nullable=False),

@@ -7,12 +7,13 @@ product's own; only nothing is stored, announced, learned or looked up.
 import os
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from consumption_service.api import NewWatch, WatchAnswer
 from consumption_service.commands import Watch
 from recommendation_service.answers import Recommendation, Recommendations
-from recommendation_service.opened import Excluded, Limit, PathId
+from recommendation_service.api import AskedForUser
+from recommendation_service.opened import PathId
 from recommendation_service.serve import Item
 from shared.events import LessonId, utc_now
 from shared.identifiers import new_id
@@ -21,7 +22,7 @@ from shared.server import Listener, run_to_completion, serve
 from shared.settings import SharedSettings, read_settings
 from shared.web import create_app
 
-ITEMS: Final = [Item(LessonId(number), 1.0 / number) for number in range(1, 101)]
+ITEMS: Final = [Item(LessonId(number), 1.0 / number, "popular") for number in range(1, 101)]
 
 router = APIRouter()
 
@@ -50,15 +51,12 @@ async def record_watch(
 
 @router.get("/users/{user_id}/recommendations", responses=documented(422, 503))
 async def recommend_for_user(
-    user_id: PathId,
-    limit: Limit = 10,
-    exclude: Excluded = [],  # noqa: ARG001, B006 - FastAPI copies it
-    explain: bool = False,  # noqa: ARG001, FBT001, FBT002 - a query parameter
+    user_id: PathId, asked: Annotated[AskedForUser, Query()]
 ) -> Recommendations:
     """Answer the same lessons to everybody."""
     return Recommendations(
         user_id=user_id,
-        items=[Recommendation.model_validate(item) for item in ITEMS[:limit]],
+        items=[Recommendation.model_validate(item) for item in ITEMS[: asked.limit]],
         applied_through=utc_now(),
         lag_ms=0,
         strategy="popular",

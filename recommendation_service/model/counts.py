@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from recommendation_service.model.arrays import Floats, Indices
+from recommendation_service.model.arrays import Floats, Indices, Mask
 from recommendation_service.model.decayed import DecayedCounts
 from recommendation_service.model.history import Bounds, Contribution
 from recommendation_service.model.rows import Row
@@ -122,9 +122,11 @@ class Counts:
             index = self.index_of(lesson_id)
             self._figures[FIRST, index], self._figures[LAST, index] = times or (inf, -inf)
 
-    def without(self, excluded: Iterable[LessonId]) -> Indices:
-        """The lessons that somebody met, but for some of them: their indices, sorted."""
+    def without(self, excluded: Iterable[LessonId], mask: Mask | None = None) -> Indices:
+        """The lessons that somebody met, of those in the mask, but for some: indices, sorted."""
         met = self.figures[MET] > 0
+        if mask is not None:
+            met &= mask
         known = (self.index.get(lesson_id) for lesson_id in excluded)
         met[[index for index in known if index is not None]] = False
         return np.flatnonzero(met)

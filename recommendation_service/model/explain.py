@@ -44,6 +44,11 @@ def because(counts: Counts, user: Situation, index: int, merits: Floats) -> list
     return [(one, part) for one, part in zip(user.recent, parts.tolist(), strict=True) if part]
 
 
+def leads(counts: Counts, user: Situation, index: int) -> bool:
+    """Whether anybody met a lesson near one of the user's latest lessons."""
+    return any(index in counts.neighbours[one] for one in user.recent)
+
+
 def _terms(counts: Counts, user: Situation, index: int) -> Floats:
     """What each latest lesson adds to each feature from lessons, for a candidate: [7, recent].
 

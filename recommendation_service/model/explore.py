@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recommendation_service.model.arrays import Indices, Mask
 from recommendation_service.model.counts import FIRST, MET, Counts
 from recommendation_service.model.rank import Scored
+from recommendation_service.model.view import View
 from shared.events import UserId
 
 ENOUGH: Final = 10  # meetings after which a lesson is ranked like any other
@@ -31,6 +32,7 @@ class Visitor(NamedTuple):
 
     user_id: UserId
     share: float  # from 0 to 1
+    view: View | None = None  # what may be on the list; None: anything that somebody met
 
 
 NOBODY: Final = Visitor(UserId(0), 0.0)  # gets no new lessons that do not rank
@@ -73,6 +75,7 @@ def with_newcomers(
     indices = np.array([counts.index[lesson_id] for lesson_id in there], np.int64)
     wanted = len(chosen) - int(is_new(counts, indices, now).sum())
     added = [one for one in chosen if one.lesson_id not in there][: max(wanted, 0)]
+    added = [one._replace(reason="new") for one in added]
     added.sort(key=lambda one: (-one.score, one.lesson_id))
     return [*ranked[: len(ranked) - len(added)], *added]
 

@@ -11,16 +11,19 @@ from typing import Literal
 
 import numpy as np
 
+from recommendation_service.model.arrays import Indices
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.counts import BACKWARD, FORWARD, LAST, MET, SHARES, Counts
-from recommendation_service.model.explain import Because, because
+from recommendation_service.model.explain import Because, because, leads
 from recommendation_service.model.explore import NOBODY, Visitor, newcomers, with_newcomers
-from recommendation_service.model.features import LESSON_BASED, SMOOTHING, situation
+from recommendation_service.model.features import LESSON_BASED, SMOOTHING, Situation, situation
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
 from recommendation_service.model.fold import fold
 from recommendation_service.model.history import Change, Meeting
+from recommendation_service.model.offer import Offer
 from recommendation_service.model.rank import Scored, best, score
 from recommendation_service.model.rows import gather
+from recommendation_service.model.view import View, filled, young_among
 from recommendation_service.model.weights import Weights
 from shared.events import LessonId
 
@@ -34,6 +37,7 @@ class Model:
         self.weights = weights or Weights()
         self.fingerprint = 0  # of all contributions: the same for the same histories
         self.counts = Counts()
+        self.offer = Offer(self.counts)
         self._candidates = Candidates(self.counts)
 
     @classmethod
@@ -76,20 +80,36 @@ class Model:
 
         The history is the user's own, oldest first. There are fewer than `limit` only if no more
         are left. A score is the chance that the lesson is the user's next. For a `visitor` who is
-        known, new lessons get a share of the places.
+        known, new lessons get a share of the places. Where a catalogue is known, lessons of it that
+        nobody met are among the new ones, and fill a list that would end early.
         """
+        seen, view, size = _seen(history, exclude), visitor.view, len(self.counts)
+        unseen = self.counts.without(seen, view.mask(size) if view else None)
+        young = young_among(self.counts, view, seen)
         user = situation(self.counts, history, now)
-        unseen = self.counts.without(_seen(history, exclude))
+        eligible = np.concatenate([unseen, young]) if len(young) else unseen
+        new = newcomers(self.counts, visitor, now, limit, eligible)
+        ranked = self._ranked(user, unseen, limit, new)
+        return filled(self.counts, ranked, view, seen, limit) if view else ranked
+
+    def _ranked(self, user: Situation, unseen: Indices, limit: int, new: Indices) -> list[Scored]:
+        """The best of the unseen lessons, and some of these new ones."""
         indices = self._candidates.for_user(user, unseen, limit)
         if not len(indices):
             return []
-        new = newcomers(self.counts, visitor, now, limit, unseen)
         indices = np.union1d(indices, new) if len(new) else indices
         scoring = score(self.counts, self.weights, user, indices)
         ranked = best(self.counts.lessons, indices, scoring.chances, limit)
         chances = scoring.chances[np.searchsorted(indices, new)]
         chosen = best(self.counts.lessons, new, chances, len(new))
-        return with_newcomers(self.counts, ranked, chosen, now)
+        ranked = with_newcomers(self.counts, ranked, chosen, user.now)
+        return [self._with_reason(user, one) for one in ranked]
+
+    def _with_reason(self, user: Situation, one: Scored) -> Scored:
+        index = self.counts.index[one.lesson_id]
+        if one.reason == "new" or not self.counts.figures[MET, index]:
+            return one._replace(reason="new")
+        return one._replace(reason="watched_together") if leads(self.counts, user, index) else one
 
     def explain(self, history: Sequence[Meeting], now: float, scored: Scored) -> list[Because]:
         """How much each lesson the user met added to a score; together they are the score.
@@ -140,7 +160,7 @@ class Model:
         indices = self.counts.without([meeting.lesson_id for meeting in history])
         return int((met[indices] > met[index]).sum()) + 1
 
-    def similar(self, lesson_id: LessonId, limit: int) -> list[Scored]:
+    def similar(self, lesson_id: LessonId, limit: int, view: View | None = None) -> list[Scored]:
         """Lessons that the same people met near a lesson: cosine of the sums of both directions."""
         index = self.counts.index.get(lesson_id)
         if index is None:
@@ -149,22 +169,30 @@ class Model:
         together = figures[:, FORWARD] + figures[:, BACKWARD]
         met = self.counts.figures[MET]
         scores = together / SHARES / np.sqrt(met[index] * met[others])
-        return best(self.counts.lessons, others, scores, limit)
+        shown = view.mask(len(self.counts))[others] if view else slice(None)
+        return best(self.counts.lessons, others[shown], scores[shown], limit, "similar")
 
-    def next(self, lesson_id: LessonId, limit: int) -> list[Scored]:
+    def next(self, lesson_id: LessonId, limit: int, view: View | None = None) -> list[Scored]:
         """Lessons that people met right after a lesson: the share of those who went on there."""
         index = self.counts.index.get(lesson_id)
         if index is None:
             return []
         others, figures = gather([self.counts.transitions[index]])
         went = figures.sum(axis=1)
-        return best(self.counts.lessons, others, went / (went.sum() + SMOOTHING), limit)
+        scores = went / (went.sum() + SMOOTHING)
+        shown = view.mask(len(self.counts))[others] if view else slice(None)
+        return best(self.counts.lessons, others[shown], scores[shown], limit, "watched_next")
 
     def popular(
-        self, window: Window, now: float, limit: int, exclude: Collection[LessonId] = ()
+        self,
+        window: Window,
+        now: float,
+        limit: int,
+        exclude: Collection[LessonId] = (),
+        view: View | None = None,
     ) -> list[Scored]:
         """The lessons most people met: ever, or lately, halved in weight after each window."""
-        indices = self.counts.without(exclude)
+        indices = self.counts.without(exclude, view.mask(len(self.counts)) if view else None)
         if window == "all":
             met = self.counts.figures[MET]
         else:

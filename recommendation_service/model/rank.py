@@ -5,7 +5,7 @@ the weighted features over the candidates.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,15 @@ from recommendation_service.model.features import Situation, features
 from recommendation_service.model.weights import Weights
 from shared.events import LessonId
 
+Reason = Literal["watched_together", "popular", "new", "similar", "watched_next", "next_in_course"]
+
 
 class Scored(NamedTuple):
-    """A lesson, and how much speaks for it; more is better."""
+    """A lesson, how much speaks for it (more is better), and why it is there."""
 
     lesson_id: LessonId
     score: float
+    reason: Reason = "popular"
 
 
 class Scoring(NamedTuple):
@@ -40,7 +43,11 @@ def score(counts: Counts, weights: Weights, user: Situation, candidates: Indices
 
 
 def best(
-    lessons: Sequence[LessonId], indices: Indices, scores: Floats | Logs, limit: int
+    lessons: Sequence[LessonId],
+    indices: Indices,
+    scores: Floats | Logs,
+    limit: int,
+    reason: Reason = "popular",
 ) -> list[Scored]:
     """The best, at most `limit`, best first; equal ones by lesson, so that it is always the same.
 
@@ -51,5 +58,5 @@ def best(
         enough = np.flatnonzero(scores >= least)
         indices, scores = indices[enough], scores[enough]
     pairs: Iterable[tuple[int, float]] = zip(indices.tolist(), scores.tolist(), strict=True)
-    scored = [Scored(lessons[index], value) for index, value in pairs]
+    scored = [Scored(lessons[index], value, reason) for index, value in pairs]
     return sorted(scored, key=lambda one: (-one.score, one.lesson_id))[:limit]

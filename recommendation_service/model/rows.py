@@ -27,6 +27,10 @@ class Row:
     def __len__(self) -> int:
         return len(self.others)
 
+    def __contains__(self, other: int) -> bool:
+        slot = bisect_left(self.others, other)
+        return slot < len(self.others) and self.others[slot] == other
+
     def place(self, other: int) -> int:
         """Where the figures about another lesson begin; zeros are put there if there are none."""
         slot = bisect_left(self.others, other)
