@@ -14,6 +14,8 @@ from consumption_service.api import router as watches
 from consumption_service.batch import router as batches
 from consumption_service.commit import GroupCommit
 from consumption_service.direct import router as recording
+from consumption_service.erasures_api import router as erasing
+from consumption_service.receipts import Receipts
 from consumption_service.retention import forget_keys
 from consumption_service.settings import ConsumptionSettings
 from shared.background import running
@@ -45,9 +47,11 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
         await refuse_to_start_if_refused(broker, WATCH)
         announcer = Announcer(database, broker, settings.max_outbox)
         commits = GroupCommit(database, announcer, settings.max_waiting)
+        receipts = Receipts(database)
         async with (
             running(announcer.run(), "announce") as announcing,
             running(commits.run(), "commit") as committing,
+            running(receipts.run(broker), "receipts") as completing,
             running(
                 keep_forgetting(
                     partial(forget_keys, database, settings.idempotency_retention_days)
@@ -58,14 +62,17 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
             app = create_app(settings, TITLE, DESCRIPTION)
             app.state.consumption = State(settings, database, commits)
             app.state.metrics.add(commits.measures, announcer.measures)
-            for router in (recording, watches, batches):
+            for router in (recording, watches, batches, erasing):
                 app.include_router(router)
 
             required = {
                 "database": database_check(database),
                 "commits": trouble_check(committing),
             }
-            optional = {"broker": trouble_check(announcing, lambda: announcer.trouble)}
+            optional = {
+                "broker": trouble_check(announcing, lambda: announcer.trouble),
+                "receipts": trouble_check(completing, lambda: receipts.trouble),
+            }
             app.include_router(health_routes(required, optional))
             yield app
             await announcer.drain(DRAIN_TIMEOUT)

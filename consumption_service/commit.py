@@ -10,12 +10,14 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.announce import Announcer
 from consumption_service.commands import Command, Done, OutboxEvent, Outcome
+from consumption_service.erase import Erasure, erase
 from consumption_service.measures import CommitMeasures
 from consumption_service.record import record
 from consumption_service.tables import outbox
@@ -23,6 +25,7 @@ from consumption_service.turn import await_turn
 from shared.bulk import delete_rows
 from shared.database import Database, DatabaseUnavailable
 from shared.errors import ServiceError, Unavailable
+from shared.events import UserId
 
 log = logging.getLogger(__name__)
 
@@ -129,16 +132,16 @@ class GroupCommit:
 
         await self._transact(work, committed)
 
-    async def transact(self, work: Work[T], *, alone: bool = False) -> T:
-        """Do the work in a transaction of its own, and announce its events.
-
-        If `alone`, nothing is recorded beside it by any process.
-        """
-        return await self._transact(work, lambda _: None, alone=alone)
+    async def erase(self, user_id: UserId) -> Erasure:
+        """Erase the user, and publish nothing more of what is known of them."""
+        erasure = await self._transact(partial(erase, user_id), lambda _: None, alone=True)
+        self._announcer.drop(user_id)
+        return erasure
 
     async def _transact(
         self, work: Work[T], committed: Callable[[T], None], *, alone: bool = False
     ) -> T:
+        """Do the work; if `alone`, no process does anything of the kind beside it."""
         earlier, ended = self._latest, asyncio.Event()
         try:
             with self._announcer.forgetting() as confirmed:
