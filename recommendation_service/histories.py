@@ -12,7 +12,14 @@ from recommendation_service.latest_meetings import (
     meetings_around,
 )
 from recommendation_service.merge import Pair, Touched
-from recommendation_service.model.history import WINDOW, Change, Meeting, difference, ordered
+from recommendation_service.model.history import (
+    WINDOW,
+    Change,
+    Meeting,
+    difference,
+    latest_contribution,
+    ordered,
+)
 from recommendation_service.stored_meetings import (
     First,
     bounds_of,
@@ -72,7 +79,6 @@ async def change_histories(
             history = await _around(connection, one)
         steps += _steps(history, one)
     await write_meetings(
-        database,
         connection,
         {Pair(one.user_id, lesson): at for one in corrections for lesson, at in one.new.items()},
     )
@@ -131,7 +137,7 @@ def _steps(history: Sequence[Meeting], one: Correction) -> list[Step]:
     steps = []
     for meeting in new:
         grown = [*kept, meeting]
-        steps.append(Step(one.user_id, kept, difference(kept, grown), meeting))
+        steps.append(Step(one.user_id, kept, Change((latest_contribution(grown),)), meeting))
         kept = grown
     return steps
 

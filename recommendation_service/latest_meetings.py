@@ -20,6 +20,7 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import NullType
 
 from recommendation_service.model.history import Meeting, ordered
 from recommendation_service.tables import meetings
@@ -45,12 +46,18 @@ async def latest_meetings_of(
     database: Database, connection: AsyncConnection, users: Collection[UserId], count: int
 ) -> dict[UserId, list[Meeting]]:
     """Return the latest meetings of each user, at most `count` of each, oldest first."""
-    query = _ON_SQLITE if database.is_sqlite else _ON_POSTGRESQL
-    rows = await connection.execute(query, {"users": list(users), "count": count})
+    parameters = {"users": list(users), "count": count}
+    if not database.is_sqlite:
+        rows = await connection.execute(_ON_POSTGRESQL, parameters)
+        return {user_id: _in_order(times, lessons) for user_id, times, lessons in rows}
     histories: dict[UserId, list[Meeting]] = {}
-    for user_id, lesson_id, met_at in rows:
+    for user_id, lesson_id, met_at in await connection.execute(_ON_SQLITE, parameters):
         histories.setdefault(user_id, []).append(meeting_at(lesson_id, met_at))
     return {user: ordered(history) for user, history in histories.items()}
+
+
+def _in_order(times: Iterable[float], lessons: Iterable[LessonId]) -> list[Meeting]:
+    return [Meeting(lesson_id, at) for at, lesson_id in sorted(zip(times, lessons, strict=True))]
 
 
 async def meetings_around(
@@ -91,7 +98,12 @@ def _on_postgresql() -> Select[Any]:
     users = func.unnest(_USERS).table_valued("value").render_derived()
     of_user = select(meetings).where(meetings.c.user_id == users.c.value)
     latest = of_user.order_by(*_BACKWARD).limit(_COUNT).lateral()
-    return select(latest).select_from(users).join(latest, true())
+    # A row for each user, not for each meeting, with what the driver makes of arrays as it is.
+    # PostgreSQL and Python compute the same number of seconds, to the last bit.
+    seconds = func.date_part("epoch", latest.c.met_at)
+    arrays = [func.array_agg(one, type_=NullType()) for one in (seconds, latest.c.lesson_id)]
+    query = select(users.c.value, *arrays).select_from(users).join(latest, true())
+    return query.group_by(users.c.value)
 
 
 def _on_sqlite() -> Select[Any]:

@@ -9,6 +9,7 @@ before and what it contributes after.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +22,7 @@ from recommendation_service.model.history import Change
 from recommendation_service.read import Event
 from recommendation_service.retention import learned_long_ago
 from recommendation_service.tables import inbox, model_changes, model_state
+from shared.bulk import insert_new_rows
 from shared.database import Database
 from shared.events import utc_now
 
@@ -41,9 +43,8 @@ async def learn(
 ) -> Learned:
     """Learn the events that were not learned before."""
     # This lock makes the learning processes take turns, so none works from a stale history.
-    state = (await connection.execute(select(model_state).with_for_update())).one()
-    fresh = await not_yet_learned(database, connection, events, state.inbox_since)
-    await _remember(connection, fresh)
+    state = (await connection.execute(_STATE)).one()
+    fresh = await _remember(database, connection, events, state.inbox_since)
     touched = await merge_watches(database, connection, fresh)
     steps, change = await change_histories(database, connection, touched)
     version = state.version + bool(change)
@@ -52,55 +53,45 @@ async def learn(
         through = max(through, state.applied_through)
     learned = Learned(version, change, steps, through or state.applied_through, fresh)
     await connection.execute(
-        update(model_state).values(
-            version=version,
-            fingerprint=_fingerprint_after(state.fingerprint, change),
-            applied=model_state.c.applied + len(fresh),
-            duplicates=model_state.c.duplicates + len(events) - len(fresh),
-            applied_through=learned.applied_through,
-        )
+        _NEXT_STATE,
+        {
+            "version": version,
+            "fingerprint": _fingerprint_after(state.fingerprint, change),
+            "applied": state.applied + len(fresh),
+            "duplicates": state.duplicates + len(events) - len(fresh),
+            "applied_through": learned.applied_through,
+        },
     )
     await _log(connection, learned)
     return learned
 
 
-async def not_yet_learned(
+async def _remember(
     database: Database,
     connection: AsyncConnection,
     events: Sequence[Event],
     inbox_since: datetime | None,
 ) -> list[Event]:
-    """Return the events that were not learned before, each once."""
+    """Remember the events, and return those that were not learned before, each once."""
     by_id = {event.event_id: event for event in events}
-    if not by_id:
-        return []
-    known = select(inbox.c.event_id).where(database.among(inbox.c.event_id, list(by_id)))
-    for event_id in await connection.scalars(known):
-        del by_id[event_id]
-    for event in await learned_long_ago(database, connection, list(by_id.values()), inbox_since):
-        del by_id[event.event_id]
-    return list(by_id.values())
-
-
-async def _remember(connection: AsyncConnection, events: Sequence[Event]) -> None:
     now = utc_now()
-    rows = [
-        {"event_id": event_id, "learned_at": now}
-        for event_id in sorted(event.event_id for event in events)
-    ]
-    if rows:
-        await connection.execute(insert(inbox), rows)
+    ids = await insert_new_rows(connection, inbox, [(event_id, now) for event_id in sorted(by_id)])
+    new = {event_id: by_id[event_id] for (event_id,) in ids}
+    for event in await learned_long_ago(database, connection, list(new.values()), inbox_since):
+        del new[event.event_id]
+    return list(new.values())
 
 
 async def _log(connection: AsyncConnection, learned: Learned) -> None:
     if learned.change:
         await connection.execute(
-            insert(model_changes).values(
-                version=learned.version,
-                change=encode(learned.change),
-                applied_through=learned.applied_through,
-                learned_at=utc_now(),
-            )
+            _LOG,
+            {
+                "version": learned.version,
+                "change": encode(learned.change),
+                "applied_through": learned.applied_through,
+                "learned_at": utc_now(),
+            },
         )
 
 
@@ -108,3 +99,9 @@ def _fingerprint_after(stored: bytes, change: Change) -> bytes:
     before = int.from_bytes(stored, "big")
     after = before + fingerprint(change.added) - fingerprint(change.removed)
     return (after % MODULUS).to_bytes(BITS // 8, "big")
+
+
+# Made once: to put a statement together takes longer than to carry it out.
+_STATE: Final = select(model_state).with_for_update()
+_NEXT_STATE: Final = update(model_state)
+_LOG: Final = insert(model_changes)

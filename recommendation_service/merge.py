@@ -4,17 +4,18 @@ The states of a watch are ordered: a deletion is later than any report, a later 
 earlier one. Keeping the greatest is the same in any order, and any number of times.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.read import Event
 from recommendation_service.tables import learned_watches
+from shared.bulk import insert_new_rows, upsert_rows
 from shared.database import Database
 from shared.events import Kind, LessonId, Position, UserId
 
@@ -26,9 +27,8 @@ class Pair(NamedTuple):
     lesson_id: LessonId
 
 
-@dataclass(frozen=True, slots=True)
-class WatchState:
-    """One watch as an event described it."""
+class WatchState(NamedTuple):
+    """One watch as an event described it: a row of `learned_watches`."""
 
     user_id: UserId
     watch_id: UUID
@@ -61,22 +61,26 @@ class Touched:
 
 Key = tuple[UserId, UUID]
 
-COLUMNS: Final = tuple(learned_watches.c.keys())
-
 
 async def merge_watches(
     database: Database, connection: AsyncConnection, events: Sequence[Event]
 ) -> Touched:
     """Store the latest state of each watch, and return what that touches."""
-    before = await stored_states(database, connection, events) if events else {}
-    after = dict(before)
+    latest: dict[Key, WatchState] = {}
     for event in events:
         state = state_of(event)
-        if event.key not in after or state.rank > after[event.key].rank:
-            after[event.key] = state
-    changed = {key: state for key, state in after.items() if before.get(key) != state}
-    await _write(connection, changed.values(), before.keys())
-    return _touched(before, changed)
+        if event.key not in latest or state.rank > latest[event.key].rank:
+            latest[event.key] = state
+    # Most watches are new, so that is tried first, in an order in which nobody waits in a circle.
+    rows = [latest[key] for key in sorted(latest)]
+    new: set[Any] = await insert_new_rows(connection, learned_watches, rows)
+    before: dict[Key, WatchState] = {}
+    if len(new) < len(latest):
+        stored = await stored_states(database, connection, events)
+        before = {key: stored[key] for key in latest.keys() - new}
+    later = {key: latest[key] for key, old in before.items() if latest[key].rank > old.rank}
+    await upsert_rows(connection, learned_watches, list(later.values()))
+    return _touched(before, later | {key: latest[key] for key in new})
 
 
 def state_of(event: Event) -> WatchState:
@@ -107,34 +111,13 @@ async def stored_states(
     return {(row.user_id, row.watch_id): WatchState(*row) for row in rows}
 
 
-async def _write(
-    connection: AsyncConnection, states: Iterable[WatchState], stored: Iterable[Key]
-) -> None:
-    known = set(stored)
-    new: list[dict[str, Any]] = []
-    old: list[dict[str, Any]] = []
-    for state in states:
-        key = (state.user_id, state.watch_id)
-        # By name: `dataclasses.asdict` copies each value deeply, which costs more than the insert.
-        row = {name: getattr(state, name) for name in COLUMNS}
-        (old if key in known else new).append(row)
-    if new:
-        await connection.execute(insert(learned_watches), new)
-    if old:
-        user_id, watch_id = learned_watches.c.user_id, learned_watches.c.watch_id
-        this_one = (user_id == bindparam("of_user"), watch_id == bindparam("of_watch"))
-        for row in old:
-            row |= {"of_user": row.pop("user_id"), "of_watch": row.pop("watch_id")}
-        await connection.execute(update(learned_watches).where(*this_one), old)
-
-
 def _touched(before: dict[Key, WatchState], changed: dict[Key, WatchState]) -> Touched:
     touched = Touched({}, set())
     for key, state in changed.items():
         old = before.get(key)
         if state.deleted or (old and _moved(old, state)):
             touched.withdrawn.update({state.pair, old.pair if old else state.pair})
-        else:
+        elif old is None:  # else it has been seen, and only the position changes
             earliest = touched.seen.get(state.pair, state.occurred_at)
             touched.seen[state.pair] = min(earliest, state.occurred_at)
     return touched

@@ -13,11 +13,13 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.follow import fold_model
-from recommendation_service.learn import learn, not_yet_learned
+from recommendation_service.learn import learn
 from recommendation_service.model.encoding import encode
 from recommendation_service.model.history import Change
 from recommendation_service.read import Event
+from recommendation_service.retention import learned_long_ago
 from recommendation_service.tables import (
+    inbox,
     learned_watches,
     meetings,
     model_changes,
@@ -50,11 +52,24 @@ async def rebuild(database: Database, pages: AsyncIterator[Sequence[Event]]) -> 
 
 async def _learn_missing(database: Database, page: Sequence[Event]) -> int:
     async with database.write() as connection:
-        inbox_since = await connection.scalar(select(model_state.c.inbox_since))
-        unknown = await not_yet_learned(database, connection, page, inbox_since)
+        unknown = await _not_yet_learned(database, connection, page)
         if unknown:
             await learn(database, connection, unknown)
     return len(unknown)
+
+
+async def _not_yet_learned(
+    database: Database, connection: AsyncConnection, events: Sequence[Event]
+) -> list[Event]:
+    """Return the events that were not learned before, each once: none is counted as come again."""
+    by_id = {event.event_id: event for event in events}
+    known = select(inbox.c.event_id).where(database.among(inbox.c.event_id, list(by_id)))
+    for event_id in await connection.scalars(known):
+        del by_id[event_id]
+    since = await connection.scalar(select(model_state.c.inbox_since))
+    for event in await learned_long_ago(database, connection, list(by_id.values()), since):
+        del by_id[event.event_id]
+    return list(by_id.values())
 
 
 async def _fold_anew(connection: AsyncConnection) -> tuple[bytes, bytes]:

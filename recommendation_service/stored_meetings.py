@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.merge import Pair
 from recommendation_service.model.history import Bounds
 from recommendation_service.tables import learned_watches, meetings
+from shared.bulk import upsert_rows
 from shared.database import Database
 from shared.events import LessonId
 
@@ -51,20 +51,10 @@ async def first_watches(
     return {pair: found.get(pair) for pair in pairs}
 
 
-async def write_meetings(
-    database: Database, connection: AsyncConnection, changed: Mapping[Pair, First]
-) -> None:
+async def write_meetings(connection: AsyncConnection, changed: Mapping[Pair, First]) -> None:
     """Store when pairs first met; None removes the meeting."""
-    rows = [
-        {"user_id": pair.user_id, "lesson_id": pair.lesson_id, "met_at": time}
-        for pair, time in sorted(changed.items(), key=lambda item: item[0])
-        if time
-    ]
-    if rows:
-        upsert = (sqlite.insert if database.is_sqlite else postgresql.insert)(meetings)
-        key = [meetings.c.user_id, meetings.c.lesson_id]
-        later = {"met_at": upsert.excluded.met_at}
-        await connection.execute(upsert.on_conflict_do_update(index_elements=key, set_=later), rows)
+    met = [(*pair, time) for pair, time in changed.items() if time]
+    await upsert_rows(connection, meetings, sorted(met))
     for pair in (pair for pair, time in changed.items() if time is None):
         this_one = (meetings.c.user_id == pair.user_id, meetings.c.lesson_id == pair.lesson_id)
         await connection.execute(delete(meetings).where(*this_one))

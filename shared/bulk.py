@@ -6,40 +6,54 @@ however many rows there are. It is built once, too.
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     ARRAY,
     Column,
     Delete,
-    Insert,
+    Executable,
     Table,
     any_,
     bindparam,
     delete,
     func,
-    insert,
     select,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
 
+Rows = Sequence[Sequence[object]]  # with a value for each column of a table, in its order
+Insert = postgresql.Insert | sqlite.Insert
 
-async def insert_rows(
-    connection: AsyncConnection, table: Table, rows: Sequence[Sequence[object]]
-) -> None:
-    """Insert rows that have a value for each column of the table, in its order."""
+STATEMENTS: Final = 32  # that are kept; there are a few for each table
+
+
+async def insert_rows(connection: AsyncConnection, table: Table, rows: Rows) -> None:
+    """Insert rows."""
+    if rows:
+        statement = _insert(table, connection.dialect.name)
+        await connection.execute(statement, _parameters(connection, table, rows))
+
+
+async def insert_new_rows(
+    connection: AsyncConnection, table: Table, rows: Rows
+) -> set[tuple[Any, ...]]:
+    """Insert the rows whose primary key is not there yet, and return the keys of these."""
     if not rows:
-        return
-    names = table.columns.keys()
-    if connection.dialect.name == "sqlite":
-        named = [dict(zip(names, row, strict=True)) for row in rows]
-        await connection.execute(insert(table), named)
-        return
-    columns = zip(*rows, strict=True)
-    arrays = {name: list(values) for name, values in zip(names, columns, strict=True)}
-    await connection.execute(_insert_of_arrays(table), arrays)
+        return set()
+    statement = _insert_new(table, connection.dialect.name)
+    keys = await connection.execute(statement, _parameters(connection, table, rows))
+    return {tuple(key) for key in keys}
+
+
+async def upsert_rows(connection: AsyncConnection, table: Table, rows: Rows) -> None:
+    """Insert rows, or overwrite those with the same primary key; no key may come twice."""
+    if rows:
+        statement = _upsert(table, connection.dialect.name)
+        await connection.execute(statement, _parameters(connection, table, rows))
 
 
 async def delete_rows(connection: AsyncConnection, key: Column[T], values: Collection[T]) -> None:
@@ -51,19 +65,49 @@ async def delete_rows(connection: AsyncConnection, key: Column[T], values: Colle
     await connection.execute(statement, {"values": list(values)})
 
 
-@lru_cache(maxsize=32)
-def _insert_of_arrays(table: Table) -> Insert:
+def _parameters(
+    connection: AsyncConnection, table: Table, rows: Rows
+) -> dict[str, Any] | list[dict[str, Any]]:
+    names = table.columns.keys()
+    if connection.dialect.name == "sqlite":
+        return [dict(zip(names, row, strict=True)) for row in rows]
+    columns = zip(*rows, strict=True)
+    return {name: list(values) for name, values in zip(names, columns, strict=True)}
+
+
+@lru_cache(STATEMENTS)
+def _insert(table: Table, dialect: str) -> Insert:
+    if dialect == "sqlite":
+        return sqlite.insert(table)
     names = table.columns.keys()
     arrays = [bindparam(column.key, None, ARRAY(column.type)) for column in table.columns]
     rows = func.unnest(*arrays).table_valued(*names).render_derived()
-    return insert(table).from_select(names, select(*rows.columns))
+    return postgresql.insert(table).from_select(names, select(*rows.columns))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(STATEMENTS)
+def _insert_new(table: Table, dialect: str) -> Executable:
+    statement = _insert(table, dialect).on_conflict_do_nothing()
+    return statement.returning(*table.primary_key.columns)
+
+
+@lru_cache(STATEMENTS)
+def _upsert(table: Table, dialect: str) -> Executable:
+    statement = _insert(table, dialect)
+    key = list(table.primary_key.columns)
+    others = {
+        column.name: column
+        for column in statement.excluded
+        if column.name not in table.primary_key.columns
+    }
+    return statement.on_conflict_do_update(index_elements=key, set_=others)
+
+
+@lru_cache(STATEMENTS)
 def _delete_in_array(key: Column[Any]) -> Delete:
     return delete(key.table).where(key == any_(bindparam("values", None, ARRAY(key.type))))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(STATEMENTS)
 def _delete_listed(key: Column[Any]) -> Delete:
     return delete(key.table).where(key.in_(bindparam("values", expanding=True)))

@@ -72,6 +72,11 @@ def contributions(history: Sequence[Meeting]) -> list[Contribution]:
     return [_contribution(history, place) for place in range(len(history))]
 
 
+def latest_contribution(history: Sequence[Meeting]) -> Contribution:
+    """What the last meeting of a history, oldest first, adds: no earlier one is any different."""
+    return _contribution(history, len(history) - 1)
+
+
 def difference(before: Sequence[Meeting], after: Sequence[Meeting]) -> Change:
     """What changes in the model when a user's history changes; both are oldest first.
 

@@ -16,6 +16,7 @@ from recommendation_service.model.history import (
     Meeting,
     contributions,
     difference,
+    latest_contribution,
     ordered,
 )
 from shared.events import MAX_INTEGER, LessonId
@@ -48,6 +49,11 @@ def test_no_more_than_the_window_is_counted() -> None:
     last = contributions(a_history(*map(float, range(50))))[-1]
 
     assert last.preceding == tuple(range(49, 49 - WINDOW, -1))
+
+
+@given(histories.filter(bool))
+def test_a_meeting_after_all_others_adds_its_own_contribution_alone(history: list[Meeting]) -> None:
+    assert Change((latest_contribution(history),)) == difference(history[:-1], history)
 
 
 @given(histories, histories)
