@@ -12,6 +12,7 @@ from consumption_service.commit import GroupCommit
 from consumption_service.find import Selection, find_watch, list_watches
 from consumption_service.segments import Segments
 from consumption_service.settings import ConsumptionSettings
+from shared.access.caller import Asking
 from shared.database import Database
 from shared.errors import Invalid
 from shared.events import MAX_INTEGER, Instant, LessonId, Natural, Position, UserId, utc_now
@@ -142,10 +143,12 @@ def segments_of(body: NewWatch | Heartbeat) -> Segments | None:
 async def record_watch(
     body: NewWatch,
     opened: Opened,
+    asking: Asking,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> WatchAnswer:
     """Record a watch. With the same `Idempotency-Key`, the same request is recorded once (200)."""
+    asking.act_for(body.user_id)
     done = await opened.commits.carry_out(
         Create(
             body.user_id,
@@ -164,20 +167,22 @@ async def record_watch(
 
 
 @router.get("/watches/{watch_id:uuid}", responses=documented(404, 422, 503))
-async def read_watch(watch_id: UUID, opened: Opened) -> WatchAnswer:
+async def read_watch(watch_id: UUID, opened: Opened, asking: Asking) -> WatchAnswer:
     """Return a watch."""
-    return _answer(await find_watch(opened.database, watch_id))
+    return _answer(await find_watch(opened.database, watch_id, asking.user_id))
 
 
 @router.get("/watches", responses=documented(422, 503))
-async def read_watches(
+async def read_watches(  # noqa: PLR0913, PLR0917 - each is a parameter of the request
     opened: Opened,
+    asking: Asking,
     user_id: IdFilter = None,
     lesson_id: IdFilter = None,
     cursor: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> WatchList:
-    """Return the watches recorded last, newest first."""
+    """Return the watches recorded last, newest first; with a user's token, only their own."""
+    user_id = user_id if asking.user_id is None else asking.user_id
     # One more than asked for tells whether there is a next page.
     found = await list_watches(opened.database, Selection(user_id, lesson_id, cursor, limit + 1))
     page = found[:limit]
@@ -188,19 +193,21 @@ async def read_watches(
 
 
 @router.patch("/watches/{watch_id:uuid}", responses=documented(400, 404, 413, 422, 503))
-async def report_position(watch_id: UUID, body: Heartbeat, opened: Opened) -> ReportAnswer:
+async def report_position(
+    watch_id: UUID, body: Heartbeat, opened: Opened, asking: Asking
+) -> ReportAnswer:
     """Move a watch to a new position. A report older than the last one changes nothing."""
     occurred_at = opened.believable(body.occurred_at)
-    report = Report(watch_id, body.position, occurred_at, segments_of(body))
+    report = Report(watch_id, body.position, occurred_at, segments_of(body), only_of=asking.user_id)
     done = await opened.commits.carry_out(report)
     outcome: Literal["applied", "stale"] = "applied" if done.changed else "stale"
     return ReportAnswer(**_answer(done.watch).model_dump(), outcome=outcome)
 
 
 @router.delete("/watches/{watch_id:uuid}", status_code=204, responses=documented(404, 422, 503))
-async def delete_watch(watch_id: UUID, opened: Opened) -> None:
+async def delete_watch(watch_id: UUID, opened: Opened, asking: Asking) -> None:
     """Undo a watch, here and in the recommendations."""
-    await opened.commits.carry_out(Delete(watch_id))
+    await opened.commits.carry_out(Delete(watch_id, only_of=asking.user_id))
 
 
 def _answer(watch: Watch) -> WatchAnswer:

@@ -17,7 +17,9 @@ from consumption_service.direct import router as recording
 from consumption_service.erasures_api import router as erasing
 from consumption_service.receipts import Receipts
 from consumption_service.retention import forget_keys
+from consumption_service.rights import RIGHTS
 from consumption_service.settings import ConsumptionSettings
+from shared.access.guard import Guard
 from shared.background import running
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
@@ -41,6 +43,7 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
     Raises `CannotStart` when the database or the broker refuses. A broker that is merely away is
     no reason not to start: events wait in the outbox.
     """
+    guard = Guard(settings, RIGHTS, settings.consumption_host)
     async with open_database(settings.consumption_database_url) as database:
         if settings.auto_migrate:
             await migrate(database, consumption_service)
@@ -59,7 +62,7 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
                 "forget",
             ),
         ):
-            app = create_app(settings, TITLE, DESCRIPTION)
+            app = create_app(settings, TITLE, DESCRIPTION, guard)
             app.state.consumption = State(settings, database, commits)
             app.state.metrics.add(commits.measures, announcer.measures)
             for router in (recording, watches, batches, erasing):

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consumption_service.api import Body, NewWatch, Opened, State, WatchAnswer, segments_of
 from consumption_service.commands import Create, Done
-from shared.errors import Invalid, ServiceError, Unavailable
+from shared.access.caller import Asking, Caller
+from shared.errors import Forbidden, Invalid, ServiceError, Unavailable
 from shared.problems import Problem, documented, problem_of, reasons
 from shared.strict_json import StrictJSONRoute
 
@@ -66,12 +67,12 @@ class BatchAnswer(BaseModel):
     response_model=BatchAnswer,
     responses=documented(400, 413, 422, 503),
 )
-async def record_watches(body: Batch, opened: Opened) -> Response:
+async def record_watches(body: Batch, opened: Opened, asking: Asking) -> Response:
     """Record up to 1,000 watches; each has an outcome of its own, and one that is bad fails alone.
 
     503 only if none of them could be recorded.
     """
-    commands = [_command(item, opened) for item in body.items]
+    commands = [_command(item, opened, asking) for item in body.items]
     sound = [command for command in commands if isinstance(command, Create)]
     done = iter(await opened.commits.carry_out_all(sound))
     outcomes = [next(done) if isinstance(command, Create) else command for command in commands]
@@ -81,13 +82,14 @@ async def record_watches(body: Batch, opened: Opened) -> Response:
     return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
-def _command(item: object, opened: State) -> Create | ServiceError:
+def _command(item: object, opened: State, asking: Caller) -> Create | ServiceError:
     try:
         watch = item if isinstance(item, BatchWatch) else BatchWatch.model_validate(item)
+        asking.act_for(watch.user_id)
         occurred_at = opened.believable(watch.occurred_at)
     except ValidationError as error:
         return Invalid(reasons(error.errors()))
-    except Invalid as error:
+    except (Forbidden, Invalid) as error:
         return error
     return Create(
         watch.user_id,

@@ -59,6 +59,7 @@ class Report:
     position: Position
     occurred_at: datetime | None = None
     segments: Segments | None = None
+    only_of: int | None = None  # to anybody but this user there is no such watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Delete:
     """Undo a watch."""
 
     watch_id: UUID
+    only_of: int | None = None  # to anybody but this user there is no such watch
 
 
 Command = Create | Report | Delete

@@ -35,7 +35,7 @@ class DirectRoute(StrictJSONRoute):
             return
         state: State = request.app.state.consumption
         given = Response(status_code=201)
-        answer = await record_watch(watch, state, given, key)
+        answer = await record_watch(watch, state, scope["caller"], given, key)
         location = {"Location": given.headers["Location"]}
         response = Response(answer.model_dump_json(), given.status_code, location, JSON)
         await response(scope, receive, send)

@@ -63,7 +63,7 @@ class Group:
         if isinstance(command, Create):
             return self._create(command, new_watch_id)
         watch = self.watches.get(command.watch_id)
-        if watch is None:
+        if watch is None or command.only_of not in (None, watch.user_id):
             return NotFound(f"There is no watch {command.watch_id}.")
         return self._report(watch, command) if isinstance(command, Report) else self._delete(watch)
 

@@ -16,8 +16,10 @@ from recommendation_service.measures import StoredMeasures, show_measures
 from recommendation_service.opened import State
 from recommendation_service.panel import Panel
 from recommendation_service.retention import forget
+from recommendation_service.rights import RIGHTS
 from recommendation_service.serve import Recommender
 from recommendation_service.settings import RecommendationSettings
+from shared.access.guard import Guard
 from shared.background import running
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
@@ -39,6 +41,7 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
     Raises `CannotStart` when the database or the broker refuses. A broker that is merely away is
     no reason not to start: what is known can be served.
     """
+    guard = Guard(settings, RIGHTS, settings.recommendation_host)
     async with open_database(settings.recommendation_database_url) as database:
         if settings.auto_migrate:
             await migrate(database, recommendation_service)
@@ -57,9 +60,14 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
             running(evaluator.run(), "evaluate"),
             running(panel.run(broker, RECOMMENDATION), "panel"),
         ):
-            app = create_app(settings, TITLE, DESCRIPTION)
-            recommender = Recommender(database, follower, panel, settings.explore)
-            app.state.recommendation = State(settings, database, follower, panel, recommender)
+            app = create_app(settings, TITLE, DESCRIPTION, guard)
+            app.state.recommendation = State(
+                settings,
+                database,
+                follower,
+                panel,
+                Recommender(database, follower, panel, settings.explore),
+            )
             for routes in (api, lessons_api, catalogue_api, operation_api):
                 app.include_router(routes.router)
             show_measures(app.state.metrics, panel.measures, StoredMeasures(database, follower))

@@ -11,7 +11,7 @@ import httptools
 from typing_extensions import override
 
 from shared.errors import Unavailable
-from shared.problems import RETRY_AFTER, problem
+from shared.problems import problem
 from shared.refusing import NOT_HTTP, RefusingProtocol
 from shared.settings import SharedSettings
 
@@ -26,7 +26,7 @@ TOO_MANY: Final = problem(
     503,
     Unavailable.title,
     "All connections are taken. Try again later.",
-    headers={"Retry-After": str(RETRY_AFTER)},
+    headers=Unavailable.headers,
 )
 
 

@@ -15,12 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from shared.errors import ServiceError, Unavailable
+from shared.errors import ServiceError
 from shared.logs import request_id
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER: Final = 1  # seconds
 BUG: Final = (500, "Internal error", "The service failed. The cause is in its log.")
 
 
@@ -73,6 +72,11 @@ def problem(
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
+def answer_to(error: ServiceError) -> JSONResponse:
+    """Return the answer for an expected error."""
+    return problem(error.status, error.title, str(error), headers=error.headers)
+
+
 def problem_of(error: BaseException) -> Problem:
     """Return the problem that an error is to the caller; a bug is no more than that."""
     status, title, detail = BUG
@@ -96,8 +100,7 @@ def _type_of(title: str) -> str:
 
 async def _service_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)  # noqa: S101 - registered for this type only
-    headers = {"Retry-After": str(RETRY_AFTER)} if isinstance(error, Unavailable) else None
-    return problem(error.status, error.title, str(error), headers=headers)
+    return answer_to(error)
 
 
 async def _invalid_request(_: Request, error: Exception) -> JSONResponse:

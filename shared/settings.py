@@ -35,6 +35,24 @@ class SharedSettings(LogSettings):
     auto_migrate: bool = True
     """Whether a starting service brings its tables to the newest version by itself."""
 
+    api_keys: str = Field(default="", repr=False)
+    """Keys that are good, as hashes; a line each, made by `upnext key`."""
+
+    jwt_jwks: str = ""
+    """Where the public keys of the identity provider are: an https:// address, or a file."""
+
+    jwt_issuer: str = ""
+    """The `iss` that a token must have."""
+
+    jwt_audience: str = ""
+    """The `aud` that a token must have."""
+
+    allow_open: bool = False
+    """Whether anybody may ask, where more than this machine can."""
+
+    rate_limit: float | None = Field(default=None, ge=0)
+    """Requests a second of each key or user; 0: no limit. Unset: none on loopback, else 1,000."""
+
     max_body_bytes: int = 1_000_000
     """The largest request body, in bytes; a larger one is answered with 413."""
 

@@ -1,4 +1,4 @@
-"""What both HTTP applications have: problems, a body limit, metrics, an exact description."""
+"""What both HTTP applications have: a gate, problems, a body limit, metrics, a description."""
 
 from typing import Any
 
@@ -6,6 +6,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from typing_extensions import override
 
+from shared.access.description import describe_access
+from shared.access.gate import Gate
+from shared.access.guard import Guard
 from shared.body_limit import BodyLimit
 from shared.metrics import measure
 from shared.problems import answer_with_problems
@@ -13,25 +16,33 @@ from shared.requests import Observed
 from shared.settings import SharedSettings
 
 
-def create_app(settings: SharedSettings, title: str, description: str) -> FastAPI:
+def create_app(settings: SharedSettings, title: str, description: str, guard: Guard) -> FastAPI:
     """Return an application without routes of its own."""
-    app = _App(title=title, description=description, generate_unique_id_function=_name_of)
+    app = _App(guard, title=title, description=description, generate_unique_id_function=_name_of)
     app.state.settings = settings
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Gate, guard=guard)
+    # Around the gate, so that what it refuses is counted and logged.
     app.add_middleware(Observed, seconds=measure(app))
     return app
 
 
 class _App(FastAPI):
+    def __init__(self, guard: Guard, **options: Any) -> None:
+        super().__init__(**options)
+        self._guard = guard
+
     @override
     def openapi(self) -> dict[str, Any]:
-        """Return the description, with whole numbers where it means whole numbers.
+        """Return the description, with what each operation needs, and whole numbers as such.
 
         FastAPI writes each bound as a floating-point number, which is off by hundreds near 2^63.
         """
         if not self.openapi_schema:
-            self.openapi_schema = _with_whole_numbers(super().openapi())
+            document = _with_whole_numbers(super().openapi())
+            describe_access(document, self._guard.rights, is_open=self._guard.is_open)
+            self.openapi_schema = document
         return self.openapi_schema
 
 

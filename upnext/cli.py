@@ -8,6 +8,7 @@ from shared.server import run_to_completion
 from upnext.addresses import consumption_address
 from upnext.demo_command import demo_command
 from upnext.import_command import import_command
+from upnext.key import key
 from upnext.migrate import migrate_both
 from upnext.parked import parked
 from upnext.rebuild import rebuild_model
@@ -21,6 +22,7 @@ cli = typer.Typer(
 )
 cli.command("demo")(demo_command)
 cli.command("import")(import_command)
+cli.command("key")(key)
 cli.add_typer(parked, name="parked")
 
 

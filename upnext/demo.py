@@ -15,6 +15,7 @@ from rich.console import Console
 from shared.errors import CannotStart
 from shared.events import utc_now
 from shared.identifiers import new_id
+from upnext.credentials import credentials
 from upnext.demo_stream import SimulatedWatch
 from upnext.post_watches import MAX_BATCH, Lane, Posted, open_lanes
 from upnext.progress import Show, progress
@@ -41,7 +42,9 @@ async def demo(services: Services, watches: Sequence[SimulatedWatch], console: C
 
     Raises `CannotStart` when a service is not there.
     """
-    async with httpx.AsyncClient(base_url=services.recommendation, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=services.recommendation, headers=credentials(), trust_env=False
+    ) as client:
         before = await _applied(client)
         await _post_all(services.consumption, watches, console)
         posted = time.monotonic()

@@ -8,6 +8,7 @@ import typer
 from rich import print as show
 
 from upnext.addresses import recommendation_address
+from upnext.credentials import credentials
 
 parked = typer.Typer(
     help="Messages that could not be processed: list, redeliver, discard.",
@@ -49,7 +50,11 @@ def _ask(method: str, path: str, url: str | None, query: dict[str, str] | None =
     """Return what the service answers; its problem, or its absence, ends the program."""
     try:
         answer = httpx.request(
-            method, (url or recommendation_address()) + path, params=query, timeout=30
+            method,
+            (url or recommendation_address()) + path,
+            params=query,
+            headers=credentials(),
+            timeout=30,
         )
     except httpx.HTTPError as error:
         raise SystemExit(f"upnext: the recommendation service does not answer: {error}") from None

@@ -16,9 +16,11 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from shared.errors import CannotStart
+from upnext.credentials import credentials
 
 MAX_BATCH: Final = 200  # watches in one request
 REFUSALS: Final = frozenset({400, 409, 410, 413, 422, 500})  # of this watch; others may do well
+DENIALS: Final = frozenset({401, 403})  # of whoever asks
 PASSING: Final = frozenset({408, 429, 502, 503, 504})
 FIRST_DELAY: Final = 0.1  # seconds
 LAST_DELAY: Final = 5.0  # seconds
@@ -64,6 +66,7 @@ class Lane:
     def __init__(self, transport: httpx.AsyncBaseTransport, url: str, patience: Patience) -> None:
         self._transport = transport
         self._url = httpx.URL(f"{url}/watches/batch")
+        self._headers = {"Content-Type": "application/json", **credentials()}
         self._patience = patience
 
     async def post(self, watches: Sequence[Posted]) -> list[Answer]:
@@ -98,6 +101,8 @@ class Lane:
             outcomes = [_answer(outcome) for outcome in json.loads(response.content)["items"]]
             pairs = zip(watches, outcomes, strict=True)
             return {watch: answer for watch, answer in pairs if answer.status not in PASSING}
+        if response.status_code in DENIALS:
+            raise CannotStart(f"{self._url} says: {_reason(response)} Set API_KEY to such a key.")
         if response.status_code not in REFUSALS:
             raise CannotStart(
                 f"{self._url} answers {_status(response)}: is this the consumption service?"
@@ -117,7 +122,7 @@ class Lane:
         request = httpx.Request(
             "POST",
             self._url,
-            headers=[(b"Content-Type", b"application/json")],
+            headers=self._headers,
             content=b'{"items":[%b]}' % b",".join(items),
             extensions={"timeout": TIMEOUT},
         )

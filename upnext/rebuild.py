@@ -15,6 +15,7 @@ from shared.database import open_database
 from shared.errors import CannotStart
 from shared.events import Kind
 from shared.settings import read_settings
+from upnext.credentials import credentials
 
 PAGE: Final = 1000  # watches in one request
 
@@ -34,7 +35,7 @@ async def rebuild_model(consumption_url: str) -> None:
 
 async def _pages(url: str) -> AsyncIterator[list[Event]]:
     query: dict[str, str | int] = {"limit": PAGE}
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, headers=credentials(), timeout=30) as client:
         while True:
             answer = (await client.get("/watches", params=query)).raise_for_status().json()
             yield [_event(watch) for watch in answer["items"]]

@@ -15,6 +15,8 @@ from recommendation_service.answers import Recommendation, Recommendations
 from recommendation_service.api import AskedForUser
 from recommendation_service.opened import PathId
 from recommendation_service.serve import Item
+from shared.access.guard import Guard
+from shared.access.rights import Rights
 from shared.events import LessonId, utc_now
 from shared.identifiers import new_id
 from shared.problems import documented
@@ -65,7 +67,9 @@ async def recommend_for_user(
 
 async def main() -> None:
     """Serve until a signal asks to stop."""
-    app = create_app(read_settings(SharedSettings), "Validate only", "Stores nothing.")
+    settings = read_settings(SharedSettings)
+    guard = Guard(settings, Rights({}), "127.0.0.1")
+    app = create_app(settings, "Validate only", "Stores nothing.", guard)
     app.include_router(router)
     await serve([Listener(app, "127.0.0.1", int(os.environ["CONSUMPTION_PORT"]))])
 

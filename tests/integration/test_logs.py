@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from shared.access.guard import Guard
+from shared.access.rights import Rights
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
 from shared.logs import JSONFormatter
@@ -63,7 +65,8 @@ async def test_the_id_is_the_clients_where_that_is_a_sound_one(
 
 
 async def test_the_line_of_a_bug_and_its_answer_name_the_same_request(lines: io.StringIO) -> None:
-    app = create_app(SharedSettings(), "Broken", "")
+    settings = SharedSettings()
+    app = create_app(settings, "Broken", "", Guard(settings, Rights({}), "127.0.0.1"))
 
     @app.get("/bug")
     async def bug() -> None:

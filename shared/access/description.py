@@ -1,0 +1,41 @@
+"""What the OpenAPI document says of keys, tokens, and what is refused."""
+
+from typing import Any, Final
+
+from shared.access.caller import Scope
+from shared.access.rights import Rights
+from shared.problems import documented
+
+KEY: Final = "key"
+TOKEN: Final = "token"  # noqa: S105 - the name of a scheme
+REFUSALS: Final = (401, 403, 429)
+
+SCHEMES: Final = {
+    KEY: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "A key made with `upnext key`; `Authorization: Bearer` takes it as well.",
+    },
+    TOKEN: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of the identity provider. One that names a user in `sub` acts for "
+        f"that user only. Scopes: {', '.join(f'`{scope}`' for scope in Scope)}.",
+    },
+}
+
+
+def describe_access(document: dict[str, Any], rights: Rights, *, is_open: bool) -> None:
+    """Add to the document what each operation needs, and how it is refused."""
+    document.setdefault("components", {})["securitySchemes"] = SCHEMES
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if rights.is_open(method.upper(), path):
+                operation["security"] = []
+                continue
+            scope = rights.of_template(method.upper(), path).scope
+            operation["security"] = [*([{}] if is_open else []), {KEY: []}, {TOKEN: [scope.value]}]
+            for status, answer in documented(*REFUSALS).items():
+                operation["responses"].setdefault(str(status), answer)

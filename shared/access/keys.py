@@ -1,0 +1,83 @@
+"""API keys: made here, shown once, and kept as hashes only.
+
+A key is 256 random bits, so its hash needs neither salt nor slowness: nobody can try them all.
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from shared.access.caller import Caller, Scope
+from shared.errors import CannotStart
+
+PREFIX: Final = "upnext_"  # tells a key from a token, and lets scanners find one that leaked
+RANDOM_BYTES: Final = 32
+
+_LINE: Final = re.compile(r"(?P<name>[\w.-]+) (?P<scopes>[\w:,]+) sha256:(?P<digest>[0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is kept: what it hashes to, and whom it stands for."""
+
+    digest: bytes
+    caller: Caller
+
+
+class Keys:
+    """The keys that are good."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._keys = keys
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def caller(self, digest: bytes) -> Caller | None:
+        """Return whose key hashes to this; how long it takes says nothing about the keys."""
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(key.digest, digest):
+                found = key.caller
+        return found
+
+
+def new_key() -> str:
+    """Return a new key."""
+    return PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def kept(key: str, name: str, scopes: Sequence[Scope]) -> str:
+    """Return the line by which `API_KEYS` knows the key."""
+    return f"{name} {','.join(scopes)} sha256:{sha256(key.encode()).hexdigest()}"
+
+
+def parse_keys(text: str) -> Keys:
+    """Return the keys that `API_KEYS` lists, or raise `CannotStart` with the line that is wrong."""
+    lines = (line.strip() for line in re.split(r"[\n;]", text))
+    told = [line for line in lines if line and not line.startswith("#")]
+    keys = [_key(number, line) for number, line in enumerate(told, 1)]
+    names = [key.caller.name for key in keys]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise CannotStart(f"API_KEYS: {', '.join(sorted(repeated))}: a name stands for one key.")
+    return Keys(keys)
+
+
+def _key(number: int, line: str) -> Key:
+    # The line is not shown: it may be the key itself, by mistake.
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise CannotStart(
+            f"API_KEYS: key {number} is not like `name scope,scope sha256:…`;"
+            " `upnext key` makes such a line."
+        )
+    try:
+        scopes = frozenset(Scope(scope) for scope in match["scopes"].split(","))
+    except ValueError:
+        known = ", ".join(Scope)
+        raise CannotStart(f"API_KEYS: key {number}: the scopes are {known}.") from None
+    return Key(bytes.fromhex(match["digest"]), Caller(match["name"], scopes))
