@@ -41,10 +41,6 @@ class AskedForUser(Asked):
     explain: bool = Field(default=False, description="With the watched lessons that led there.")
 
 
-@router.get(
-    "/users/{user_id}/recommendations",
-    responses=documented(422, 503),
-)
 async def recommend_for_user(
     user_id: PathId, asked: Annotated[AskedForUser, Query()], opened: Opened
 ) -> Recommendations:

@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 
 import recommendation_service
-from recommendation_service import api, catalogue_api, lessons_api, operation_api
+from recommendation_service import api, catalogue_api, direct, lessons_api, operation_api
 from recommendation_service.consume import Consumer, collect_dead_letters
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
@@ -68,7 +68,7 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
                 panel,
                 Recommender(database, follower, panel, settings.explore),
             )
-            for routes in (api, lessons_api, catalogue_api, operation_api):
+            for routes in (direct, api, lessons_api, catalogue_api, operation_api):
                 app.include_router(routes.router)
             show_measures(app.state.metrics, panel.measures, StoredMeasures(database, follower))
             optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
