@@ -45,6 +45,9 @@ class Parked(NamedTuple):
     parked_at: datetime
 
 
+COLUMNS: Final = [parked.c[name] for name in Parked._fields]
+
+
 async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> None:
     """Set the messages aside."""
     if not rejected:
@@ -95,7 +98,7 @@ def _text(text: str) -> str:
 
 async def list_parked(database: Database, before: UUID | None, limit: int) -> list[Parked]:
     """Return the messages that were set aside last, newest first."""
-    query = select(parked).order_by(parked.c.id.desc()).limit(limit)
+    query = select(*COLUMNS).order_by(parked.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(parked.c.id < before)
     async with database.read() as connection:
@@ -138,7 +141,7 @@ def _delivery(message: Parked) -> Delivery:
 
 async def take_parked(connection: AsyncConnection, parked_id: UUID) -> Parked:
     """Remove the message, and return it; `NotFound` when it is not there."""
-    this_one = delete(parked).where(parked.c.id == parked_id).returning(*parked.c)
+    this_one = delete(parked).where(parked.c.id == parked_id).returning(*COLUMNS)
     row = (await connection.execute(this_one)).first()
     if row is None:
         raise NotFound(f"There is no parked message {parked_id}.")
