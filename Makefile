@@ -9,8 +9,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 BENCH := $(VENV)/.complete-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
+
+# Tests wait for services more than they compute.
+WORKERS ?= 4
 
 # Of the random schedules of `make chaos`; another seed is another schedule.
 MINUTES ?= 5
@@ -36,8 +39,8 @@ run: $(STAMP) ## Start both services, on nothing but files
 demo: $(STAMP) ## Start both services, and feed them a sample stream
 	@exec $(BIN)/upnext demo
 
-test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name")
-	@$(BIN)/pytest $(ARGS)
+test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name", WORKERS=1)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 chaos: $(STAMP) ## Break every part under load, and count what was lost (MINUTES=5 SEED=7)
 	@echo "Random schedules for $(MINUTES) minutes, SEED=$(SEED)"
@@ -56,9 +59,10 @@ format: $(STAMP) ## Rewrite the code in the one style there is
 	@$(BIN)/ruff format
 
 lock: $(STAMP) ## Pin the dependencies of pyproject.toml (ARGS=--upgrade for newer ones)
-	@$(LOCK) $(ARGS) --output-file requirements.lock
-	@$(LOCK) $(ARGS) --output-file requirements-dev.lock --group dev
-	@$(LOCK) $(ARGS) --output-file requirements-bench.lock --group bench
+	@$(LOCK) $(ARGS) pyproject.toml --output-file requirements.lock
+	@$(LOCK) $(ARGS) pyproject.toml --output-file requirements-dev.lock --group dev
+	@$(LOCK) $(ARGS) pyproject.toml --output-file requirements-bench.lock --group bench
+	@$(LOCK) $(ARGS) --output-file requirements-clients.lock --group clients
 
 bench: $(BENCH) ## Measure everything below but quality (JSON=1, ROUNDS=1, SECONDS=1; half an hour)
 	@exec $(MEASURE).everything $(SHORTER) $(ARGS)

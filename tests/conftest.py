@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.faults import report
 from tests.services import (
     ServiceMissing,
     fresh_database,
@@ -33,6 +34,10 @@ MANAGEMENT: Final = "TEST_AMQP_MANAGEMENT_URL"
 NEEDS_POSTGRESQL: Final = {"postgres_url", "database_url"}
 NEEDS_RABBITMQ: Final = {"amqp_url"}
 
+TOGETHER: Final = {"faults"}  # folders whose tests one worker runs
+APART: Final = {"stateful"}  # folders whose tests have nothing in common
+LONGEST: Final = TOGETHER | APART
+
 _servers = ExitStack()
 _starting = {DATABASE: Lock(), AMQP: Lock()}
 
@@ -44,6 +49,19 @@ def pytest_configure(config: pytest.Config) -> None:
         _start([DATABASE, AMQP])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares something that takes long to start; begin with what takes longest.
+
+    A worker of pytest-xdist runs a whole file, or all faults, which have servers of their own.
+    """
+    for item in items:
+        folder = item.path.parent.name
+        if folder not in APART:
+            group = folder if folder in TOGETHER else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start what the collected tests need, before the clock of any test runs."""
     if session.config.option.collectonly:
@@ -51,6 +69,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     reasons = {DATABASE: NEEDS_POSTGRESQL, AMQP: NEEDS_RABBITMQ}
     _start([service for service, fixtures in reasons.items() if needed & fixtures])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what came of the faults."""
+    report.show(terminalreporter)
 
 
 def pytest_unconfigure() -> None:

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import httpx
 
+from tests.asking import ask
 from tests.services.process import Process, Program
 from tests.services.server import free_port
 
 ROOT: Final = Path(__file__).parent.parent
 COMMAND: Final = (sys.executable, "-m", "upnext")
-COMMAND_TIMEOUT: Final = 90.0  # seconds
+COMMAND_TIMEOUT: Final = 240.0  # seconds
 INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR")  # no setting of the product's
 
 
@@ -63,13 +64,13 @@ class Product:
         """Tell whether both services can do their work."""
         urls = (self.consumption_url, self.recommendation_url)
         try:
-            return all(httpx.get(f"{url}/health/ready").is_success for url in urls)
+            return all(ask(f"{url}/health/ready").is_success for url in urls)
         except httpx.TransportError:
             return False
 
     def stats(self) -> dict[str, Any]:
         """Return the panel."""
-        answer = httpx.get(f"{self.recommendation_url}/stats").raise_for_status()
+        answer = ask(f"{self.recommendation_url}/stats").raise_for_status()
         return dict(answer.json())
 
     def applied(self) -> int:
@@ -79,7 +80,7 @@ class Product:
     def watches_of(self, user_id: int) -> list[dict[str, Any]]:
         """Return what is recorded of the user, newest first."""
         url = f"{self.consumption_url}/watches"
-        answer = httpx.get(url, params={"user_id": user_id}).raise_for_status()
+        answer = ask(url, params={"user_id": user_id}).raise_for_status()
         return list(answer.json()["items"])
 
     def command(self, *arguments: object) -> "subprocess.Popen[str]":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-PATIENCE: Final = 30.0  # seconds for an answer, and for the end of a connection
+PATIENCE: Final = 100.0  # seconds for an answer, and for the end of a connection
 PROBLEM: Final = "application/problem+json"
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import httpx
 
 from shared.broker.topology import RECOMMENDATION
+from tests.asking import asking
 from tests.eventually import eventually
 from tests.faults.network import Network, network
 from tests.faults.rabbit import control
@@ -19,7 +20,7 @@ from tests.faults.system import Places, System, Ways, prepared
 from tests.services import Broker, is_manageable, rabbitmq_cluster
 
 NODES: Final = 3
-TIMEOUT: Final = 60.0  # seconds until an election or a catching up counts as failed
+TIMEOUT: Final = 100.0  # seconds until an election or a catching up counts as failed
 
 # Erlang's nodes talk only while they share a secret. Each with another, they are cut off.
 CUT: Final = "[begin erlang:set_cookie(N, cut), erlang:disconnect_node(N) end || N <- nodes()]."
@@ -57,8 +58,8 @@ class Cluster:
         path = f"/api/queues/{vhost}/{quote(RECOMMENDATION.name, safe='')}"
         for node in self.nodes:
             with suppress(httpx.HTTPError):
-                async with httpx.AsyncClient(timeout=3.0) as client:
-                    answer = await client.get(f"{node.management_url}{path}")
+                async with asking(node.management_url, timeout=3.0) as client:
+                    answer = await client.get(path)
                 return dict(answer.raise_for_status().json())
         return {}
 

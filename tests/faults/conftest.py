@@ -4,22 +4,17 @@ A short set runs always. The long one is marked `chaos`, and runs with `CHAOS=1`
 """
 
 import os
-import time
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 
 from tests.faults.network import Wires, wiring
-from tests.faults.report import VERDICT, table, write_into
+from tests.faults.report import VERDICT
 from tests.faults.servers import Servers, running_servers
 from tests.faults.system import Places, System, fresh_places, prepared
 from tests.faults.trial import Report
-
-PAGE: Final = "CHAOS_PAGE"  # the page that gets the table
-STARTED: Final = time.monotonic()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,19 +29,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = [item for item in items if item.get_closest_marker("chaos")]
     items[:] = [item for item in items if item not in long]
     config.hook.pytest_deselected(items=long)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Show what came of every fault, in one table."""
-    reports = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
-    properties = [one for report in reports for one in getattr(report, "user_properties", [])]
-    verdicts = [value for name, value in properties if name == VERDICT]
-    if not verdicts:
-        return
-    terminalreporter.section("faults")
-    terminalreporter.write_line(table(verdicts))
-    if page := os.environ.get(PAGE):
-        write_into(Path(page), verdicts, time.monotonic() - STARTED)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from tests.eventually import eventually
 from tests.faults.service import Service
 
 RUNNER: Final = "tests.faults.doom"
-ALIVE: Final = 10.0  # seconds until a point counts as one that is not passed again
+ALIVE: Final = 20.0  # seconds until a point counts as one that is not passed again
 
 
 class Failpoints:

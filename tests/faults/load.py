@@ -16,14 +16,15 @@ from uuid import UUID
 import httpx
 
 from shared.background import running
+from tests.asking import asking
 from tests.eventually import eventually
 
 CLIENTS: Final = 8
 USERS: Final = 97  # each of them watches many lessons, so that there is a model to compare
 PACE: Final = 0.01  # seconds that a client rests after an answer
 BACKOFF: Final = 0.1  # seconds that it rests after an error
-TIMEOUT: Final = 20.0  # seconds that it waits for an answer
-PATIENCE: Final = 60.0  # seconds until the load counts as stuck
+TIMEOUT: Final = 40.0  # seconds that it waits for an answer
+PATIENCE: Final = 150.0  # seconds until the load counts as stuck
 
 Pair = tuple[int, int]  # a user and a lesson
 
@@ -77,7 +78,7 @@ class Load:
         """Ask for so many watches more, all at once, and wait for the answers."""
         limits = httpx.Limits(max_connections=count)
         async with (
-            httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT, limits=limits) as client,
+            asking(self._url, timeout=TIMEOUT, limits=limits) as client,
             asyncio.TaskGroup() as clients,
         ):
             for _ in range(count):
@@ -86,7 +87,7 @@ class Load:
     async def run(self) -> None:
         """Record watches until cancelled."""
         async with (
-            httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT) as client,
+            asking(self._url, timeout=TIMEOUT) as client,
             asyncio.TaskGroup() as clients,
         ):
             for _ in range(CLIENTS):

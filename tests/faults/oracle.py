@@ -17,7 +17,7 @@ from tests.faults.load import Answers
 from tests.faults.stored import inbox_of, learned_in, outbox_size, watches_in
 from tests.faults.system import System
 
-SETTLING_TIMEOUT: Final = 30.0  # seconds
+SETTLING_TIMEOUT: Final = 100.0  # seconds
 BETWEEN_LOOKS: Final = 0.1  # seconds; the services want the processor more
 
 

@@ -4,12 +4,15 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 VERDICT: Final = "verdict"  # the property of a test's report
+PAGE: Final = "CHAOS_PAGE"  # the variable that names the page that gets the table
+STARTED: Final = time.monotonic()
 
 BEGIN: Final = "<!-- made by make chaos: from here -->"
 END: Final = "<!-- made by make chaos: to here -->"
@@ -25,6 +28,19 @@ COLUMNS: Final = {
     "recovery": "recovery, s",
     "slowest": "slowest 2xx, s",
 }
+
+
+def show(terminal: Any) -> None:
+    """Show what came of every fault, in one table, whichever worker had it."""
+    reports = [*terminal.stats.get("passed", []), *terminal.stats.get("failed", [])]
+    properties = [one for report in reports for one in getattr(report, "user_properties", [])]
+    verdicts = [value for name, value in properties if name == VERDICT]
+    if not verdicts:
+        return
+    terminal.section("faults")
+    terminal.write_line(table(verdicts))
+    if page := os.environ.get(PAGE):
+        write_into(Path(page), verdicts, time.monotonic() - STARTED)
 
 
 def table(verdicts: Sequence[Mapping[str, Any]]) -> str:

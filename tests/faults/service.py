@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import httpx
 
+from tests.asking import asking
 from tests.eventually import eventually
 from tests.product import ROOT
 from tests.services.guard import Guard
 from tests.services.server import free_port
 
-START_TIMEOUT: Final = 60.0  # seconds, on a machine that is busy with other things
+START_TIMEOUT: Final = 120.0  # seconds, on a machine that is busy with other things
 INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR")  # no setting of the product's
 
 
@@ -98,7 +99,7 @@ class Service:
 
     async def get(self, path: str) -> dict[str, Any]:
         """Return an answer that has to be there."""
-        async with httpx.AsyncClient(base_url=self.url, timeout=10.0) as client:
+        async with asking(self.url, timeout=60.0) as client:
             return dict((await client.get(path)).raise_for_status().json())
 
     def is_running(self) -> bool:
@@ -115,9 +116,9 @@ class Service:
 
     async def readiness(self) -> dict[str, Any] | None:
         """Return what it says about its parts; None while it cannot do its work."""
-        async with httpx.AsyncClient(timeout=5.0) as client:
+        async with asking(self.url, timeout=10.0) as client:
             try:
-                answer = await client.get(f"{self.url}/health/ready")
+                answer = await client.get("/health/ready")
             except httpx.TransportError:
                 return None
         return dict(answer.json()) if answer.is_success else None

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-TIMEOUT: Final = 10.0  # seconds
+TIMEOUT: Final = 60.0  # seconds
 
 # What every user met, by the watches that were learned; it has to be what is stored as meetings.
 MEETINGS: Final = """

@@ -12,7 +12,7 @@ from tests.faults.servers import Servers, frozen
 from tests.faults.system import fresh_places, in_thread
 from tests.faults.trial import Report, Trial, under_load
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.chaos
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from tests.asking import asking
 from tests.eventually import eventually
 from tests.faults.load import Load
 from tests.faults.rabbit import Vhost
@@ -16,7 +17,7 @@ from tests.faults.trial import Report, under_load
 async def until_refused(load: Load, count: int) -> None:
     """Wait until so many requests more were answered with 503."""
     goal = load.answers.statuses.get("503", 0) + count
-    await eventually(lambda: load.answers.statuses.get("503", 0) >= goal, timeout=60)
+    await eventually(lambda: load.answers.statuses.get("503", 0) >= goal)
 
 
 async def test_without_its_database_the_consumption_service_says_when_to_come_back(
@@ -107,5 +108,5 @@ async def test_cutting_the_recommendation_service_off_its_database_loses_nothing
 
 async def live(url: str) -> httpx.Response:
     """Return the answer to whether the process runs."""
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with asking(url) as client:
         return await client.get("/health/live")

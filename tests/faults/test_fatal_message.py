@@ -69,7 +69,6 @@ async def test_a_message_that_ends_the_process_does_not_hold_up_the_others(
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(400)
 async def test_a_message_that_ends_the_process_is_parked_alone(
     stopped_system: System, report: Report
 ) -> None:

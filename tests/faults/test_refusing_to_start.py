@@ -12,7 +12,7 @@ from tests.faults.system import Places
 
 SERVICES = pytest.mark.parametrize("package", ["consumption_service", "recommendation_service"])
 SECRET = "s3cret"  # noqa: S105 - nobody's password
-END_TIMEOUT = 30.0  # seconds
+END_TIMEOUT = 100.0  # seconds
 
 
 def with_login(url: str, login: str) -> str:

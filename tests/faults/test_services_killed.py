@@ -3,9 +3,9 @@
 import asyncio
 from uuid import UUID
 
-import httpx
 import pytest
 
+from tests.asking import asking
 from tests.eventually import eventually
 from tests.faults.network import Wires
 from tests.faults.oracle import BETWEEN_LOOKS
@@ -37,7 +37,7 @@ async def until_learning_is_held_up(system: System, times: int = 1) -> None:
     async def is_held_up() -> bool:
         return await held_up(system.places.recommendation_database) >= times
 
-    await eventually(is_held_up, timeout=60)
+    await eventually(is_held_up)
 
 
 async def until_more_is_learned(system: System) -> None:
@@ -139,7 +139,6 @@ async def test_no_watch_is_learned_twice_when_the_recommendation_service_is_kill
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(400)
 async def test_watches_that_crashes_had_the_broker_park_are_learned_when_they_are_sent_again(
     system: System, report: Report
 ) -> None:
@@ -150,7 +149,7 @@ async def test_watches_that_crashes_had_the_broker_park_are_learned_when_they_ar
             with trial.load.resting():
                 await crash_while_learning(system, trial)
         with trial.load.resting():
-            parked = await eventually(lambda: parked_for_good(system, trial), timeout=60)
+            parked = await eventually(lambda: parked_for_good(system, trial))
         await send_again(system, parked)
         await trial.recovered()
 
@@ -179,7 +178,7 @@ async def parked_for_good(system: System, trial: Trial) -> list[str]:
 
 async def send_again(system: System, parked: list[str]) -> None:
     """Do what an operator does about messages that were parked for no fault of theirs."""
-    async with httpx.AsyncClient(base_url=system.recommendation.url, timeout=10.0) as client:
+    async with asking(system.recommendation.url, timeout=60.0) as client:
         for parked_id in parked:
             answer = await client.post(f"/parked/{parked_id}/redeliver")
             assert answer.is_success, answer.text

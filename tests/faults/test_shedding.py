@@ -14,7 +14,6 @@ ROOM = 50_000  # kB that the service may grow by, whatever comes
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(300)
 async def test_a_mute_database_lets_a_bounded_number_of_requests_wait(
     stopped_system: System, report: Report
 ) -> None:

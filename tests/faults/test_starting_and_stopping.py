@@ -162,7 +162,7 @@ async def test_a_service_waits_for_a_database_that_is_not_up_yet(
         await in_thread(server.stop)
     system.recommendation.start()
     system.consumption.start()
-    await eventually(lambda: "waiting for the database" in system.consumption.log(), timeout=30)
+    await eventually(lambda: "waiting for the database" in system.consumption.log())
     for server in (system.servers.consumption, system.servers.recommendation):
         await in_thread(server.start)
     await system.recommendation.until_ready()

@@ -13,7 +13,7 @@ from tests.faults.oracle import BETWEEN_LOOKS, check, judge
 from tests.faults.stored import inbox_of
 from tests.faults.system import System
 
-RECOVERY_TIMEOUT: Final = 80.0  # seconds; a few are enough on a quiet machine
+RECOVERY_TIMEOUT: Final = 150.0  # seconds; a few are enough on a quiet machine
 BEFORE_AND_AFTER: Final = 50  # watches accepted while nothing is wrong yet, or any more
 
 Report = Callable[[dict[str, Any]], None]

@@ -90,7 +90,7 @@ async def learned(recommendation: httpx.AsyncClient, count: int) -> dict[str, An
     async def enough() -> bool:
         return bool((await stats_of(recommendation))["events"]["applied"] >= count)
 
-    await eventually(enough, timeout=30)
+    await eventually(enough)
     stats = await stats_of(recommendation)
     assert stats["events"]["applied"] == count
     return stats
@@ -104,7 +104,7 @@ async def parked(recommendation: httpx.AsyncClient, count: int) -> list[dict[str
         items[:] = (await recommendation.get("/parked")).json()["items"]
         return len(items) == count
 
-    await eventually(as_many, timeout=30)
+    await eventually(as_many)
     return items
 
 

@@ -12,7 +12,7 @@ from benchmarks.harness.servers import Servers, servers
 from benchmarks.learn import LEARN
 from benchmarks.serve import SERVE
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("wrk")]
+pytestmark = pytest.mark.usefixtures("wrk")
 
 MACHINE = {
     "cores": 1,

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.ingest import SYSTEMS
 from tests.product import ROOT
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("wrk")]
+pytestmark = pytest.mark.usefixtures("wrk")
 
 FIGURES: Final = {"rate", "p50_ms", "p99_ms", "rates", "cores", "limit"}
 OWN: Final = {"upnext", "validate_only", "usual_handler"}  # these need nothing else

@@ -19,7 +19,7 @@ async def test_a_full_outbox_takes_no_more_until_events_can_be_sent(set_up: SetU
             return None if answer.is_success else answer
 
         # No recommendation service has made its queue yet, so the events wait.
-        answer = await eventually(refused, timeout=30)
+        answer = await eventually(refused)
         assert answer
         assert answer.status_code == 503
         assert "Retry-After" in answer.headers
@@ -32,5 +32,5 @@ async def test_a_full_outbox_takes_no_more_until_events_can_be_sent(set_up: SetU
             async def taken() -> bool:
                 return bool((await consumption.post("/watches", json=A_WATCH)).is_success)
 
-            await eventually(taken, timeout=30)
+            await eventually(taken)
             await learned(recommendation, recorded + 1)

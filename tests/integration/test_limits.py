@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
 
+from tests.asking import ask
 from tests.eventually import eventually
 from tests.product import Product, running_product
 from tests.raw_http import PATIENCE, PROBLEM, Answer, Client, connected, post, post_chunks
@@ -207,12 +207,12 @@ def is_problem(answer: Answer, status: int, kind: str) -> bool:
 
 def is_served(product: Product) -> bool:
     """Tell whether a newcomer is."""
-    return httpx.get(f"{product.consumption_url}/health/live").is_success
+    return ask(f"{product.consumption_url}/health/live").is_success
 
 
 def nothing_is_stored(product: Product) -> bool:
     """Tell whether the service knows no watch."""
-    return bool(httpx.get(f"{product.consumption_url}/watches").json()["items"] == [])
+    return bool(ask(f"{product.consumption_url}/watches").json()["items"] == [])
 
 
 def memory_of(pid: int) -> int:

@@ -5,9 +5,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
-
 from shared.background import running
+from tests.asking import asking
 from tests.eventually import eventually
 from tests.product import Product, running_product
 
@@ -16,7 +15,7 @@ USERS, LESSONS = 30, 20
 
 async def record(product: Product, users: range) -> None:
     """Each user watches some lessons."""
-    async with httpx.AsyncClient(base_url=product.consumption_url) as client:
+    async with asking(product.consumption_url) as client:
         for user in users:
             for lesson in range(LESSONS):
                 body = {"user_id": user, "lesson_id": (user + lesson) % 40, "position": 1}
@@ -29,7 +28,7 @@ async def in_use(product: Product) -> AsyncGenerator[list[int]]:
     answers: list[int] = []
 
     async def ask() -> None:
-        async with httpx.AsyncClient(base_url=product.recommendation_url) as client:
+        async with asking(product.recommendation_url) as client:
             while True:
                 answer = (await client.get("/users/3/recommendations")).raise_for_status()
                 answers.append(len(answer.json()["items"]))
@@ -40,7 +39,7 @@ async def in_use(product: Product) -> AsyncGenerator[list[int]]:
 
 async def learned(product: Product, users: int) -> str:
     """Wait until everything is learned; return the model's fingerprint."""
-    await eventually(lambda: product.applied() == users * LESSONS, timeout=30)
+    await eventually(lambda: product.applied() == users * LESSONS)
     return str(product.stats()["model"]["fingerprint"])
 
 

@@ -4,9 +4,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
 
+from tests.asking import ask
 from tests.product import Product, running_product
 from tests.raw_http import PROBLEM, connected, post, post_chunks, with_headers
 
@@ -158,4 +158,4 @@ async def problem_of(product: Product, request: bytes, *, ends: bool = False) ->
 
 def everything_in(product: Product) -> list[object]:
     """Return the watches that are stored."""
-    return list(httpx.get(f"{product.consumption_url}/watches").json()["items"])
+    return list(ask(f"{product.consumption_url}/watches").json()["items"])

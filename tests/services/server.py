@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-PATIENCE: Final = 60.0  # seconds until a server that is starting counts as broken
+PATIENCE: Final = 150.0  # seconds until a server that is starting counts as broken
 PORTS: Final = range(15_000, 32_000)  # below the ephemeral ports: no client takes one by chance
 
 

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from tests.integration.pair import client_of
 
-PATIENCE: Final = 60.0  # seconds that a step may take
+PATIENCE: Final = 150.0  # seconds that a step may take
 
 T = TypeVar("T")
 

@@ -67,6 +67,7 @@ def test_everything_installed_is_locked_with_hashes_and_for_any_mirror() -> None
         "requirements.lock",
         "requirements-dev.lock",
         "requirements-bench.lock",
+        "requirements-clients.lock",
     }
     assert [name for name, lock in locks.items() if "--hash=sha256:" not in lock] == []
     assert [name for name, lock in locks.items() if "://" in lock] == []
