@@ -14,10 +14,11 @@ from contextlib import (
     nullcontext,
 )
 from datetime import UTC, datetime
+from ssl import SSLCertVerificationError
 from typing import Final, TypeVar
 
 from asyncpg import PostgresError
-from asyncpg.exceptions import InterfaceError
+from asyncpg.exceptions import ClientConfigurationError, InterfaceError
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
@@ -187,6 +188,8 @@ def _outages_named() -> Iterator[None]:
     """Turn the many errors that mean "away" into the one that callers handle."""
     try:
         yield
+    except (SSLCertVerificationError, ClientConfigurationError) as error:
+        raise DatabaseRefused(_in_one_line(error)) from error
     except (*AWAY, PostgresError) as error:
         raise DatabaseUnavailable(_in_one_line(error)) from error
     except DBAPIError as error:
@@ -200,5 +203,7 @@ def _outages_named() -> Iterator[None]:
 
 def _in_one_line(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
+    if isinstance(cause, SSLCertVerificationError):
+        return f"its certificate is not to be trusted: {cause.verify_message}".rstrip(".")
     text_of_cause = str(cause).strip() or type(cause).__name__
     return text_of_cause.splitlines()[0].rstrip(".")

@@ -19,8 +19,7 @@ BUSY_TIMEOUT: Final = 10_000  # milliseconds that SQLite waits for another proce
 def parse_url(url: str) -> URL:
     """Return the URL with the driver this project uses.
 
-    Plain `postgresql://`, `postgres://` and `sqlite://` URLs are what people have; `sslmode` is
-    libpq's word for what asyncpg calls `ssl`.
+    Plain `postgresql://`, `postgres://` and `sqlite://` URLs are what people have.
     """
     try:
         parsed = make_url(url)
@@ -33,19 +32,27 @@ def parse_url(url: str) -> URL:
         return parsed.set(drivername="sqlite+aiosqlite")
     if backend not in {"postgresql", "postgres"}:
         raise CannotStart(f"The database URL names {backend}; supported: postgresql, sqlite.")
-    query = {("ssl" if key == "sslmode" else key): value for key, value in parsed.query.items()}
-    return parsed.set(drivername="postgresql+asyncpg", query=query)
+    return parsed.set(drivername="postgresql+asyncpg")
 
 
 def postgresql_engine(url: URL) -> AsyncEngine:
-    """Return the engine for PostgreSQL, through asyncpg."""
+    """Return the engine for PostgreSQL, through asyncpg.
+
+    What the URL says of TLS (`sslmode`, `sslrootcert` and so on) is read by asyncpg itself, as
+    libpq would; SQLAlchemy would hand it over in words that asyncpg takes from a URL only.
+    """
+    tls = {key: value for key, value in url.query.items() if key.startswith("ssl")}
+    authority = tls.get("sslrootcert")
+    if isinstance(authority, str) and not Path(authority).is_file():
+        raise CannotStart(f"The database URL: there is no file {authority} (sslrootcert).")
     return create_async_engine(
-        url,
+        url.difference_update_query(tls),
         pool_size=POOL_SIZE,
         pool_timeout=POOL_TIMEOUT,
         pool_pre_ping=False,
         hide_parameters=True,
         connect_args={
+            "dsn": URL.create("postgresql", query=tls).render_as_string(),
             "timeout": POOL_TIMEOUT,
             "command_timeout": COMMAND_TIMEOUT,
             "server_settings": {"application_name": "upnext"},

@@ -9,6 +9,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from aio_pika import connect
@@ -104,6 +105,8 @@ def parsed(url: str) -> URL:
         raise _NOT_A_URL from None
     if parsed_url.scheme not in {"amqp", "amqps"} or not parsed_url.host:
         raise _NOT_A_URL
+    if (authority := parsed_url.query.get("cafile")) and not Path(authority).is_file():
+        raise BrokerRefused(f"the URL of RabbitMQ: there is no file {authority} (cafile)")
     if "heartbeat" not in parsed_url.query:
         parsed_url = parsed_url.update_query(heartbeat=HEARTBEAT)
     return parsed_url
@@ -142,8 +145,9 @@ def _refused_host(url: URL, error: InvalidFrameError) -> BrokerError:
 
 
 def _unreachable(url: URL, error: Exception) -> BrokerError:
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        return BrokerRefused(f"{place(url)} shows a certificate that cannot be verified")
+    if isinstance(cause := error.__cause__, ssl.SSLCertVerificationError):
+        why = cause.verify_message.rstrip(".")
+        return BrokerRefused(f"{place(url)} shows a certificate that is not to be trusted: {why}")
     return BrokerUnavailable(f"{place(url)} cannot be reached: {_reason(error)}")
 
 
@@ -162,7 +166,8 @@ def explained(url: URL) -> Iterator[None]:
 
 def place(url: URL) -> str:
     """Name the broker in a message, without the password."""
-    return f"RabbitMQ at {url.host}:{url.port or 5672}"
+    usual = 5671 if url.scheme == "amqps" else 5672
+    return f"RabbitMQ at {url.host}:{url.port or usual}"
 
 
 def _reason(error: BaseException) -> str:

@@ -9,7 +9,13 @@ outlives the process that started it.
 """
 
 from tests.services.postgres import DURABLE, THROW_AWAY, fresh_database, is_reachable, postgresql
-from tests.services.rabbit import fresh_vhost, is_manageable, rabbitmq, rabbitmq_cluster
+from tests.services.rabbit import (
+    fresh_vhost,
+    is_manageable,
+    rabbitmq,
+    rabbitmq_cluster,
+    rabbitmq_with_tls,
+)
 from tests.services.server import Broker, Server, ServiceMissing
 
 __all__ = [
@@ -25,4 +31,5 @@ __all__ = [
     "postgresql",
     "rabbitmq",
     "rabbitmq_cluster",
+    "rabbitmq_with_tls",
 ]

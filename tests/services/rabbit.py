@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from tests.services.certificates import Certificate
 from tests.services.container import Container, contained, has_docker
 from tests.services.packages import install
 from tests.services.process import Process, folder_of, running, unprivileged
@@ -103,6 +104,19 @@ def _from(script: str | None) -> Iterator[Broker]:
         # Erlang's name daemon would outlive the broker; started first, it is ours to end.
         with running(node.name_daemon()), started(node, script) as broker:
             yield broker
+
+
+@contextmanager
+def rabbitmq_with_tls(certificate: Certificate) -> Iterator[int]:
+    """Run a private RabbitMQ with a port for TLS, and return the port."""
+    script = _script()
+    if script is None:
+        raise ServiceMissing("A RabbitMQ with TLS needs RabbitMQ's programs on the machine.")
+    user = unprivileged("rabbitmq")
+    with folder_of(user) as folder:
+        node = Node(folder, user, names_port=free_port(), certificate=certificate)
+        with running(node.name_daemon()), started(node, script):
+            yield node.tls_port
 
 
 @contextmanager

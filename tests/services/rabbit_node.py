@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.services.certificates import Certificate
 from tests.services.process import Program
 from tests.services.server import ServiceMissing, free_port
 
@@ -24,9 +25,11 @@ class Node:
     user: str | None
     names_port: int  # of Erlang's name daemon, which all nodes of a cluster ask
     joins: str | None = None  # the name of a node that runs
+    certificate: Certificate | None = None  # with one, there is a port for TLS
     port: int = field(default_factory=free_port)
     management_port: int = field(default_factory=free_port)
     distribution_port: int = field(default_factory=free_port)
+    tls_port: int = field(default_factory=free_port)
 
     @property
     def name(self) -> str:
@@ -67,11 +70,19 @@ class Node:
           {{kernel, [{{net_ticktime, {NET_TICK_TIME}}}]}},
           {{rabbit,
             [{{tcp_listeners, [{{"127.0.0.1", {self.port}}}]}}, {{loopback_users, []}},
-             {{cluster_partition_handling, pause_minority}}{joined}]}},
+             {{cluster_partition_handling, pause_minority}}{joined}{self._tls()}]}},
           {{rabbitmq_management,
             [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, {self.management_port}}}]}}]}}
         ].
         """
+
+    def _tls(self) -> str:
+        if self.certificate is None:
+            return ""
+        certificate, key = self.certificate
+        return f""",
+             {{ssl_listeners, [{{"127.0.0.1", {self.tls_port}}}]}},
+             {{ssl_options, [{{certfile, "{certificate}"}}, {{keyfile, "{key}"}}]}}"""
 
     def _environment(self) -> dict[str, str]:
         return {
