@@ -146,6 +146,7 @@ class ParkedMessage(BaseModel):
     reason: str
     detail: str
     message_id: str | None
+    exchange: str
     routing_key: str
     headers: dict[str, Any]
     body: str = Field(description="As text; what is no UTF-8 is shown as a replacement mark.")

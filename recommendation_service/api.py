@@ -8,7 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from recommendation_service import serve
 from recommendation_service.answers import Recommendation, Recommendations
+from recommendation_service.awaited import Awaited
 from recommendation_service.opened import Asked, Opened, PathId, labels_of
+from recommendation_service.read import event_id_of
 from recommendation_service.serve import Freshness, Item, Strategy
 from shared.events import LessonId, Natural, UserId, whole
 from shared.lessons import Tag
@@ -39,6 +41,16 @@ class AskedForUser(Asked):
     """What a user's recommendations are asked for with."""
 
     explain: bool = Field(default=False, description="With the watched lessons that led there.")
+    after: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="A watch, or an event, of this user: an answer knows it. Else it is 503.",
+        examples=["019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c"],
+    )
+    wait_ms: int = Field(
+        default=1000, ge=0, le=10_000, description="How long to wait for what is in `after`."
+    )
 
 
 async def recommend_for_user(
@@ -46,6 +58,9 @@ async def recommend_for_user(
 ) -> Recommendations:
     """Return lessons that the user has not met, best first; the popular ones for a new user."""
     request = asked.request(explain=asked.explain)
+    if asked.after is not None:
+        awaited = Awaited(UserId(user_id), event_id_of(asked.after))
+        await opened.waiting.until_known(awaited, asked.wait_ms / 1000)
     # Before the history is read: what is learned meanwhile may not be in the answer.
     fresh = opened.recommender.freshness()
     items, strategy = await opened.recommender.for_user(UserId(user_id), request)

@@ -1,14 +1,23 @@
 """The recommendation service put together: the one place that knows all its parts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import FastAPI
 
 import recommendation_service
-from recommendation_service import api, catalogue_api, direct, lessons_api, operation_api
+from recommendation_service import (
+    api,
+    catalogue_api,
+    direct,
+    lessons_api,
+    operation_api,
+    users_api,
+)
+from recommendation_service.awaited import Waiting
 from recommendation_service.consume import Consumer, collect_dead_letters
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
@@ -24,7 +33,7 @@ from shared.background import running
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import RECOMMENDATION, WATCH
-from shared.database import open_database
+from shared.database import Database, open_database
 from shared.health import database_check, health_routes, trouble_check
 from shared.migrate import migrate
 from shared.retention import keep_forgetting
@@ -46,33 +55,58 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
         if settings.auto_migrate:
             await migrate(database, recommendation_service)
         await refuse_to_start_if_refused(broker, WATCH)
-        follower, panel = Follower(database), Panel()
-        await follower.load()
-        evaluator = Evaluator(database, follower)
-        consumer = Consumer(settings, database, follower, evaluator, panel)
-        async with (
-            running(follower.run(settings.follow_interval), "follow"),
-            running(
-                keep_forgetting(partial(forget, database, settings.inbox_retention_days)), "forget"
-            ),
-            running(consumer.run(broker), "consume") as consuming,
-            running(collect_dead_letters(broker, database), "collect dead letters"),
-            running(evaluator.run(), "evaluate"),
-            running(panel.run(broker, RECOMMENDATION), "panel"),
-        ):
-            app = create_app(settings, TITLE, DESCRIPTION, guard)
-            app.state.recommendation = State(
-                settings,
-                database,
-                follower,
-                panel,
-                Recommender(database, follower, panel, settings.explore),
+        parts = _parts(settings, database)
+        await parts.state.follower.load()
+        async with AsyncExitStack() as stack:
+            for work, name in _background(parts, broker):
+                _ = await stack.enter_async_context(running(work, name))
+            consuming = await stack.enter_async_context(
+                running(parts.consumer.run(broker), "consume")
             )
-            for routes in (direct, api, lessons_api, catalogue_api, operation_api):
-                app.include_router(routes.router)
-            show_measures(app.state.metrics, panel.measures, StoredMeasures(database, follower))
-            optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
-            app.include_router(health_routes({"database": database_check(database)}, optional))
-            await consumer.attempted.wait()  # with a broker, the queue is there from now on
-            yield app
-            await evaluator.save()
+            yield await _web(parts, guard, consuming)
+            await parts.evaluator.save()
+
+
+class _Parts(NamedTuple):
+    state: State
+    evaluator: Evaluator
+    consumer: Consumer
+
+
+def _parts(settings: RecommendationSettings, database: Database) -> _Parts:
+    follower, panel = Follower(database), Panel()
+    evaluator = Evaluator(database, follower)
+    recommender = Recommender(database, follower, panel, settings.explore)
+    waiting = Waiting(database, follower)
+    return _Parts(
+        State(settings, database, follower, panel, recommender, waiting),
+        evaluator,
+        Consumer(settings, database, follower, evaluator, panel),
+    )
+
+
+def _background(parts: _Parts, broker: Broker) -> Iterator[tuple[Coroutine[None, None, None], str]]:
+    """What goes on beside the requests, for ever."""
+    state = parts.state
+    settings, database = state.settings, state.database
+    forgetting = partial(forget, database, settings.inbox_retention_days)
+    yield state.follower.run(settings.follow_interval), "follow"
+    yield keep_forgetting(forgetting), "forget"
+    yield collect_dead_letters(broker, database), "collect dead letters"
+    yield parts.evaluator.run(), "evaluate"
+    yield state.waiting.run(), "look for what requests wait for"
+    yield state.panel.run(broker, RECOMMENDATION), "panel"
+
+
+async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> FastAPI:
+    state, consumer = parts.state, parts.consumer
+    app = create_app(state.settings, TITLE, DESCRIPTION, guard)
+    app.state.recommendation = state
+    for routes in (direct, api, lessons_api, catalogue_api, users_api, operation_api):
+        app.include_router(routes.router)
+    stored = StoredMeasures(state.database, state.follower)
+    show_measures(app.state.metrics, state.panel.measures, stored)
+    optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
+    app.include_router(health_routes({"database": database_check(state.database)}, optional))
+    await consumer.attempted.wait()  # with a broker, the queue is there from now on
+    return app

@@ -72,6 +72,11 @@ class Catalogue:
         state = self._states.get(lesson_id)
         return None if state is None or state.deleted else state
 
+    def duration_of(self, lesson_id: LessonId) -> int | None:
+        """Return how many seconds a lesson has, where that is known."""
+        state = self.find(lesson_id)
+        return state.lesson.duration if state else None
+
     def course_of(self, lesson_id: LessonId) -> list[LessonState]:
         """Return the lessons of the same course, in their order; none where it has no course."""
         state = self.find(lesson_id)

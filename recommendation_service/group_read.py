@@ -1,4 +1,4 @@
-"""Group read: requests that arrive together share one query for what their users met.
+"""Group read: requests that arrive together share one query for what their users met and hide.
 
 A request that comes alone waits for nothing but its own read. The others wait for a read in
 progress, and go together into the next.
@@ -9,8 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from recommendation_service.latest_meetings import latest_meetings, latest_meetings_of
-from recommendation_service.model.history import Meeting
+from recommendation_service.latest_meetings import Known, latest_and_hidden, latest_meetings
 from shared.database import Database
 from shared.events import UserId
 
@@ -18,7 +17,7 @@ GROUP_SIZE: Final = 32  # users in one query
 READS_IN_FLIGHT: Final = 2  # while one is on its way, another is taken apart
 SHORT: Final = 100  # meetings of each user that are read together; longer histories are read alone
 
-Waiting = tuple[UserId, asyncio.Future[list[Meeting]]]
+Waiting = tuple[UserId, asyncio.Future[Known]]
 
 
 class GroupRead:
@@ -29,17 +28,17 @@ class GroupRead:
         self._waiting: deque[Waiting] = deque()
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def latest_meetings(self, user_id: UserId) -> list[Meeting]:
-        """Return the latest KNOWN meetings of a user, oldest first, as of now or later."""
-        future: asyncio.Future[list[Meeting]] = asyncio.get_running_loop().create_future()
+    async def known(self, user_id: UserId) -> Known:
+        """Return the latest KNOWN meetings of a user, and what they hide, as of now or later."""
+        future: asyncio.Future[Known] = asyncio.get_running_loop().create_future()
         self._waiting.append((user_id, future))
         if len(self._reading) < READS_IN_FLIGHT:
             self._reading.add(asyncio.create_task(self._read_all(), name="read histories"))
-        history = await future
-        if len(history) < SHORT:
-            return history
+        known = await future
+        if len(known.history) < SHORT:
+            return known
         async with self._database.read() as connection:
-            return await latest_meetings(connection, user_id)
+            return known._replace(history=await latest_meetings(connection, user_id))
 
     async def _read_all(self) -> None:
         """Read group after group until nobody waits."""
@@ -55,13 +54,13 @@ class GroupRead:
         users = dict.fromkeys(user_id for user_id, _ in group)
         try:
             async with self._database.read() as connection:
-                found = await latest_meetings_of(self._database, connection, users, SHORT)
+                found = await latest_and_hidden(self._database, connection, users, SHORT)
         except Exception as error:  # noqa: BLE001 - it is the callers'; others may wait
             _fail(group, error)
             return
         for user_id, future in group:
             if not future.done():  # its request may have gone away
-                future.set_result(found.get(user_id, []))
+                future.set_result(found[user_id])
 
 
 def _fail(group: Sequence[Waiting], error: Exception) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -11,9 +11,11 @@ from sqlalchemy import (
     Integer,
     Select,
     and_,
+    any_,
     bindparam,
     func,
     literal_column,
+    null,
     select,
     true,
     tuple_,
@@ -23,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
 from recommendation_service.model.history import Meeting, ordered
-from recommendation_service.tables import meetings
+from recommendation_service.tables import hidden_lessons, meetings
 from shared.database import Database
 from shared.events import LessonId, UserId
 
@@ -33,6 +35,13 @@ Place = tuple[datetime, LessonId]  # in a history
 
 _FORWARD: Final = (meetings.c.met_at, meetings.c.lesson_id)
 _BACKWARD: Final = (meetings.c.met_at.desc(), meetings.c.lesson_id.desc())
+
+
+class Known(NamedTuple):
+    """What is known of a user."""
+
+    history: list[Meeting]  # the latest meetings, oldest first
+    hidden: set[LessonId]  # lessons that are not to be shown
 
 
 async def latest_meetings(connection: AsyncConnection, user_id: UserId) -> list[Meeting]:
@@ -58,6 +67,27 @@ async def latest_meetings_of(
 
 def _in_order(times: Iterable[float], lessons: Iterable[LessonId]) -> list[Meeting]:
     return [Meeting(lesson_id, at) for at, lesson_id in sorted(zip(times, lessons, strict=True))]
+
+
+async def latest_and_hidden(
+    database: Database, connection: AsyncConnection, users: Collection[UserId], count: int
+) -> dict[UserId, Known]:
+    """Return the same of each user, and the lessons that the user hides."""
+    query = _ALL_ON_SQLITE if database.is_sqlite else _ALL_ON_POSTGRESQL
+    rows = await connection.execute(query, {"users": list(users), "count": count})
+    found = {user: Known([], set()) for user in users}
+    for row in rows:
+        user_id, times, lessons = _as_arrays(row) if database.is_sqlite else row
+        if times is None:
+            found[user_id].hidden.update(lessons)
+        else:
+            found[user_id].history.extend(_in_order(times, lessons))
+    return {user: one._replace(history=ordered(one.history)) for user, one in found.items()}
+
+
+def _as_arrays(row: Any) -> tuple[UserId, list[float] | None, list[LessonId]]:
+    user_id, lesson_id, met_at = row
+    return user_id, met_at and [met_at.timestamp()], [lesson_id]
 
 
 async def meetings_around(
@@ -132,3 +162,17 @@ _USERS: Final = bindparam("users", type_=ARRAY(BigInteger).with_variant(JSON(), 
 _COUNT: Final = bindparam("count", type_=Integer)
 _ON_POSTGRESQL: Final = _on_postgresql()
 _ON_SQLITE: Final = _on_sqlite()
+# What users hide comes with what they met, and is known by the missing time.
+_HIDES, _LESSON = hidden_lessons.c.user_id, hidden_lessons.c.lesson_id
+_ALL_ON_POSTGRESQL: Final = union_all(
+    _ON_POSTGRESQL,
+    select(_HIDES, null(), func.array_agg(_LESSON, type_=NullType()))
+    .where(any_(_USERS) == _HIDES)
+    .group_by(_HIDES),
+)
+_ALL_ON_SQLITE: Final = union_all(
+    _ON_SQLITE,
+    select(_HIDES, _LESSON, null()).where(
+        _HIDES.in_(select(func.json_each(_USERS).table_valued("value").c.value))
+    ),
+)

@@ -1,4 +1,4 @@
-"""The routes about lessons: lists that are the same for everybody."""
+"""The routes about lessons: what goes with one, and what is popular."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,7 +10,7 @@ from recommendation_service.answers import Lessons, ScoredLesson
 from recommendation_service.model.model import Window
 from recommendation_service.model.rank import Scored
 from recommendation_service.opened import Asked, Opened, PathId
-from shared.events import LessonId
+from shared.events import LessonId, UserId
 from shared.problems import documented
 from shared.strict_json import StrictJSONRoute
 
@@ -21,6 +21,12 @@ class AskedOfPopular(Asked):
     """What the popular lessons are asked for with."""
 
     window: Window = Field(default="7d", description="How soon a watch is forgotten.")
+
+
+class AskedOfNext(Asked):
+    """What the next lessons are asked for with."""
+
+    user_id: PathId | None = Field(default=None, description="For whom.")
 
 
 @router.get("/lessons/popular", responses=documented(422))
@@ -37,12 +43,19 @@ async def similar_lessons(
     return _lessons(opened.recommender.similar(LessonId(lesson_id), asked.request()))
 
 
-@router.get("/lessons/{lesson_id}/next", responses=documented(422))
+@router.get("/lessons/{lesson_id}/next", responses=documented(422, 503))
 async def next_lessons(
-    lesson_id: PathId, asked: Annotated[Asked, Query()], opened: Opened
+    lesson_id: PathId, asked: Annotated[AskedOfNext, Query()], opened: Opened
 ) -> Lessons:
-    """Return the lessons that users meet right after this one, most often first."""
-    return _lessons(opened.recommender.next(LessonId(lesson_id), asked.request()))
+    """Return what comes next in the course, then what users meet right after, most often first.
+
+    With `user_id`, without what that user finished or hides.
+    """
+    lesson, request = LessonId(lesson_id), asked.request()
+    if asked.user_id is None:
+        return _lessons(opened.recommender.next(lesson, request))
+    user_id = UserId(asked.user_id)
+    return _lessons(await opened.recommender.next_for_user(user_id, lesson, request))
 
 
 def _lessons(found: Sequence[Scored]) -> Lessons:

@@ -1,6 +1,7 @@
 """Opened: what the routes of this service work with, and the parameters that several share."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
@@ -9,6 +10,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import HTTPConnection
 from typing_extensions import override
 
+from recommendation_service.awaited import Waiting
 from recommendation_service.follow import Follower
 from recommendation_service.model.view import Labels
 from recommendation_service.panel import Panel
@@ -60,22 +62,16 @@ class Number(Convertor[str]):
 register_url_convertor("number", Number())
 
 
+@dataclass(frozen=True, slots=True)
 class State:
     """What the routes work with; opened by the application."""
 
-    def __init__(
-        self,
-        settings: RecommendationSettings,
-        database: Database,
-        follower: Follower,
-        panel: Panel,
-        recommender: Recommender,
-    ) -> None:
-        self.max_message_bytes = settings.max_message_bytes
-        self.database = database
-        self.follower = follower
-        self.panel = panel
-        self.recommender = recommender
+    settings: RecommendationSettings
+    database: Database
+    follower: Follower
+    panel: Panel
+    recommender: Recommender
+    waiting: Waiting
 
 
 async def state_of(request: HTTPConnection) -> State:

@@ -13,6 +13,7 @@ from recommendation_service.learn import Learned, learn
 from recommendation_service.read import Reason, Unprocessable, read
 from recommendation_service.tables import parked
 from shared.broker.interface import Delivery
+from shared.broker.topology import WATCH, Exchange
 from shared.database import Database
 from shared.errors import Conflict, NotFound
 from shared.events import utc_now
@@ -38,6 +39,7 @@ class Parked(NamedTuple):
     reason: str
     detail: str
     message_id: str | None
+    exchange: str
     routing_key: str
     headers: dict[str, Any]
     body: bytes
@@ -48,8 +50,10 @@ class Parked(NamedTuple):
 COLUMNS: Final = [parked.c[name] for name in Parked._fields]
 
 
-async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> None:
-    """Set the messages aside."""
+async def park(
+    connection: AsyncConnection, rejected: Sequence[Rejected], exchange: Exchange = WATCH
+) -> None:
+    """Set messages of the exchange aside."""
     if not rejected:
         return
     now = utc_now()
@@ -59,6 +63,7 @@ async def park(connection: AsyncConnection, rejected: Sequence[Rejected]) -> Non
             why.reason.value,
             _text(why.detail),
             None if delivery.message_id is None else _text(delivery.message_id),
+            exchange.name,
             _text(delivery.routing_key),
             {name: _storable(value) for name, value in delivery.headers.items()},
             delivery.body,

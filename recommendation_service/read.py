@@ -90,7 +90,8 @@ def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
     now = utc_now()
     if content.watch_id is None and kind is Kind.DELETED:
         raise Unprocessable(Reason.UNREADABLE, "a deletion has to name its watch_id")
-    event_id = _event_id(message_id)
+    # A message without an id is an event of its own each time it is delivered.
+    event_id = event_id_of(message_id) if message_id else new_id()
     occurred_at = content.occurred_at or now
     reported_at = max(content.reported_at or occurred_at, occurred_at)
     if reported_at > now + MAX_CLOCK_SKEW:
@@ -110,13 +111,8 @@ def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
     )
 
 
-def _event_id(message_id: str | None) -> UUID:
-    """Return the id that tells this event from others.
-
-    A message without an id is an event of its own each time it is delivered.
-    """
-    if not message_id:
-        return new_id()
+def event_id_of(message_id: str) -> UUID:
+    """Return the id that tells the event of a message from others."""
     try:
         return UUID(message_id)
     except ValueError:

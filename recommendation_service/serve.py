@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
+from recommendation_service.curriculum import finished_by, next_in_course
 from recommendation_service.follow import Follower
 from recommendation_service.group_read import GroupRead
+from recommendation_service.hidden import hidden_by
 from recommendation_service.latest_meetings import KNOWN, met_among
 from recommendation_service.model.explain import Because
 from recommendation_service.model.explore import NOBODY, Visitor
@@ -19,6 +21,7 @@ from shared.database import Database
 from shared.events import LessonId, UserId, utc_now
 
 ARCHIVE_AGE: Final = 30 * 86400.0  # seconds; when the last watch is older, all of it is an archive
+MOST_FINISHED: Final = 1000  # lessons of which it is looked up whether the user finished them
 DEPTHS: Final = (10, 100)  # times as many as asked for: how many of the best are looked at
 
 Strategy = Literal["personal", "popular"]
@@ -70,7 +73,8 @@ class Recommender:
 
     async def for_user(self, user_id: UserId, request: Request) -> tuple[list[Item], Strategy]:
         """Return the best lessons that the user has not met, best first."""
-        history = await self._histories.latest_meetings(user_id)
+        history, hidden = await self._histories.known(user_id)
+        request = replace(request, exclude={*request.exclude, *hidden})
         if len(history) < KNOWN:
             found = self._found(history, request, Visitor(user_id, self._explore))
         else:
@@ -128,10 +132,34 @@ class Recommender:
         return _without(found, request)
 
     def next(self, lesson_id: LessonId, request: Request) -> list[Scored]:
-        """Return the lessons that users meet right after this one, most often first."""
-        more = request.limit + len(request.exclude)
-        found = self._model.next(lesson_id, more, self._view(request.labels))
-        return _without(found, request)
+        """Return what comes next in the course, then what users meet right after, most first."""
+        return self._next(lesson_id, request, around=False)
+
+    def _next(self, lesson_id: LessonId, request: Request, *, around: bool) -> list[Scored]:
+        view = self._view(request.labels)
+        course = self._follower.catalogue.course_of(lesson_id)
+        out = {lesson_id, *request.exclude}
+        out.update(one.lesson_id for one in course if not self._model.shows(one.lesson_id, view))
+        coming = next_in_course(course, lesson_id, out, around=around)
+        first = [] if coming is None else [Scored(coming, 1.0, "next_in_course")]
+        found = self._model.next(lesson_id, request.limit + len(out) + 1, view)
+        then = [one for one in found if one.lesson_id not in (*out, coming)]
+        return [*first, *then][: request.limit]
+
+    async def next_for_user(
+        self, user_id: UserId, lesson_id: LessonId, request: Request
+    ) -> list[Scored]:
+        """Return the same, without what the user finished or hides, nor leaving out a lesson."""
+        after = self._model.next(lesson_id, MOST_FINISHED)
+        catalogue = self._follower.catalogue
+        considered = {one.lesson_id for one in catalogue.course_of(lesson_id)}
+        considered.update(one.lesson_id for one in after)
+        durations = {one: catalogue.duration_of(one) for one in considered}
+        async with self._database.read() as connection:
+            hidden = await hidden_by(connection, user_id)
+            finished = await finished_by(self._database, connection, user_id, durations)
+        out = {*request.exclude, *finished, *(one.lesson_id for one in hidden)}
+        return self._next(lesson_id, replace(request, exclude=out), around=True)
 
     def popular(self, window: Window, request: Request) -> list[Scored]:
         """Return the lessons that were met most, by counts that are forgotten over the window."""

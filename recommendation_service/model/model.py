@@ -183,6 +183,11 @@ class Model:
         shown = view.mask(len(self.counts))[others] if view else slice(None)
         return best(self.counts.lessons, others[shown], scores[shown], limit, "watched_next")
 
+    def shows(self, lesson_id: LessonId, view: View) -> bool:
+        """Whether a lesson may be shown."""
+        index = self.counts.index.get(lesson_id)
+        return index is not None and bool(view.mask(len(self.counts))[index])
+
     def popular(
         self,
         window: Window,

@@ -42,7 +42,7 @@ def statements(database: Database) -> Iterator[list[object]]:
 
 
 async def lessons_of(group: GroupRead, user: int) -> list[int]:
-    return [meeting.lesson_id for meeting in await group.latest_meetings(UserId(user))]
+    return [meeting.lesson_id for meeting in (await group.known(UserId(user))).history]
 
 
 async def test_everybody_gets_their_own_history(recommendation_database: Database) -> None:
