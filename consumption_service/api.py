@@ -33,6 +33,7 @@ class State:
         self, settings: ConsumptionSettings, database: Database, commits: GroupCommit
     ) -> None:
         self.max_clock_skew = timedelta(seconds=settings.max_clock_skew)
+        self.completion_percent = settings.completion_percent
         self.database = database
         self.commits = commits
 

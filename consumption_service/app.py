@@ -13,8 +13,10 @@ from consumption_service.api import State
 from consumption_service.api import router as watches
 from consumption_service.batch import router as batches
 from consumption_service.commit import GroupCommit
+from consumption_service.completions import router as completions
 from consumption_service.direct import router as recording
 from consumption_service.erasures_api import router as erasing
+from consumption_service.progress_api import router as progress
 from consumption_service.receipts import Receipts
 from consumption_service.retention import forget_keys
 from consumption_service.rights import RIGHTS
@@ -65,7 +67,7 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
             app = create_app(settings, TITLE, DESCRIPTION, guard)
             app.state.consumption = State(settings, database, commits)
             app.state.metrics.add(commits.measures, announcer.measures)
-            for router in (recording, watches, batches, erasing):
+            for router in (recording, watches, batches, progress, completions, erasing):
                 app.include_router(router)
 
             required = {

@@ -23,3 +23,6 @@ class ConsumptionSettings(SharedSettings):
 
     max_waiting: int = Field(default=2000, ge=1)
     """Requests that may wait for their commit; more are answered with 503."""
+
+    completion_percent: int = Field(default=90, ge=1, le=100)
+    """The share of a lesson to watch for it to be finished, where it has none of its own."""

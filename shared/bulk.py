@@ -80,7 +80,10 @@ def _insert(table: Table, dialect: str) -> Insert:
     if dialect == "sqlite":
         return sqlite.insert(table)
     names = table.columns.keys()
-    arrays = [bindparam(column.key, None, ARRAY(column.type)) for column in table.columns]
+    # One dimension: a value that is a list itself, as JSON may be, is one value.
+    arrays = [
+        bindparam(column.key, None, ARRAY(column.type, dimensions=1)) for column in table.columns
+    ]
     rows = func.unnest(*arrays).table_valued(*names).render_derived()
     return postgresql.insert(table).from_select(names, select(*rows.columns))
 

@@ -1,0 +1,81 @@
+"""Recording and erasing take turns, also where two processes do it on one PostgreSQL."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from consumption_service import commit
+from consumption_service.erase import erase as erase_rows
+from consumption_service.record import record
+from shared.database import open_database
+from tests.eventually import eventually
+from tests.integration.pair import SetUp
+from tests.integration.test_erase import erase, moment, post, two_services
+
+WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+class Pause:
+    """Holds up work that is done but not committed."""
+
+    def __init__(self, work: Callable[..., Awaitable[Any]]) -> None:
+        self._work = work
+        self._may_go_on = asyncio.Event()
+        self.is_done = asyncio.Event()
+
+    async def __call__(self, *arguments: object) -> Any:
+        result = await self._work(*arguments)
+        self.is_done.set()
+        await self._may_go_on.wait()
+        return result
+
+    async def end_when_somebody_waits(self, url: str) -> None:
+        """Let the work be committed as soon as another transaction waits for its turn."""
+        await self.is_done.wait()
+
+        async def is_waited_for() -> bool:
+            async with database.read() as connection:
+                return bool(await connection.scalar(WAITING))
+
+        try:
+            async with open_database(url) as database:
+                await eventually(is_waited_for)
+        finally:
+            self._may_go_on.set()
+
+
+async def test_what_is_being_recorded_is_erased(
+    real: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = Pause(record)
+    monkeypatch.setattr(commit, "record", pause)
+
+    async with two_services(real) as (one, other):
+        posting = asyncio.create_task(post(one, 42))
+        await pause.is_done.wait()
+        erasing = asyncio.create_task(erase(other, 42))
+        await pause.end_when_somebody_waits(real.consumption_database)
+
+        watch, receipt = await posting, await erasing
+        assert moment(watch["recorded_at"]) < moment(receipt["requested_at"])
+        assert (await one.get("/watches")).json()["items"] == []
+
+
+async def test_what_comes_during_an_erasure_is_recorded_after_it(
+    real: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = Pause(erase_rows)
+    monkeypatch.setattr(commit, "erase", pause)
+
+    async with two_services(real) as (one, other):
+        erasing = asyncio.create_task(erase(other, 42))
+        await pause.is_done.wait()
+        posting = asyncio.create_task(post(one, 42))
+        await pause.end_when_somebody_waits(real.consumption_database)
+
+        watch, receipt = await posting, await erasing
+        assert moment(watch["recorded_at"]) > moment(receipt["requested_at"])
+        assert len((await one.get("/watches")).json()["items"]) == 1
