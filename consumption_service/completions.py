@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from consumption_service.api import Body, Opened
 from consumption_service.tables import completions
+from shared.bulk import upsert_rows
 from shared.errors import NotFound
 from shared.events import MAX_INTEGER
 from shared.problems import documented
@@ -41,13 +41,8 @@ async def set_completion(
     lesson_id: LessonInPath, body: Completion, opened: Opened
 ) -> LessonCompletion:
     """Set from which percentage on the lesson is finished, for all who watch it, at once."""
-    insert = (sqlite if opened.database.is_sqlite else postgresql).insert(completions)
-    row = {"lesson_id": lesson_id, "percent": body.percent}
-    query = insert.values(row).on_conflict_do_update(
-        index_elements=["lesson_id"], set_={"percent": body.percent}
-    )
     async with opened.database.write() as connection:
-        await connection.execute(query)
+        await upsert_rows(connection, completions, [(lesson_id, body.percent)])
     return LessonCompletion(lesson_id=lesson_id, percent=body.percent)
 
 
