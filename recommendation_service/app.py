@@ -19,6 +19,7 @@ from recommendation_service import (
 )
 from recommendation_service.awaited import Waiting
 from recommendation_service.consume import Consumer, collect_dead_letters
+from recommendation_service.dashboard.routes import open_dashboard
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
 from recommendation_service.measures import StoredMeasures, show_measures
@@ -63,7 +64,9 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
             consuming = await stack.enter_async_context(
                 running(parts.consumer.run(broker), "consume")
             )
-            yield await _web(parts, guard, consuming)
+            app = await _web(parts, guard, consuming)
+            async with open_dashboard(app, settings):
+                yield app
             await parts.evaluator.save()
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Final, NamedTuple
 
 from recommendation_service.measures import LearningMeasures
@@ -47,6 +48,7 @@ class Panel:
     delivered: int = 0
     acknowledged: int = 0
     redelivered: int = 0
+    learned_events: int = 0
     trouble: str | None = "has not been asked yet"  # what is wrong with the broker
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SPAN + 1))
     delays: deque[float] = field(default_factory=lambda: deque(maxlen=DELAYS))  # milliseconds
@@ -81,6 +83,7 @@ class Panel:
         """Note how long it took from the recording of each event until now."""
         now = utc_now()
         for time in recorded:
+            self.learned_events += 1
             seconds = (now - time).total_seconds()
             self.delays.append(seconds * 1000)
             self.measures.freshness.observe(seconds)
@@ -94,11 +97,11 @@ class Panel:
         changes = [(new - old) / seconds for old, new in zip(first[1:], last[1:], strict=True)]
         return Rates(*(round(max(change, 0.0), 1) for change in changes))
 
-    def freshness(self, percent: int) -> float:
-        """Return the percentile of the delays in milliseconds, 0 before the first."""
-        if not self.delays:
+    def freshness(self, percent: int, latest: int = DELAYS) -> float:
+        """Return the percentile of the latest delays in milliseconds, 0 when there are none."""
+        delays = sorted(islice(reversed(self.delays), latest))
+        if not delays:
             return 0.0
-        delays = sorted(self.delays)
         return round(delays[min(len(delays) * percent // 100, len(delays) - 1)], 1)
 
     async def run(self, broker: Broker, queue: Queue) -> None:

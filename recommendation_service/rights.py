@@ -20,5 +20,6 @@ RIGHTS: Final = Rights(
         "GET /lessons/{lesson_id}": READ_ANY,
         "GET /lessons/{lesson_id}/similar": READ_ANY,
         "GET /lessons/{lesson_id}/next": READ_ANY,
-    }
+    },
+    also_open={"GET /"},  # the page itself; what it shows needs `admin`
 )

@@ -1,6 +1,6 @@
 """Everything about the recommendation service that its environment may change."""
 
-from pydantic import Field
+from pydantic import Field, HttpUrl
 
 from shared.settings import SharedSettings
 
@@ -11,6 +11,9 @@ class RecommendationSettings(SharedSettings):
     recommendation_database_url: str = "sqlite:///var/recommendation.db"
     recommendation_host: str = "127.0.0.1"
     recommendation_port: int = Field(default=8001, ge=0, le=65535)
+
+    consumption_url: HttpUrl = HttpUrl("http://127.0.0.1:8000")
+    """Where the dashboard finds the consumption service."""
 
     prefetch: int = Field(default=300, ge=1, le=2000)
     """Deliveries that may be unacknowledged at a time."""

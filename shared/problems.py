@@ -120,7 +120,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     detail = error.detail if error.detail != title else None
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+        methods = _methods_of(request)  # none: the path is of a page, not of the API
+        headers |= {"Allow": ", ".join(sorted(methods))} if methods else {}
     return problem(error.status_code, title, detail, headers=headers)
 
 

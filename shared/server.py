@@ -58,8 +58,9 @@ async def serve(listeners: Sequence[Listener]) -> None:
         log.info("%s: %s (documentation: %s/docs)", listener.app.title, url, url)
 
     def stop() -> None:
-        for server in servers:
+        for server, listener in zip(servers, listeners, strict=True):
             server.should_exit = True
+            listener.app.state.draining.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,5 +1,6 @@
 """What both HTTP applications have: a gate, problems, a body limit, metrics, a description."""
 
+import asyncio
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from shared.access.description import describe_access
 from shared.access.gate import Gate
 from shared.access.guard import Guard
 from shared.body_limit import BodyLimit
+from shared.docs_page import show_docs
 from shared.metrics import measure
 from shared.problems import answer_with_problems
 from shared.requests import Observed
@@ -18,8 +20,17 @@ from shared.settings import SharedSettings
 
 def create_app(settings: SharedSettings, title: str, description: str, guard: Guard) -> FastAPI:
     """Return an application without routes of its own."""
-    app = _App(guard, title=title, description=description, generate_unique_id_function=_name_of)
+    app = _App(
+        guard,
+        title=title,
+        description=description,
+        generate_unique_id_function=_name_of,
+        docs_url=None,  # these would load from elsewhere
+        redoc_url=None,
+    )
     app.state.settings = settings
+    app.state.draining = asyncio.Event()  # set when the process is to end: streams end then
+    show_docs(app)
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Gate, guard=guard)

@@ -1,8 +1,8 @@
 """Real services for every test: a database and a virtual host of its own, on shared servers.
 
 The servers come from `TEST_DATABASE_URL` and `TEST_AMQP_URL` (with `TEST_AMQP_MANAGEMENT_URL`), or
-are started once for the whole run when a collected test needs them. A missing service ends the
-run; no test is skipped for it.
+are started once for the whole run when a collected test needs them; so is the browser,
+`TEST_CHROMIUM`, found or installed. A missing service ends the run; no test is skipped for it.
 """
 
 import os
@@ -19,6 +19,7 @@ import pytest
 from tests.faults import report
 from tests.services import (
     ServiceMissing,
+    chromium,
     fresh_database,
     fresh_vhost,
     is_manageable,
@@ -30,23 +31,25 @@ from tests.services import (
 DATABASE: Final = "TEST_DATABASE_URL"
 AMQP: Final = "TEST_AMQP_URL"
 MANAGEMENT: Final = "TEST_AMQP_MANAGEMENT_URL"
+CHROMIUM: Final = "TEST_CHROMIUM"
 
 NEEDS_POSTGRESQL: Final = {"postgres_url", "database_url"}
 NEEDS_RABBITMQ: Final = {"amqp_url"}
+NEEDS_CHROMIUM: Final = {"chromium_program"}
 
 TOGETHER: Final = {"faults"}  # folders whose tests one worker runs
 APART: Final = {"stateful"}  # folders whose tests have nothing in common
 LONGEST: Final = TOGETHER | APART
 
 _servers = ExitStack()
-_starting = {DATABASE: Lock(), AMQP: Lock()}
+_starting = {DATABASE: Lock(), AMQP: Lock(), CHROMIUM: Lock()}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start before the workers of pytest-xdist do, which inherit the addresses and share."""
     distributed = getattr(config.option, "dist", "no") != "no"
     if distributed and not hasattr(config, "workerinput"):
-        _start([DATABASE, AMQP])
+        _start([DATABASE, AMQP, CHROMIUM])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,7 +70,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    reasons = {DATABASE: NEEDS_POSTGRESQL, AMQP: NEEDS_RABBITMQ}
+    reasons = {DATABASE: NEEDS_POSTGRESQL, AMQP: NEEDS_RABBITMQ, CHROMIUM: NEEDS_CHROMIUM}
     _start([service for service, fixtures in reasons.items() if needed & fixtures])
 
 
@@ -98,7 +101,8 @@ def _address(service: str) -> str:
     """Return the address in the environment, after starting the service if there is none."""
     with _starting[service]:
         if service not in os.environ:
-            os.environ.update(_postgresql() if service == DATABASE else _rabbitmq())
+            found = {DATABASE: _postgresql, AMQP: _rabbitmq, CHROMIUM: _chromium}[service]()
+            os.environ.update(found)
         return os.environ[service]
 
 
@@ -109,6 +113,10 @@ def _postgresql() -> dict[str, str]:
 def _rabbitmq() -> dict[str, str]:
     broker = _servers.enter_context(rabbitmq())
     return {AMQP: broker.url, MANAGEMENT: broker.management_url}
+
+
+def _chromium() -> dict[str, str]:
+    return {CHROMIUM: chromium()}
 
 
 def _check(services: Sequence[str]) -> None:

@@ -1,5 +1,9 @@
 """Run: both services in one process, on what the settings name, or on nothing but files."""
 
+import logging
+
+from pydantic import HttpUrl
+
 from consumption_service import app as consumption
 from consumption_service.settings import ConsumptionSettings
 from recommendation_service import app as recommendation
@@ -7,11 +11,14 @@ from recommendation_service.settings import RecommendationSettings
 from shared.broker.connect import open_broker
 from shared.server import Listener, serve
 from shared.settings import read_settings
+from upnext.addresses import consumption_address, recommendation_address
+
+log = logging.getLogger(__name__)
 
 
 async def run() -> None:
     """Serve both services until a signal asks to stop."""
-    learning = read_settings(RecommendationSettings)
+    learning = _knowing_the_other(read_settings(RecommendationSettings))
     recording = read_settings(ConsumptionSettings)
     async with (
         open_broker(recording.amqp_url) as broker,
@@ -25,4 +32,12 @@ async def run() -> None:
                 recommendation_app, learning.recommendation_host, learning.recommendation_port
             ),
         ]
+        log.info("the dashboard: %s/", recommendation_address())
         await serve(listeners)
+
+
+def _knowing_the_other(settings: RecommendationSettings) -> RecommendationSettings:
+    """Return the settings, with the address of the other service in this process."""
+    if "consumption_url" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"consumption_url": HttpUrl(consumption_address())})

@@ -13,14 +13,12 @@ from shared.access.guard import Guard
 from shared.errors import ServiceError
 from shared.problems import answer_to
 
-# What a browser may do with an answer: show it, to nobody else, as what it says it is.
-PAGE_POLICY: Final = (
-    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
-    b" img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+# What a browser may do with an answer: show it, to nobody else, as what it says it is. Pages, which
+# may do more, say so themselves (`shared/pages.py`).
+POLICY: Final = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", PAGE_POLICY),
+    (b"content-security-policy", POLICY),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 from shared.access.caller import Caller, Scope
 from shared.errors import Forbidden
 
-OPEN: Final = frozenset(
-    {"GET /health/live", "GET /health/ready", "GET /openapi.json", "GET /docs", "GET /redoc"}
-)
+OPEN: Final = frozenset({"GET /health/live", "GET /health/ready", "GET /openapi.json", "GET /docs"})
+# What pages are made of; what they show, they ask for with the visitor's key.
+OPEN_FOLDERS: Final = ("GET /docs/", "GET /dashboard/static/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Rights:
 
     def is_open(self, method: str, path: str) -> bool:
         """Tell whether anybody may ask."""
-        return f"{method} {path}" in self._open
+        asked = f"{method} {path}"
+        return asked in self._open or asked.startswith(OPEN_FOLDERS)
 
     def of_template(self, method: str, template: str) -> Right:
         """Return what the route of this path template needs."""

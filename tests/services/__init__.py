@@ -8,6 +8,7 @@ rights, from freshly installed packages. Nothing runs as root, listens beyond 12
 outlives the process that started it.
 """
 
+from tests.services.chromium import chromium
 from tests.services.postgres import DURABLE, THROW_AWAY, fresh_database, is_reachable, postgresql
 from tests.services.rabbit import (
     fresh_vhost,
@@ -24,6 +25,7 @@ __all__ = [
     "Broker",
     "Server",
     "ServiceMissing",
+    "chromium",
     "fresh_database",
     "fresh_vhost",
     "is_manageable",

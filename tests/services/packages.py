@@ -21,10 +21,10 @@ ADVICE: Final = (
 _one_at_a_time = threading.Lock()
 
 
-def install(*packages: str) -> None:
+def install(*packages: str, advice: str = ADVICE) -> None:
     """Install what is missing, or say in one sentence what to do."""
     if (privileges := _privileges()) is None or shutil.which("apt-get") is None:
-        raise ServiceMissing(ADVICE)
+        raise ServiceMissing(advice)
     with _one_at_a_time, _no_services_started(privileges):
         _run([*privileges, *APT, "update"])
         _run([*privileges, *APT, "install", "--no-install-recommends", *packages])

@@ -1,0 +1,85 @@
+"""The routes of the dashboard. They are for the page, and may change with it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from recommendation_service.dashboard.consumption import Consumption, open_consumption
+from recommendation_service.dashboard.live import Live
+from recommendation_service.opened import Opened, PathId
+from recommendation_service.settings import RecommendationSettings
+from shared.background import running
+from shared.events import LessonId
+from shared.pages import Files, page
+
+FILES: Final = Path(__file__).parent / "static"
+
+router = APIRouter(include_in_schema=False)
+
+
+class Page:
+    """What the routes work with."""
+
+    def __init__(self, live: Live, consumption: Consumption) -> None:
+        self.live = live
+        self.consumption = consumption
+
+
+async def page_of(request: Request) -> Page:
+    """Return what the application opened."""
+    opened: Page = request.app.state.dashboard
+    return opened
+
+
+OpenedPage = Annotated[Page, Depends(page_of)]
+
+
+@router.get("/")
+async def dashboard() -> FileResponse:
+    """Return the page."""
+    return page(FILES / "index.html")
+
+
+@router.get("/dashboard/events", response_class=EventSourceResponse)
+async def events(opened: OpenedPage) -> AsyncIterator[ServerSentEvent]:
+    """Send what is new each second."""
+    async for news in opened.live.news():
+        yield ServerSentEvent(data=news | {"consumption_url": opened.consumption.url})
+
+
+@router.get("/dashboard/titles")
+async def titles(
+    opened: Opened, lesson_id: Annotated[list[PathId], Query(max_length=200)]
+) -> dict[int, str]:
+    """Return the titles of those of the lessons that have one."""
+    found = ((one, opened.follower.catalogue.find(LessonId(one))) for one in lesson_id)
+    return {one: state.lesson.title for one, state in found if state and state.lesson.title}
+
+
+@router.api_route("/dashboard/watches", methods=["GET", "POST"])
+async def watches(request: Request, opened: OpenedPage) -> Response:
+    """Read or record watches, at the consumption service."""
+    return await opened.consumption.pass_on(request, "/watches")
+
+
+@router.get("/dashboard/users/{user_id}/continue-watching")
+async def continue_watching(user_id: PathId, request: Request, opened: OpenedPage) -> Response:
+    """Return what the user has begun, from the consumption service."""
+    return await opened.consumption.pass_on(request, f"/users/{user_id}/continue-watching")
+
+
+@asynccontextmanager
+async def open_dashboard(app: FastAPI, settings: RecommendationSettings) -> AsyncIterator[None]:
+    """Show the dashboard at `/` while the block lasts."""
+    async with open_consumption(str(settings.consumption_url).rstrip("/")) as consumption:
+        live = Live(app.state.recommendation, consumption, app.state.draining)
+        app.state.dashboard = Page(live, consumption)
+        app.include_router(router)
+        app.mount("/dashboard/static", Files(FILES))
+        async with running(live.run(), "dashboard"):
+            yield

@@ -1,0 +1,40 @@
+"""Pages: HTML, scripts and styles of our own, which may load nothing from anywhere else."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi.responses import FileResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from typing_extensions import override
+
+# `data:` pictures are in the styles of Swagger UI.
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",  # kept, and asked for again: after an update nothing is mixed
+}
+
+
+def page(file: Path) -> FileResponse:
+    """Return the answer that is a page."""
+    return FileResponse(file, headers=HEADERS, media_type="text/html")
+
+
+class Files(StaticFiles):
+    """What pages are made of."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder)
+
+    @override
+    def file_response(self, full_path: str | PathLike[str], *args: Any, **options: Any) -> Response:
+        response = super().file_response(full_path, *args, **options)
+        response.headers.update(HEADERS)
+        return response
