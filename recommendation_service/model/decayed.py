@@ -67,13 +67,24 @@ class DecayedCounts:
 
         Meetings that are more than a block later than `now` are not counted.
         """
+        unit = self._unit_at(now)
+        self._grow(lessons)
+        return self._sums[:lessons] * unit
+
+    def of(self, indices: Indices, now: float) -> Floats:
+        """The same for some lessons, by their sorted indices."""
+        unit = self._unit_at(now)
+        self._grow(int(indices[-1]) + 1 if len(indices) else 0)
+        return self._sums.take(indices) * unit
+
+    def _unit_at(self, now: float) -> float:
+        """What a unit of the sums is worth at a time, which they are seen from after this."""
         block = floor(now / self.half_life) // BLOCK
         if block != self._current:
             self._current = block
             self._sum_up()
-        self._grow(lessons)
         age = now / self.half_life - block * BLOCK
-        return self._sums[:lessons] * (exp2(-age) / UNIT)
+        return exp2(-age) / UNIT
 
     def _sum_up(self) -> None:
         self._sums[:] = 0.0

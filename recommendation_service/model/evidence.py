@@ -23,11 +23,8 @@ import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
 from recommendation_service.model.counts import (
-    BACKWARD,
-    FORWARD,
     MET,
     NO_LESSON,
-    RECENT,
     ROW_ACROSS,
     ROW_FORWARD,
     ROW_IN_SESSION,
@@ -45,6 +42,18 @@ NEXT, PREVIOUS, BEYOND, TOGETHER = range(4)  # the order of the factors
 DAMPING: Final = 5.0  # meetings that are added to a lesson's own, so that rare ones do not lead
 PRIORS: Final = (2.0, 1.0, 1.0)  # meetings that a share is worth to the next, more special one
 
+_RANKS: Final = np.arange(1, FAR + 1)
+_NEAR: Final = (_RANKS <= NEAR) / _RANKS
+_LATEST, _EARLIER = _RANKS == 1, _RANKS > 1
+# Each factor by rank, and which figure of a lesson it is divided by.
+_FACTORS: Final = np.stack([_NEAR, _NEAR, _EARLIER, 1.0 / np.sqrt(_RANKS)])
+_DIVIDED_BY: Final = [ROW_RECENT, MET, ROW_FORWARD, MET]
+# What each sum rests on: which figure of a lesson, by rank.
+_RESTS_ON: Final = [ROW_RECENT, MET, ROW_IN_SESSION, ROW_ACROSS, ROW_FORWARD, MET]
+_PARTS: Final = np.stack(
+    [_NEAR, _NEAR, _LATEST, _LATEST, _EARLIER / (SHARES * FAR), np.full(FAR, 1.0 / FAR)]
+)
+
 
 class Evidence:
     """What speaks for candidates, from a user's latest lessons: indices, latest first, not none."""
@@ -52,61 +61,53 @@ class Evidence:
     def __init__(
         self, counts: Counts, recent: Sequence[int], now: float, candidates: Indices
     ) -> None:
-        self._counts, self._recent, self._now, self._candidates = counts, recent, now, candidates
+        self._counts, self._recent, self._now = counts, recent, now
+        self._size = len(candidates)
         # Those that are no candidates share one place, after all others.
-        self._places = np.full(len(counts), len(candidates))
-        self._places[candidates] = np.arange(len(candidates))
-        self._steps = gather([counts.transitions[recent[0]]])
-        self._figures = counts.figures[:, list(recent)]
+        self._places = np.full(len(counts), self._size)
+        self._places[candidates] = np.arange(self._size)
+        others, self._steps = gather([counts.transitions[recent[0]]])
+        self._after = self._places.take(others)
+        self._figures = counts.figures.take(recent, axis=1)
 
     def sums(self) -> list[Floats]:
-        """The six sums: [candidates] each."""
+        """The six sums: [candidates] each; "together" is not divided yet."""
         rows = [self._counts.neighbours[index] for index in self._recent]
         others, figures = gather(rows)
-        lengths = np.array([len(row) for row in rows])
-        near = int(lengths[:NEAR].sum())
-        places, terms = self._places.take(others), figures.T
-        factors = factors_of(self._figures, self._now)
-        spread = [np.repeat(factor, lengths) for factor in factors]
-        after, (short, long) = self._places.take(self._steps[0]), self._steps[1].T
-        met = self._counts.figures[MET].take(self._candidates)
-        both = terms[FORWARD] + terms[BACKWARD]
+        lengths = [len(row) for row in rows]
+        near = sum(lengths[:NEAR])
+        places, (recent, forward, backward) = self._places.take(others), figures.T
+        spread = factors_of(self._figures, self._now).repeat(lengths, axis=1)
+        short, long = self._steps.T
         return [
-            self._sum(places[:near], (spread[NEXT] * terms[RECENT])[:near]),
-            self._sum(places[:near], (spread[PREVIOUS] * terms[BACKWARD])[:near]),
-            self._sum(after, short),
-            self._sum(after, long),
-            self._sum(places, spread[BEYOND] * terms[FORWARD]),
-            self._sum(places, spread[TOGETHER] * both) / np.sqrt(met + DAMPING),
+            self._sum(places[:near], spread[NEXT, :near] * recent[:near]),
+            self._sum(places[:near], spread[PREVIOUS, :near] * backward[:near]),
+            self._sum(self._after, short),
+            self._sum(self._after, long),
+            self._sum(places, spread[BEYOND] * forward),
+            self._sum(places, spread[TOGETHER] * (forward + backward)),
         ]
 
     def masses(self) -> Floats:
         """How many meetings each sum rests on: [6]."""
-        met, recent, forward = self._figures[[MET, ROW_RECENT, ROW_FORWARD]]
-        near = 1.0 / np.arange(1, len(met[:NEAR]) + 1)
-        return np.array(
-            [
-                near @ recent[:NEAR] / weight(self._now),
-                near @ met[:NEAR],
-                self._figures[ROW_IN_SESSION, 0],
-                self._figures[ROW_ACROSS, 0],
-                forward[1:].sum() / SHARES / FAR,
-                met.sum() / FAR,
-            ]
-        )
+        figures = self._figures.take(_RESTS_ON, axis=0)
+        masses = (_PARTS[:, : len(self._recent)] * figures).sum(axis=1)
+        masses[NEXT] /= weight(self._now)
+        return np.asarray(masses)
 
     def path(self, background: Floats | Logs) -> Floats | Logs:
         """The share of each candidate among the ways to go on: [candidates], together 1."""
         share = background
-        for (others, times), prior in zip(self._ways(), PRIORS, strict=False):
-            sums = self._sum(self._places.take(others), times)
-            share = (sums + prior * share) / (sums.sum() + prior)
+        for (places, times), prior in zip(self._ways(), PRIORS, strict=False):
+            total = times[places < self._size].sum()
+            if total:
+                share = (self._sum(places, times) + prior * share) / (total + prior)
         return share
 
     def _ways(self) -> Iterable[tuple[Indices, Floats]]:
-        """Lessons that people went on to, and how often: all, then those who came the same way."""
+        """Where people went on to, and how often: all, then those who came the same way."""
         second, third = (*self._recent[1:3], NO_LESSON, NO_LESSON)[:2]
-        yield self._steps[0], self._steps[1].sum(axis=1)
+        yield self._after, self._steps.sum(axis=1)
         if second < NO_LESSON:
             yield self._ended(path_number(second, 0, 0), path_number(second + 1, 0, 0))
         if max(second, third) < NO_LESSON:
@@ -115,21 +116,14 @@ class Evidence:
     def _ended(self, low: int, high: int) -> tuple[Indices, Floats]:
         """Where paths, numbered from `low` to below `high`, ended, and how often."""
         numbers, times = self._counts.paths[self._recent[0]].between(low, high)
-        return numbers & NO_LESSON, times
+        return self._places.take(numbers & NO_LESSON), times
 
     def _sum(self, places: Indices, terms: Floats) -> Floats:
-        size = len(self._candidates) + 1
-        return np.bincount(places, terms, size)[:-1].astype(float, copy=False)
+        return np.asarray(np.bincount(places, terms, self._size + 1)[:-1])
 
 
 def factors_of(figures: Floats, now: float) -> Floats:
     """What the rows of the latest lessons, of these figures, are multiplied by: [4, recent]."""
-    ranks = np.arange(1, figures.shape[1] + 1)
-    near = (ranks <= NEAR) / ranks
-    damped = 1.0 / (figures[MET] + DAMPING)
-    factors = np.empty((4, len(ranks)))
-    factors[NEXT] = near / (figures[ROW_RECENT] + weight(now))
-    factors[PREVIOUS] = near * damped
-    factors[BEYOND] = (ranks > 1) / (figures[ROW_FORWARD] + SHARES)
-    factors[TOGETHER] = damped / np.sqrt(ranks)
-    return factors
+    added = np.array([[weight(now)], [DAMPING], [SHARES], [DAMPING]])
+    divisors = figures.take(_DIVIDED_BY, axis=0) + added
+    return np.asarray(_FACTORS[:, : figures.shape[1]] / divisors)

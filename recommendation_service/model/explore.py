@@ -24,6 +24,10 @@ YOUTH: Final = 14 * 86_400.0  # seconds after the first meeting in which it may 
 NEWEST: Final = 256  # new lessons among which a user's are drawn
 DAY: Final = 86_400.0  # seconds
 
+INCREMENT: Final = 0x9E3779B97F4A7C15
+FIRST_FACTOR: Final = 0xBF58476D1CE4E5B9
+SECOND_FACTOR: Final = 0x94D049BB133111EB
+
 Hashes = NDArray[np.uint64]
 
 
@@ -47,22 +51,23 @@ def newcomers(counts: Counts, visitor: Visitor, now: float, limit: int, unseen: 
     if not visitor.share:
         return unseen[:0]
     new = unseen[is_new(counts, unseen, now)]
+    if not len(new):
+        return new
     if len(new) > NEWEST:
         new = new[np.argpartition(-counts.figures[FIRST, new], NEWEST)[:NEWEST]]
-    day = np.array([floor(now / DAY) % 2**32, visitor.user_id], np.uint64)
-    seed = _mixed(_mixed(day[:1]) ^ day[1:])
-    lucky = float(_mixed(seed)[0]) / 2.0**64
+    seed = _mixed(_mixed(floor(now / DAY) % 2**32) ^ visitor.user_id)
+    lucky = _mixed(seed) / 2.0**64
     places = min(floor(limit * visitor.share + lucky), limit // 2)
     ids = np.array([counts.lessons[index] for index in new.tolist()], np.uint64)
-    drawn = np.argsort(_mixed(ids ^ seed), kind="stable")[:places]
+    drawn = np.argsort(_all_mixed(ids ^ np.uint64(seed)), kind="stable")[:places]
     return new[drawn]
 
 
 def is_new(counts: Counts, indices: Indices, now: float) -> Mask:
     """Which lessons are new: [indices]."""
     figures = counts.figures
-    young = figures[FIRST, indices] > now - YOUTH
-    return np.asarray(young & (figures[MET, indices] < ENOUGH))
+    young = figures[FIRST].take(indices) > now - YOUTH
+    return np.asarray(young & (figures[MET].take(indices) < ENOUGH))
 
 
 def with_newcomers(
@@ -80,9 +85,17 @@ def with_newcomers(
     return [*ranked[: len(ranked) - len(added)], *added]
 
 
-def _mixed(values: Hashes) -> Hashes:
-    """Hash whole numbers: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+def _mixed(value: int) -> int:
+    """Hash a whole number: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    value = (value + INCREMENT) % 2**64
+    value = (value ^ (value >> 30)) * FIRST_FACTOR % 2**64
+    value = (value ^ (value >> 27)) * SECOND_FACTOR % 2**64
+    return value ^ (value >> 31)
+
+
+def _all_mixed(values: Hashes) -> Hashes:
+    """The same for many at once."""
+    values = values + np.uint64(INCREMENT)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(FIRST_FACTOR)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(SECOND_FACTOR)
     return np.asarray(values ^ (values >> np.uint64(31)))

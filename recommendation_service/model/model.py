@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from recommendation_service.model.arrays import Indices
+from recommendation_service.model.arrays import Indices, union
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.counts import BACKWARD, FORWARD, LAST, MET, SHARES, Counts
 from recommendation_service.model.explain import Because, because, leads
@@ -97,7 +97,7 @@ class Model:
         indices = self._candidates.for_user(user, unseen, limit)
         if not len(indices):
             return []
-        indices = np.union1d(indices, new) if len(new) else indices
+        indices = union(indices, new, len(self.counts)) if len(new) else indices
         scoring = score(self.counts, self.weights, user, indices)
         ranked = best(self.counts.lessons, indices, scoring.chances, limit)
         chances = scoring.chances[np.searchsorted(indices, new)]
@@ -121,7 +121,7 @@ class Model:
         if index is None or not user.recent:
             return []
         candidates = self._candidates.for_user(user, self.counts.without(_seen(history)), 0)
-        indices = np.union1d(candidates, [index])
+        indices = union(candidates, np.array([index]), len(self.counts))
         scoring = score(self.counts, self.weights, user, indices)
         logs = scoring.logs[LESSON_BASED, np.searchsorted(indices, index)]
         merits = self.weights.of(user)[LESSON_BASED] * logs
