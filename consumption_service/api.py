@@ -37,10 +37,10 @@ class State:
         self.database = database
         self.commits = commits
 
-    def believable(self, time: datetime | None) -> datetime | None:
+    def believable(self, time: datetime | None, name: str = "body.occurred_at") -> datetime | None:
         """Return the time a client gave, or raise `Invalid` when it has not come yet."""
         if time and time > utc_now() + self.max_clock_skew:
-            raise Invalid(f"body.occurred_at: {time.isoformat()} is in the future.")
+            raise Invalid(f"{name}: {time.isoformat()} is in the future.")
         return time
 
 

@@ -21,6 +21,7 @@ from consumption_service.receipts import Receipts
 from consumption_service.retention import forget_keys
 from consumption_service.rights import RIGHTS
 from consumption_service.settings import ConsumptionSettings
+from consumption_service.xapi_api import router as xapi
 from shared.access.guard import Guard
 from shared.background import running
 from shared.broker.interface import Broker
@@ -67,7 +68,7 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
             app = create_app(settings, TITLE, DESCRIPTION, guard)
             app.state.consumption = State(settings, database, commits)
             app.state.metrics.add(commits.measures, announcer.measures)
-            for router in (recording, watches, batches, progress, completions, erasing):
+            for router in (recording, watches, batches, progress, completions, erasing, xapi):
                 app.include_router(router)
 
             required = {

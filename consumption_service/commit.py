@@ -132,6 +132,14 @@ class GroupCommit:
 
         await self._transact(work, committed)
 
+    async def transact(self, work: Work[T]) -> T:
+        """Do the work in a transaction of its own, and announce its events.
+
+        Raises `Unavailable` when there is no room for them.
+        """
+        self._refuse_if_full()
+        return await self._transact(work, lambda _: None)
+
     async def erase(self, user_id: UserId) -> Erasure:
         """Erase the user, and publish nothing more of what is known of them."""
         erasure = await self._transact(partial(erase, user_id), lambda _: None, alone=True)

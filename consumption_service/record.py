@@ -135,11 +135,18 @@ def _seen_more(watch: Watch, report: Report) -> Watch:
 
 
 async def record(
-    database: Database, connection: AsyncConnection, commands: Sequence[Command], now: datetime
+    database: Database,
+    connection: AsyncConnection,
+    commands: Sequence[Command],
+    now: datetime,
+    ids: Sequence[UUID] | None = None,
 ) -> tuple[list[Outcome], list[OutboxEvent]]:
-    """Carry out the commands, and return their outcomes, in order, and the events to announce."""
+    """Carry out the commands, and return their outcomes, in order, and the events to announce.
+
+    The ids are those of the watches to be created, a place for each command; by default new ones.
+    """
     group = Group(now)
-    ids = [new_id() for _ in commands]
+    ids = ids or [new_id() for _ in commands]
     await _claim_keys(group, database, connection, list(zip(commands, ids, strict=True)))
     stored = {command.watch_id for command in commands if isinstance(command, Report | Delete)}
     stored |= {claim.watch_id for claim in group.claims.values()} - set(ids)

@@ -16,7 +16,7 @@ RIGHTS: Final = Rights(
         "GET /watches/{watch_id}": WRITE_OWN,
         "PATCH /watches/{watch_id}": WRITE_OWN,
         "DELETE /watches/{watch_id}": WRITE_OWN,
-        "POST /xapi/statements": WRITE,
+        "POST /xapi/statements": WRITE_OWN,
         "GET /users/{user_id}/progress": WRITE,
         "GET /users/{user_id}/continue-watching": WRITE,
         "GET /lessons/{lesson_id}/completion": WRITE,
