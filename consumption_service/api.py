@@ -141,6 +141,14 @@ def segments_of(body: NewWatch | Heartbeat) -> Segments | None:
     return None if body.segments is None else [list(segment) for segment in body.segments]
 
 
+@router.post(
+    "/watches",
+    status_code=201,
+    responses={
+        200: {"model": WatchAnswer, "description": "Recorded before, under the same key"},
+        **documented(400, 409, 413, 422, 503),
+    },
+)
 async def record_watch(
     body: NewWatch,
     opened: Opened,

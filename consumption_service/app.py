@@ -14,7 +14,7 @@ from consumption_service.api import router as watches
 from consumption_service.batch import router as batches
 from consumption_service.commit import GroupCommit
 from consumption_service.completions import router as completions
-from consumption_service.direct import router as recording
+from consumption_service.direct import Recording
 from consumption_service.erasures_api import router as erasing
 from consumption_service.progress_api import router as progress
 from consumption_service.receipts import Receipts
@@ -66,9 +66,10 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
             ),
         ):
             app = create_app(settings, TITLE, DESCRIPTION, guard)
-            app.state.consumption = State(settings, database, commits)
+            app.state.consumption = state = State(settings, database, commits)
+            app.state.direct.add(Recording(state, settings.max_body_bytes))
             app.state.metrics.add(commits.measures, announcer.measures)
-            for router in (recording, watches, batches, progress, completions, erasing, xapi):
+            for router in (watches, batches, progress, completions, erasing, xapi):
                 app.include_router(router)
 
             required = {

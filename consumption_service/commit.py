@@ -62,11 +62,18 @@ class GroupCommit:
         Raises the `ServiceError` that is its outcome; `Unavailable` when it may not have happened.
         A caller that stops waiting does not stop the command.
         """
-        self._refuse_if_full()
-        outcome = await self._enqueue(command)
+        outcome = await self.begin(command)
         if isinstance(outcome, ServiceError):
             raise outcome
         return outcome
+
+    def begin(self, command: Command) -> asyncio.Future[Outcome]:
+        """Take the command, and return what tells its outcome, as soon as that is committed.
+
+        Raises `Unavailable` when there is no room for it.
+        """
+        self._refuse_if_full()
+        return self._enqueue(command)
 
     async def carry_out_all(self, commands: Sequence[Command]) -> list[Done | BaseException]:
         """Return what came of each command, or what it failed with.

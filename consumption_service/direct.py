@@ -1,68 +1,112 @@
-"""Direct: a good POST /watches goes straight to its handler.
+"""Direct: a good `POST /watches` goes straight from its connection into the group commit.
 
-What FastAPI does around a handler costs more than the rest of the request with its commit. So what
-can be read at once is handed over at once, and everything else takes FastAPI's way, which says what
-is wrong with it. The handler, its checks and its documentation are the same.
+Only what is as plain as can be is read here. Everything else takes the way through the application,
+to `api.record_watch`. What both read, they read alike, and answer alike.
 """
 
-from typing import Final
+import asyncio
+from dataclasses import fields
+from typing import Annotated, Final, NotRequired, TypeVar
 
-from fastapi import APIRouter, Request, Response
-from pydantic import TypeAdapter
-from starlette.types import Message, Receive, Scope, Send
-from typing_extensions import override
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
-from consumption_service.api import IdempotencyKey, NewWatch, State, WatchAnswer, record_watch
-from shared.problems import documented
-from shared.strict_json import StrictJSONRoute, parse
+from consumption_service.api import State, WatchAnswer
+from consumption_service.commands import Create, Outcome, Watch
+from shared.access.caller import Caller
+from shared.direct import Answer, Headers
+from shared.errors import Invalid, ServiceError
+from shared.events import MAX_INTEGER, Instant, LessonId, UserId
 
-JSON: Final = "application/json"
+T = TypeVar("T")
 
-_KEY: Final[TypeAdapter[str | None]] = TypeAdapter(IdempotencyKey)
+JSON: Final = [b"application/json"]
+LONGEST_KEY: Final = 255
+HEADERS: Final = b"content-type: application/json\r\nlocation: /watches/%b\r\n"
+HIDDEN: Final = {one.name for one in fields(Watch)} - WatchAnswer.model_fields.keys()
+
+Plain = Annotated[T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1)]
 
 
-class DirectRoute(StrictJSONRoute):
-    """The route of `record_watch`."""
+@with_config(ConfigDict(extra="forbid"))
+class PlainWatch(TypedDict):
+    """What `api.NewWatch` is, but for the less usual ways to write a number."""
 
-    @override
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        body = await request.body()
+    user_id: Plain[UserId]
+    lesson_id: Plain[LessonId]
+    position: Plain[int]
+    duration: NotRequired[Plain[int] | None]
+    occurred_at: NotRequired[Instant | None]
+
+
+_READING: Final = TypeAdapter(PlainWatch).validator
+_WRITING: Final = TypeAdapter(Watch).serializer
+
+
+class Recording:
+    """Takes `POST /watches`."""
+
+    method = "POST"
+    path = "/watches"
+
+    def __init__(self, state: State, max_body_bytes: int) -> None:
+        self._state = state
+        self._max_body_bytes = max_body_bytes
+
+    def read(self, headers: Headers, body: bytes) -> Create | None:
+        """Return the watch to record, or None when it is not as plain as it could be."""
+        if len(body) > self._max_body_bytes:
+            return None
         try:
-            watch, key = _read(request, body)
-        except ValueError:
-            await super().handle(scope, _again(body), send)
-            return
-        state: State = request.app.state.consumption
-        given = Response(status_code=201)
-        answer = await record_watch(watch, state, scope["caller"], given, key)
-        location = {"Location": given.headers["Location"]}
-        response = Response(answer.model_dump_json(), given.status_code, location, JSON)
-        await response(scope, receive, send)
+            watch, key = _watch_in(body), _key_in(headers)
+            occurred_at = self._state.believable(watch.get("occurred_at"))
+        except (ValueError, Invalid):
+            return None
+        return Create(
+            watch["user_id"],
+            watch["lesson_id"],
+            watch["position"],
+            watch.get("duration"),
+            occurred_at,
+            key,
+        )
+
+    def begin(self, asked: Create, caller: Caller) -> asyncio.Future[Outcome]:
+        """Let the watch be committed."""
+        caller.act_for(asked.user_id)
+        return self._state.commits.begin(asked)
+
+    def answer(self, outcome: Outcome) -> Answer:
+        """Return the watch as it is stored."""
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        watch = outcome.watch
+        location = HEADERS % str(watch.id).encode()
+        body = _WRITING.to_json(watch, exclude=HIDDEN)
+        return Answer(201 if outcome.changed else 200, location, body)
 
 
-router = APIRouter(tags=["watches"], route_class=DirectRoute)
-router.post(
-    "/watches",
-    status_code=201,
-    responses={
-        200: {"model": WatchAnswer, "description": "Recorded before, under the same key"},
-        **documented(400, 409, 413, 422, 503),
-    },
-)(record_watch)
+def _watch_in(body: bytes) -> PlainWatch:
+    """Return what the body says, or raise `ValueError`.
 
-
-def _read(request: Request, body: bytes) -> tuple[NewWatch, str | None]:
-    if request.method != "POST" or request.headers.get("Content-Type") != JSON:
+    Each text of JSON without escapes has two quotes. So the quotes tell whether a name came twice,
+    of which the reader takes the last.
+    """
+    watch: PlainWatch = _READING.validate_json(body)
+    texts = len(watch) + (watch.get("occurred_at") is not None)
+    if b"\\" in body or body.count(b'"') != 2 * texts:
         raise ValueError
-    key = _KEY.validate_python(request.headers.get("Idempotency-Key"))
-    return NewWatch.model_validate(parse(body)), key
+    return watch
 
 
-def _again(body: bytes) -> Receive:
-    """Return what lets a body that was read be read again."""
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
+def _key_in(headers: Headers) -> str | None:
+    """Return the Idempotency-Key, or raise `ValueError` where the headers are not as usual."""
+    types = [value for name, value in headers if name == b"content-type"]
+    keys = [value for name, value in headers if name == b"idempotency-key"]
+    if types != JSON or len(keys) > 1:
+        raise ValueError
+    if not keys:
+        return None
+    if not 1 <= len(keys[0]) <= LONGEST_KEY:
+        raise ValueError
+    return keys[0].decode("latin-1")

@@ -10,9 +10,10 @@ from typing import ClassVar, Final
 import httptools
 from typing_extensions import override
 
+from shared.direct import Direct, DirectProtocol
 from shared.errors import Unavailable
 from shared.problems import problem
-from shared.refusing import NOT_HTTP, RefusingProtocol
+from shared.refusing import NOT_HTTP
 from shared.settings import SharedSettings
 
 MOST_HEADERS: Final = 100  # of a request; each costs more memory than its bytes
@@ -30,12 +31,12 @@ TOO_MANY: Final = problem(
 )
 
 
-def protocol_within(settings: SharedSettings) -> type[asyncio.Protocol]:
+def protocol_within(settings: SharedSettings, direct: Direct) -> type[asyncio.Protocol]:
     """Return what a server makes of each connection to keep to these settings."""
-    return type("Connection", (Connection,), {"settings": settings})
+    return type("Connection", (Connection,), {"settings": settings, "direct": direct})
 
 
-class Connection(RefusingProtocol):
+class Connection(DirectProtocol):
     """A connection, from its first byte to its last."""
 
     settings: ClassVar[SharedSettings]
@@ -75,7 +76,9 @@ class Connection(RefusingProtocol):
         else:
             if self._unparsed > self.settings.max_header_bytes:
                 self.refuse(TOO_LARGE)
-            elif not self._deadline and (self.receiving or not self.is_answering()):
+                return
+            self.release()
+            if not self._deadline and (self.receiving or not self.is_answering()):
                 self._await_rest()
 
     @override

@@ -6,7 +6,7 @@ one process keep their figures apart.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Any, Final
@@ -18,7 +18,6 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
-from starlette.types import Scope
 from typing_extensions import override
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -83,11 +82,11 @@ class RequestSeconds(Collector):
             partial(Tally, SECONDS)
         )
 
-    def observe(self, scope: Scope, status: int, seconds: float) -> None:
+    def observe(self, scope: Mapping[str, object], status: int, seconds: float) -> None:
         """Count one answer."""
         # A mounted folder of files has a path too: only what is no route at all is unknown.
         route = getattr(scope.get("route"), "path", UNKNOWN)
-        self._tallies[scope["method"], route, status].observe(seconds)
+        self._tallies[str(scope["method"]), route, status].observe(seconds)
 
     @override
     def collect(self) -> Iterator[Metric]:

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from itertools import count
 from typing import Final
 
@@ -30,7 +30,7 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, answered, identity = time.perf_counter(), False, _identity(scope)
+        began, answered, identity = time.perf_counter(), False, identity_of(scope["headers"])
         request_id.set(identity.decode())  # of this request's task, which ends with it
 
         def send_observed(message: Message) -> Awaitable[None]:
@@ -49,9 +49,9 @@ class Observed:
             raise
 
 
-def _identity(scope: Scope) -> bytes:
+def identity_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return the id that the client gave the request, or one of our own."""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == HEADER and SOUND.fullmatch(value):
             return bytes(value)
     return b"%b-%d" % (_process.encode(), next(_numbers))

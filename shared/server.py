@@ -93,7 +93,7 @@ def _config(listener: Listener) -> uvicorn.Config:
         listener.app,
         host=listener.host,
         port=listener.port,
-        http=protocol_within(settings),
+        http=protocol_within(settings, listener.app.state.direct),
         ws="none",
         timeout_keep_alive=settings.keep_alive,
         log_config=None,

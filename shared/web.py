@@ -11,6 +11,7 @@ from shared.access.description import describe_access
 from shared.access.gate import Gate
 from shared.access.guard import Guard
 from shared.body_limit import BodyLimit
+from shared.direct import Direct
 from shared.docs_page import show_docs
 from shared.metrics import measure
 from shared.problems import answer_with_problems
@@ -34,8 +35,10 @@ def create_app(settings: SharedSettings, title: str, description: str, guard: Gu
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Gate, guard=guard)
+    seconds = measure(app)
     # Around the gate, so that what it refuses is counted and logged.
-    app.add_middleware(Observed, seconds=measure(app))
+    app.add_middleware(Observed, seconds=seconds)
+    app.state.direct = Direct(guard, seconds)
     return app
 
 

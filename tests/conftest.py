@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.faults import report
 from tests.services import (
@@ -40,6 +41,10 @@ NEEDS_CHROMIUM: Final = {"chromium_program"}
 TOGETHER: Final = {"faults"}  # folders whose tests one worker runs
 APART: Final = {"stateful"}  # folders whose tests have nothing in common
 LONGEST: Final = TOGETHER | APART
+
+# How long an example takes depends on who else uses the machine.
+settings.register_profile("upnext", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("upnext")
 
 _servers = ExitStack()
 _starting = {DATABASE: Lock(), AMQP: Lock(), CHROMIUM: Lock()}

@@ -36,17 +36,24 @@ class Gate:
             await self._app(scope, receive, send)
             return
 
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = _with_security(message.get("headers", ()))
-            await send(message)
-
+        send_safely = sending_safely(send)
         try:
             scope["caller"] = await self._guard.admit(scope)
         except ServiceError as refusal:
             await answer_to(refusal)(scope, receive, send_safely)
             return
         await self._app(scope, receive, send_safely)
+
+
+def sending_safely(send: Send) -> Send:
+    """Return what sends an answer with the headers that keep it safe in a browser."""
+
+    async def send_safely(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = _with_security(message.get("headers", ()))
+        await send(message)
+
+    return send_safely
 
 
 def _with_security(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
