@@ -48,6 +48,7 @@ class Consumer:
         self._follower = follower
         self._evaluator = evaluator
         self._panel = panel
+        self._finishing: asyncio.Task[None] | None = None  # the batch committed last
         self.trouble: str | None = "is not connected yet"
         self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
 
@@ -74,16 +75,20 @@ class Consumer:
         self.attempted.set()
 
     async def _consume(self, source: Subscription) -> None:
-        while True:
-            deliveries = await self._receive(source)
-            self._panel.took(deliveries)
-            for batch in (batches := _batches(deliveries)):
-                await unbroken(self._settle(source, batch, alone=len(batches) == 1))
+        try:
+            while True:
+                deliveries = await self._receive(source)
+                self._panel.took(deliveries)
+                for batch in (batches := _batches(deliveries)):
+                    await unbroken(self._settle(source, batch, alone=len(batches) == 1))
+        finally:
+            await unbroken(self._finished())
 
     async def _receive(self, source: Subscription) -> list[Delivery]:
         """Receive a batch; with one that came back often, all that comes with it."""
         deliveries = await source.receive(self._settings.batch_size)
         if any(map(_is_suspicious, deliveries)):
+            await self._finished()  # nobody shares the fate of such a message
             with suppress(TimeoutError):
                 async with asyncio.timeout(GATHERING):
                     while len(deliveries) < self._settings.prefetch:
@@ -93,8 +98,29 @@ class Consumer:
     async def _settle(
         self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
     ) -> None:
+        """Commit the batch. While the next one is received and committed, this one is finished."""
         with self._panel.measures.learning(len(batch)):
-            await self._process(batch)
+            fresh = await self._process(batch)
+        await self._finished()
+        finishing = self._finish(source, batch, fresh, alone=alone)
+        self._finishing = asyncio.create_task(finishing, name="finish a batch")
+        if not alone:
+            await self._finished()
+
+    async def _finish(
+        self,
+        source: Subscription,
+        batch: Sequence[Delivery],
+        fresh: Sequence[Event],
+        *,
+        alone: bool,
+    ) -> None:
+        """Bring the model up to what is committed, and acknowledge."""
+        try:
+            await self._follower.adopt()
+        except DatabaseUnavailable as outage:
+            log.warning("the model will follow when it can: %s", outage)
+        self._panel.learned(event.recorded_at for event in fresh)
         if alone:
             await source.ack_through(batch[-1].tag)
         else:
@@ -102,21 +128,30 @@ class Consumer:
                 await source.ack(delivery.tag)
         self._panel.settled(len(batch))
 
-    async def _process(self, batch: Sequence[Delivery]) -> None:
-        """Learn or park every delivery of the batch, however long the database is away."""
+    async def _finished(self) -> None:
+        """Wait until the batch before is finished."""
+        if self._finishing is not None:
+            finishing, self._finishing = self._finishing, None
+            await finishing
+
+    async def _process(self, batch: Sequence[Delivery]) -> list[Event]:
+        """Learn or park every delivery of the batch, however long the database is away.
+
+        The result are the events that were not known before.
+        """
         try:
             events, rejected = self._read(batch)
-            await self._commit_in_time(events, rejected)
+            return await self._commit_in_time(events, rejected)
         except Exception as error:
             # Whatever it is, it must neither stop the queue nor be lost.
             log.exception("a batch of %d cannot be learned", len(batch))
             if len(batch) == 1:
-                await self._commit_in_time([], [_not_learnable(batch[0], error)])
-                return
-            for delivery in batch:
-                await self._process([delivery])
+                return await self._commit_in_time([], [_not_learnable(batch[0], error)])
+            return [event for delivery in batch for event in await self._process([delivery])]
 
-    async def _commit_in_time(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> None:
+    async def _commit_in_time(
+        self, events: Sequence[Event], rejected: Sequence[Rejected]
+    ) -> list[Event]:
         """Commit; while the database is away, try again."""
         pause, longest = PAUSE
         while True:
@@ -137,13 +172,13 @@ class Consumer:
                 rejected.append(Rejected(delivery, why))
         return events, rejected
 
-    async def _commit(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> None:
-        async with self._follower.turn:
+    async def _commit(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> list[Event]:
+        async with self._follower.learning:
             async with self._database.write() as connection:
                 learned = await learn(self._database, connection, events)
                 await park(connection, rejected)
-            await self._follower.adopt(learned, self._evaluator.look)
-        self._panel.learned(event.recorded_at for event in learned.fresh)
+            self._follower.note(learned, self._evaluator.glance())
+        return list(learned.fresh)
 
 
 async def collect_dead_letters(broker: Broker, database: Database) -> None:

@@ -4,8 +4,8 @@ For every lesson that a user with a history meets next, the rank that the model 
 lessons not met yet is noted, and beside it the rank by plain popularity. The same look teaches the
 weights that combine the model's counts. A lesson nobody met before counts as a miss for both.
 
-It may take a tenth of the time: while more comes in than that pays for, it looks at some events
-and not at others, and counts how many.
+It may take a tenth of the time, and a few milliseconds of each batch: while more comes in than that
+pays for, it looks at some events and not at others, and counts how many.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Final
 
 from sqlalchemy import func, insert, select, update
 
-from recommendation_service.follow import Follower
+from recommendation_service.follow import Follower, Look
 from recommendation_service.histories import RECENT, Step
 from recommendation_service.latest_meetings import KNOWN, latest_meetings
 from recommendation_service.model.history import Meeting
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 K: Final = 10  # the length of the list that a lesson has to be in
 SHARE: Final = 0.1  # of the time that evaluation may take
 SAVINGS: Final = 0.5  # seconds of it that can be saved up while little comes in
+GLANCE: Final = 0.005  # seconds that the answers may wait for the evaluation of one batch
 BLOCK: Final = 1000  # events in a row of the table, about
 RECENT_BLOCKS: Final = 10  # rows that "recent" is taken over
 SAVE_INTERVAL: Final = 2.0  # seconds
@@ -65,21 +66,33 @@ class Evaluator:
         self._credit = SAVINGS
         self._paid_at = time.monotonic()
         self._sums = _nothing()
+        self._saving = asyncio.Lock()
 
-    async def look(self, step: Step) -> None:
-        """Predict what the user met next, before the model learns it."""
-        if step.met is None:
-            return
+    def glance(self) -> Look:
+        """Return what looks at the steps of one batch, which does not wait for it for long."""
+        left = GLANCE
+
+        async def look(step: Step) -> None:
+            nonlocal left
+            if step.met is not None:
+                left -= await self._look(step, left)
+
+        return look
+
+    async def _look(self, step: Step, left: float) -> float:
+        """Predict what the user met next, before the model learns it; return how long it took."""
         self._earn()
         # A first lesson says nothing of how well users are known; it teaches the weights, though.
         self._sums["events"] += bool(step.before)
-        if self._credit <= 0:
-            return
+        if min(self._credit, left) <= 0:
+            return 0.0
         began = time.perf_counter()
         before = await self._whole(step)
-        if before is not None:
+        if before is not None and step.met is not None:
             self._predict(before, step.met)
-        self._credit -= time.perf_counter() - began
+        spent = time.perf_counter() - began
+        self._credit -= spent
+        return spent
 
     def _earn(self) -> None:
         now = time.monotonic()
@@ -122,10 +135,15 @@ class Evaluator:
 
     async def save(self) -> None:
         """Add the sums to the newest row of the table, or to another when that is full."""
-        if not self._sums["events"]:
-            return
-        sums = dict(self._sums)
+        async with self._saving:
+            if self._sums["events"]:
+                await self._save(dict(self._sums))
+
+    async def _save(self, sums: Sums) -> None:
         async with self._database.write() as connection:
+            # The lock of its only row makes the processes take turns.
+            weights = self._follower.model.weights.to_bytes()
+            await connection.execute(update(model_weights).values(weights=weights))
             newest = await connection.scalar(select(func.max(evaluation.c.block))) or 0
             this_one = evaluation.c.block == newest
             full = await connection.scalar(select(evaluation.c.evaluated).where(this_one))
@@ -134,8 +152,6 @@ class Evaluator:
             else:
                 more = {name: evaluation.c[name] + value for name, value in sums.items()}
                 await connection.execute(update(evaluation).where(this_one).values(more))
-            weights = self._follower.model.weights.to_bytes()
-            await connection.execute(update(model_weights).values(weights=weights))
         for name, value in sums.items():
             self._sums[name] -= value
 

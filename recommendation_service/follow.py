@@ -6,12 +6,12 @@ the log. The process that learned a version has it already; the others read it f
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.catalogue import Catalogue
@@ -23,11 +23,12 @@ from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
 from recommendation_service.tables import meetings, model_changes, model_state, model_weights
 from shared.database import Database, DatabaseUnavailable
-from shared.events import UserId
+from shared.events import MAX_INTEGER, UserId
 
 log = logging.getLogger(__name__)
 
 READ_SIZE: Final = 1000  # log records in one look
+STEPS: Final = 32  # that are applied before other tasks get their turn
 PORTION: Final = 2000  # meetings that are read before other tasks get their turn
 
 Look = Callable[[Step], Awaitable[None]]
@@ -38,9 +39,12 @@ class Follower:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Held by whoever changes the model: while this process learns, it does not read its own
+        # Held during each learning transaction of this process, so that it does not read its own
         # work from the log.
-        self.turn = asyncio.Lock()
+        self.learning = asyncio.Lock()
+        self._turn = asyncio.Lock()  # held by whoever changes the model
+        self._committed: deque[tuple[Learned, Look | None]] = deque()  # and not applied yet
+        self._is_whole = True  # no change was applied in part
         self.catalogue = Catalogue(database)
         self.model = Model()
         self.version = 0
@@ -55,60 +59,78 @@ class Follower:
             log.error("the model folded from the histories is not the one that was learned")
         await self.catalogue.catch_up()
         self.catalogue.attach(model.offer)
-        self.model, self.version = model, state.version
+        self.model, self.version, self._is_whole = model, state.version, True
         self.applied_through = state.applied_through
 
     async def run(self, interval: float) -> None:
         """Look for new versions, for ever."""
         while True:
             try:
-                await self.catch_up()
+                if not self.learning.locked():  # else what others did is found out anyway
+                    await self.catch_up()
                 await self.catalogue.catch_up()
             except DatabaseUnavailable as outage:
                 log.warning("the model cannot follow: %s", outage)
             await asyncio.sleep(interval)
 
-    async def adopt(self, learned: Learned, look: Look | None = None) -> None:
-        """Apply what this process just committed, after what others committed before it.
+    def note(self, learned: Learned, look: Look | None = None) -> None:
+        """Remember what was just committed, while `learning` is held still.
 
-        The caller holds `turn` since before the transaction. `look` is shown each step before the
-        model learns it.
+        `look` is to be shown each step before the model learns it.
         """
-        if learned.version > self.version + 1:
-            await self._catch_up()
-        if learned.version == self.version + 1:
-            await self._walk(learned, look)
-        self.applied_through = learned.applied_through
+        self._committed.append((learned, look))
+
+    async def adopt(self) -> None:
+        """Apply what this process committed, after what others committed before it."""
+        async with self._turn:
+            await self._adopt()
+
+    async def _adopt(self) -> None:
+        while self._committed:
+            learned, look = self._committed[0]
+            if not self._is_whole:
+                await self.load()
+            await self._catch_up(learned.version)
+            if learned.version == self.version + 1:
+                await self._walk(learned, look)
+            if learned.version == self.version:
+                self.applied_through = learned.applied_through
+            self._committed.popleft()
 
     async def _walk(self, learned: Learned, look: Look | None) -> None:
-        for step in learned.steps:
+        self._is_whole = False
+        for number, step in enumerate(learned.steps, 1):
             if look:
                 await look(step)
             self.model.apply(step.change)
+            if number % STEPS == 0:
+                await asyncio.sleep(0)
         self.model.apply(Change(bounds=learned.change.bounds))
-        self.version = learned.version
+        self.version, self._is_whole = learned.version, True
 
     async def catch_up(self) -> None:
         """Apply every version that this process does not know."""
-        async with self.turn:
+        async with self.learning, self._turn:
+            await self._adopt()
             await self._catch_up()
 
-    async def _catch_up(self) -> None:
-        while records := await self._next_records():
-            if records[0].version > self.version + 1:
+    async def _catch_up(self, before: int = MAX_INTEGER) -> None:
+        """Apply the versions before that one, as far as the log has them."""
+        while self.version + 1 < before:
+            records = await self._next_records(before)
+            if not records and before == MAX_INTEGER:
+                return
+            if not records or records[0].version > self.version + 1:
                 log.warning("the log does not reach back far enough, folding the model anew")
                 await self.load()
                 continue
             for record in records:
                 self._apply(record.version, decode(record.change), record.applied_through)
 
-    async def _next_records(self) -> Sequence[Row[Any]]:
-        query = select(model_changes).where(model_changes.c.version > self.version)
+    async def _next_records(self, before: int) -> Sequence[Row[Any]]:
         async with self._database.read() as connection:
-            rows = await connection.execute(
-                query.order_by(model_changes.c.version).limit(READ_SIZE)
-            )
-            return rows.all()
+            between = {"known": self.version, "before": before}
+            return (await connection.execute(_NEXT_RECORDS, between)).all()
 
     def _apply(self, version: int, change: Change, through: datetime | None) -> None:
         self.model.apply(change)
@@ -130,6 +152,16 @@ async def fold_model(connection: AsyncConnection) -> Model:
                 histories[user_id].append(Meeting(lesson_id, met_at.timestamp()))
     learned_weights = weights and Weights.from_bytes(weights)
     return await asyncio.to_thread(_fold, histories.values(), learned_weights)
+
+
+# Made once: to put a statement together takes longer than to carry it out.
+_VERSION: Final = model_changes.c.version
+_NEXT_RECORDS: Final = (
+    select(model_changes)
+    .where(bindparam("known") < _VERSION, bindparam("before") > _VERSION)
+    .order_by(_VERSION)
+    .limit(READ_SIZE)
+)
 
 
 def _fold(histories: Iterable[list[Meeting]], weights: Weights | None) -> Model:

@@ -88,9 +88,10 @@ async def parked_messages(
 )
 async def redeliver_parked(parked_id: UUID, opened: Opened) -> Redelivered:
     """Try a parked message again, now. What still cannot be processed stays parked (409)."""
-    async with opened.follower.turn:
+    async with opened.follower.learning:
         learned = await retry_parked(opened.database, parked_id, opened.settings.max_message_bytes)
-        await opened.follower.adopt(learned)
+        opened.follower.note(learned)
+    await opened.follower.adopt()
     return Redelivered(outcome="learned" if learned.fresh else "duplicate")
 
 

@@ -1,6 +1,7 @@
 """Serving: one or more applications in this process, until a signal asks it to stop."""
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -65,6 +66,10 @@ async def serve(listeners: Sequence[Listener]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    # What there is by now stays for good. To look through all of it for garbage, again and again,
+    # would stop everything for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     async with asyncio.TaskGroup() as tasks:
         for server, bound in zip(servers, sockets, strict=True):
             tasks.create_task(server.serve([bound]))

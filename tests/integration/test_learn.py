@@ -32,7 +32,8 @@ async def learn_all(database: Database, batches: Sequence[Sequence[Event]]) -> F
     for batch in batches:
         async with database.write() as connection:
             learned = await learn(database, connection, batch)
-        await follower.adopt(learned)
+        follower.note(learned)
+        await follower.adopt()
     return follower
 
 

@@ -30,7 +30,8 @@ async def learned(database: Database, events: Sequence[Event]) -> Follower:
     await follower.load()
     async with database.write() as connection:
         what = await learn(database, connection, events)
-    await follower.adopt(what)
+    follower.note(what)
+    await follower.adopt()
     return follower
 
 
