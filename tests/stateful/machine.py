@@ -73,6 +73,9 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        # Whoever looks for garbage then finds that of this machine, and looks at nothing else.
+        gc.collect()
+        gc.freeze()
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._stack = AsyncExitStack()
         self._failed = False
