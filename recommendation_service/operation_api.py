@@ -12,6 +12,7 @@ from recommendation_service.answers import (
     FreshnessAnswer,
     ModelAnswer,
     ParkedList,
+    ParkedMessage,
     QueueAnswer,
     RatesAnswer,
     Redelivered,
@@ -21,7 +22,13 @@ from recommendation_service.answers import (
 )
 from recommendation_service.evaluate import RECENT_BLOCKS, report
 from recommendation_service.opened import Opened
-from recommendation_service.park import count_parked, list_parked, retry_parked, take_parked
+from recommendation_service.park import (
+    count_parked,
+    find_parked,
+    list_parked,
+    retry_parked,
+    take_parked,
+)
 from recommendation_service.tables import model_state
 from shared.problems import documented
 from shared.strict_json import StrictJSONRoute
@@ -80,6 +87,12 @@ async def parked_messages(
         items=[parked_message(message) for message in page],
         next_cursor=page[-1].id if len(found) > limit else None,
     )
+
+
+@router.get("/parked/{parked_id}", responses=documented(404, 422, 503))
+async def read_parked(parked_id: UUID, opened: Opened) -> ParkedMessage:
+    """Return a parked message: why, when, how often it was tried, and what it says."""
+    return parked_message(await find_parked(opened.database, parked_id))
 
 
 @router.post(

@@ -110,6 +110,14 @@ async def list_parked(database: Database, before: UUID | None, limit: int) -> li
         return [Parked(*row) for row in await connection.execute(query)]
 
 
+async def find_parked(database: Database, parked_id: UUID) -> Parked:
+    """Return the message; `NotFound` when it is not there."""
+    async with database.read() as connection:
+        query = select(*COLUMNS).where(parked.c.id == parked_id)
+        row = (await connection.execute(query)).first()
+    return _found(row, parked_id)
+
+
 async def count_parked(database: Database) -> int:
     """Return how many messages are set aside now."""
     async with database.read() as connection:
@@ -147,7 +155,10 @@ def _delivery(message: Parked) -> Delivery:
 async def take_parked(connection: AsyncConnection, parked_id: UUID) -> Parked:
     """Remove the message, and return it; `NotFound` when it is not there."""
     this_one = delete(parked).where(parked.c.id == parked_id).returning(*COLUMNS)
-    row = (await connection.execute(this_one)).first()
+    return _found((await connection.execute(this_one)).first(), parked_id)
+
+
+def _found(row: Any, parked_id: UUID) -> Parked:
     if row is None:
         raise NotFound(f"There is no parked message {parked_id}.")
     return Parked(*row)

@@ -5,13 +5,12 @@ from uuid import UUID
 
 import httpx
 import typer
-from rich import print as show
 
 from upnext.addresses import recommendation_address
 from upnext.credentials import credentials
 
 parked = typer.Typer(
-    help="Messages that could not be processed: list, redeliver, discard.",
+    help="Messages that could not be processed: list, show, redeliver, discard.",
     no_args_is_help=True,
 )
 
@@ -27,23 +26,33 @@ def list_messages(url: Address = None) -> None:
     while True:
         page = _ask("GET", "/parked", url, query)
         for item in page["items"]:
-            show(f"{item['id']}  {item['parked_at']}  {item['reason']}: {item['detail']}")
+            typer.echo(f"{item['id']}  {item['parked_at']}  {item['reason']}: {item['detail']}")
         if page["next_cursor"] is None:
             return
         query["cursor"] = page["next_cursor"]
 
 
 @parked.command()
+def show(parked_id: UUID, url: Address = None) -> None:
+    """Show all that is known of a message, and what it says."""
+    message = _ask("GET", f"/parked/{parked_id}", url)
+    body = message.pop("body")
+    for name, value in message.items():
+        typer.echo(f"{name + ':':<14}{value}")
+    typer.echo(f"\n{body}")
+
+
+@parked.command()
 def redeliver(parked_id: UUID, url: Address = None) -> None:
     """Try a message again; what still cannot be processed stays parked."""
-    show(_ask("POST", f"/parked/{parked_id}/redeliver", url)["outcome"])
+    typer.echo(_ask("POST", f"/parked/{parked_id}/redeliver", url)["outcome"])
 
 
 @parked.command()
 def discard(parked_id: UUID, url: Address = None) -> None:
     """Discard a message for good."""
     _ask("DELETE", f"/parked/{parked_id}", url)
-    show("discarded")
+    typer.echo("discarded")
 
 
 def _ask(method: str, path: str, url: str | None, query: dict[str, str] | None = None) -> Any:

@@ -41,7 +41,7 @@ async def test_a_foreign_consumer_reads_our_message_with_these_fields(
         with connection.Consumer(foreign, callbacks=[lambda *one: received.put(one)]):
             async with real.both() as pair:
                 await pair.watch(42, 100)
-            connection.drain_events(timeout=10)
+            connection.drain_events(timeout=60)
     body, message = received.get_nowait()
 
     assert body.items() >= BODY.items()
