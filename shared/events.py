@@ -64,6 +64,11 @@ class Kind(StrEnum):
     ERASED = "erased"  # all that is known of a user
 
 
+def _like(**example: str | int) -> ConfigDict:
+    """Return what every body has: unknown fields are ignored; and an example of it."""
+    return ConfigDict(frozen=True, extra="ignore", json_schema_extra={"examples": [dict(example)]})
+
+
 class WatchEvent(BaseModel):
     """A watch as it was stored, durably, when the event happened.
 
@@ -71,17 +76,33 @@ class WatchEvent(BaseModel):
     when it arrived.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = _like(
+        user_id=42,
+        lesson_id=100,
+        position=314,
+        watch_id="019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c",
+        duration=600,
+        furthest=410,
+        occurred_at="2026-11-23T10:00:00Z",
+        reported_at="2026-11-23T10:05:14Z",
+        recorded_at="2026-11-23T10:05:14.123Z",
+    )
 
     user_id: Natural[UserId]
     lesson_id: Natural[LessonId]
-    position: Position
-    watch_id: UUID | None = None
-    duration: Position | None = None
-    furthest: Position | None = None  # the largest position that was ever reported
-    occurred_at: Instant | None = None
-    reported_at: Instant | None = None
-    recorded_at: Instant | None = None
+    position: Position = Field(description="Whole seconds from the start of the lesson.")
+    watch_id: UUID | None = Field(default=None, description="Default: the id of the message.")
+    duration: Position | None = Field(default=None, description="The lesson's length in seconds.")
+    furthest: Position | None = Field(
+        default=None, description="The largest position that was ever reported."
+    )
+    occurred_at: Instant | None = Field(default=None, description="Default: when it arrived.")
+    reported_at: Instant | None = Field(
+        default=None, description="When the position was true. Default: when it occurred."
+    )
+    recorded_at: Instant | None = Field(
+        default=None, description="When this state was stored. Default: when it arrived."
+    )
 
 
 class UserErased(BaseModel):
@@ -90,10 +111,14 @@ class UserErased(BaseModel):
     The time is the tombstone. What was recorded after it counts, whatever the order of arrival.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = _like(
+        user_id=42,
+        erasure_id="019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c",
+        erased_at="2026-11-23T10:00:00Z",
+    )
 
     user_id: Natural[UserId]
-    erasure_id: UUID  # also the id of the message
+    erasure_id: UUID = Field(description="Also the id of the message.")
     erased_at: Instant
 
 
@@ -103,7 +128,11 @@ ERASURE_DONE: Final = "done"  # the routing key of the message that follows
 class ErasureDone(BaseModel):
     """The recommendation service knows nothing any longer of what an erasure erased."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = _like(
+        erasure_id="019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c",
+        user_id=42,
+        done_at="2026-11-23T10:00:00.2Z",
+    )
 
     erasure_id: UUID
     user_id: Natural[UserId]

@@ -22,6 +22,24 @@ log = logging.getLogger(__name__)
 
 BUG: Final = (500, "Internal error", "The service failed. The cause is in its log.")
 
+EVERYWHERE: Final = (408, 431, 500, 503)  # what any request may be answered with
+
+# What the OpenAPI documents show of each: a title, and a detail as it may be.
+SHOWN: Final = {
+    400: ("Malformed JSON", "The body cannot be read as JSON: Expecting value."),
+    401: ("Unauthorized", "This needs a key or a token."),
+    403: ("Forbidden", "This needs the scope admin."),
+    404: ("Not found", "There is no watch 019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c."),
+    408: ("Request Timeout", "The request did not arrive in time."),
+    409: ("Conflict", "This Idempotency-Key was used for another watch."),
+    413: ("Content Too Large", "The body is larger than 1,000,000 bytes."),
+    422: ("Invalid request", "body.position: Input should be greater than or equal to 0"),
+    429: ("Too many requests", "This is more than may be asked. Try again in 1 s."),
+    431: ("Request Header Fields Too Large", "The request line and the headers are too long."),
+    500: BUG[1:],
+    503: ("Temporarily unavailable", "The database is away."),
+}
+
 
 class Problem(BaseModel):
     """Why a request was not done. Nothing has been changed by it."""
@@ -36,11 +54,27 @@ class Problem(BaseModel):
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` for these error statuses."""
-    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {status: _documented(status) for status in statuses}
+
+
+def _documented(status: int) -> dict[str, Any]:
+    title, detail = SHOWN[status]
+    example = {"type": _type_of(title), "title": title, "status": status, "detail": detail}
+    content = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}, "example": example}
     return {
-        status: {"description": HTTPStatus(status).phrase, "content": content}
-        for status in statuses
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": content},
     }
+
+
+def describe_problems(document: dict[str, Any]) -> None:
+    """Add to an OpenAPI document what a problem is, and those that any request may have."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.setdefault(Problem.__name__, Problem.model_json_schema())
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in documented(*EVERYWHERE).items():
+                operation["responses"].setdefault(str(status), answer)
 
 
 def answer_with_problems(app: FastAPI) -> None:

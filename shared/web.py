@@ -10,11 +10,12 @@ from typing_extensions import override
 from shared.access.description import describe_access
 from shared.access.gate import Gate
 from shared.access.guard import Guard
+from shared.asyncapi import asyncapi_routes
 from shared.body_limit import BodyLimit
 from shared.direct import Direct
 from shared.docs_page import show_docs
 from shared.metrics import measure
-from shared.problems import answer_with_problems
+from shared.problems import answer_with_problems, describe_problems
 from shared.requests import Observed
 from shared.settings import SharedSettings
 
@@ -35,6 +36,7 @@ def create_app(settings: SharedSettings, title: str, description: str, guard: Gu
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Gate, guard=guard)
+    app.include_router(asyncapi_routes())
     seconds = measure(app)
     # Around the gate, so that what it refuses is counted and logged.
     app.add_middleware(Observed, seconds=seconds)
@@ -55,6 +57,7 @@ class _App(FastAPI):
         """
         if not self.openapi_schema:
             document = _with_whole_numbers(super().openapi())
+            describe_problems(document)
             describe_access(document, self._guard.rights, is_open=self._guard.is_open)
             self.openapi_schema = document
         return self.openapi_schema

@@ -12,7 +12,16 @@ from urllib.parse import parse_qsl
 from shared.access.caller import Caller, Scope
 from shared.errors import Forbidden
 
-OPEN: Final = frozenset({"GET /health/live", "GET /health/ready", "GET /openapi.json", "GET /docs"})
+OPEN: Final = frozenset(
+    {
+        "GET /health/live",
+        "GET /health/ready",
+        "GET /openapi.json",
+        "GET /docs",
+        "GET /asyncapi.json",
+        "GET /asyncapi",
+    }
+)
 # What pages are made of; what they show, they ask for with the visitor's key.
 OPEN_FOLDERS: Final = ("GET /docs/", "GET /dashboard/static/")
 

@@ -1,0 +1,68 @@
+"""The messages: what there is on which exchange, with which body, and who takes it from where.
+
+The AsyncAPI document is made of this, and of the models of the bodies.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel
+
+from shared.broker.topology import (
+    CONSUMPTION_ERASURE,
+    ERASURE,
+    LESSON,
+    RECOMMENDATION,
+    RECOMMENDATION_LESSON,
+    WATCH,
+    Exchange,
+    Queue,
+)
+from shared.events import ERASURE_DONE, ErasureDone, UserErased, WatchEvent
+from shared.lessons import LessonEvent
+
+CONSUMPTION: Final = "consumption service"
+RECOMMENDING: Final = "recommendation service"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageType:
+    """One kind of message."""
+
+    exchange: Exchange
+    routing_key: str
+    body: type[BaseModel]
+    summary: str
+    sender: str | None  # None: it comes from others, and the product only consumes it
+
+    @property
+    def name(self) -> str:
+        """Return the property `type` of such a message."""
+        return f"{self.exchange.name}.{self.routing_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A service that takes the messages of one exchange from a queue of its own."""
+
+    service: str
+    queue: Queue
+    purpose: str  # what the service does with them
+
+
+MESSAGES: Final = (
+    MessageType(WATCH, "created", WatchEvent, "A watch was recorded.", CONSUMPTION),
+    MessageType(WATCH, "updated", WatchEvent, "A watch moved to a new position.", CONSUMPTION),
+    MessageType(WATCH, "deleted", WatchEvent, "A watch was undone.", CONSUMPTION),
+    MessageType(WATCH, "erased", UserErased, "A user was erased.", CONSUMPTION),
+    MessageType(ERASURE, ERASURE_DONE, ErasureDone, "An erasure is done.", RECOMMENDING),
+    MessageType(LESSON, "created", LessonEvent, "A lesson is new in the catalogue.", None),
+    MessageType(LESSON, "updated", LessonEvent, "What is known of a lesson changed.", None),
+    MessageType(LESSON, "deleted", LessonEvent, "A lesson left the catalogue.", None),
+)
+
+CONSUMERS: Final = (
+    Consumer(RECOMMENDING, RECOMMENDATION, "learns what was watched, each event once"),
+    Consumer(RECOMMENDING, RECOMMENDATION_LESSON, "keeps the catalogue of lessons"),
+    Consumer(CONSUMPTION, CONSUMPTION_ERASURE, "notes in its receipts that erasures are done"),
+)
