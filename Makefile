@@ -36,7 +36,7 @@ setup: $(STAMP) ## Install everything into .venv
 run: $(STAMP) ## Start both services, on nothing but files
 	@exec $(BIN)/upnext run
 
-demo: $(STAMP) ## Start both services, and feed them a sample stream
+demo: $(STAMP) ## Feed the running services a sample stream, and show what it teaches
 	@exec $(BIN)/upnext demo
 
 test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name", WORKERS=1)
