@@ -9,12 +9,14 @@ from rich.console import Console
 from shared.server import run_to_completion
 from upnext.addresses import consumption_address
 from upnext.import_file import Result, Wish, import_file
+from upnext.import_statements import Tally, import_statements
+from upnext.statement_source import holds_statements
 
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="The column with this value.")]
 
 
 def import_command(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    file: Annotated[Path, typer.Argument(help="A CSV file with a header; gzipped or not.")],
+    file: Annotated[Path, typer.Argument(help="A CSV file, or xAPI statements; gzipped or not.")],
     url: Annotated[str | None, typer.Option(help="The consumption service.")] = None,
     user: Column = None,
     lesson: Column = None,
@@ -27,11 +29,14 @@ def import_command(  # noqa: PLR0913, PLR0917 - each is an option of the command
         bool, typer.Option("--from-start", help="Send again what was answered before.")
     ] = False,
 ) -> None:
-    """Record each line of a CSV file as a watch, once, however often it is imported.
+    """Record what a file holds, once, however often it is imported.
 
+    Of a CSV file each line is a watch.
     Columns are found by their usual names (user_id; lesson_id or item_id; occurred_at or timestamp;
     position and duration if there are any), or by the names you give. Times are RFC 3339, or
     seconds or milliseconds since 1970. An interrupted import goes on where it was.
+
+    xAPI statements (of the video profile) stand in a JSON array or one on each line.
     """
     named = {
         "user": user,
@@ -40,13 +45,17 @@ def import_command(  # noqa: PLR0913, PLR0917 - each is an option of the command
         "position": position,
         "duration": duration,
     }
-    result = Result()
+    result, tally = Result(), Tally()
 
     async def work() -> None:
         address = (url or consumption_address()).rstrip("/")
+        console = Console(stderr=True, markup=False, highlight=False)
+        if holds_statements(file):
+            await import_statements(file, address, patience, tally, console)
+            return
         wish = Wish(file, address, named, in_flight, patience, from_start)
-        await import_file(wish, result, Console(stderr=True, markup=False, highlight=False))
+        await import_file(wish, result, console)
 
     run_to_completion(work())
-    if result.refused:
+    if result.refused or tally.refused:
         raise typer.Exit(1)

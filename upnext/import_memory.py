@@ -45,7 +45,7 @@ class Memory:
 
     def remember(self, reached: Reached) -> None:
         """Replace what is remembered, all at once."""
-        with _writing(self._path):
+        with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._path.with_suffix(".new")
             fresh.write_text(json.dumps(asdict(reached)))
@@ -53,7 +53,7 @@ class Memory:
 
     def forget(self) -> None:
         """Forget the import: it is complete, or begins anew."""
-        with _writing(self._path):
+        with writing(self._path):
             self._path.unlink(missing_ok=True)
 
 
@@ -65,7 +65,7 @@ class RejectedFile:
         self.path = path
         self.size = size if path.exists() else 0
         self._header = header
-        with _writing(path):
+        with writing(path):
             if self.size:
                 os.truncate(path, size)
             else:
@@ -79,13 +79,14 @@ class RejectedFile:
             writer.writerow([*self._header, "refused_because"])
         writer.writerows([*cells, reason] for cells, reason in lines)
         added = text.getvalue().encode(errors="surrogateescape")
-        with _writing(self.path), self.path.open("ab") as file:
+        with writing(self.path), self.path.open("ab") as file:
             file.write(added)
         self.size += len(added)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Say in one sentence what cannot be written."""
     try:
         yield
     except OSError as error:

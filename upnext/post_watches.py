@@ -1,4 +1,4 @@
-"""Post watches: in batches, several at a time, until the service has answered each watch.
+"""Post watches, or statements: in batches, until the service has answered for each.
 
 A service that is away, restarting or overloaded is waited for; the key of a watch makes sending it
 again harmless.
@@ -8,8 +8,9 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -43,6 +44,15 @@ class Answer(NamedTuple):
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a batch goes, how it is written, and what the answer says of each of so many."""
+
+    path: str
+    written: Callable[[Sequence[Posted]], bytes]
+    outcomes: Callable[[bytes, int], list[Answer]]
+
+
 class Patience:
     """How long to go on without a single answer, for all lanes together."""
 
@@ -63,9 +73,12 @@ class Patience:
 class Lane:
     """One connection, and one request at a time on it."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, url: str, patience: Patience) -> None:
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, url: str, target: Target, patience: Patience
+    ) -> None:
         self._transport = transport
-        self._url = httpx.URL(f"{url}/watches/batch")
+        self._target = target
+        self._url = httpx.URL(f"{url}{target.path}")
         self._headers = {"Content-Type": "application/json", **credentials()}
         self._patience = patience
 
@@ -98,7 +111,7 @@ class Lane:
     ) -> dict[Posted, Answer]:
         """Return the last words in an answer; what is refused as a whole goes in halves."""
         if response.status_code == HTTPStatus.OK:
-            outcomes = [_answer(outcome) for outcome in json.loads(response.content)["items"]]
+            outcomes = self._target.outcomes(response.content, len(watches))
             pairs = zip(watches, outcomes, strict=True)
             return {watch: answer for watch, answer in pairs if answer.status not in PASSING}
         if response.status_code in DENIALS:
@@ -114,16 +127,12 @@ class Lane:
         return dict(zip(watches, answers, strict=True))
 
     async def _exchange(self, watches: Sequence[Posted]) -> httpx.Response:
-        items = (
-            b'%b,"idempotency_key":"%b"}' % (watch.body.removesuffix(b"}"), watch.key)
-            for watch in watches
-        )
         # Without what a client does around this, a request costs two thirds of the time.
         request = httpx.Request(
             "POST",
             self._url,
             headers=self._headers,
-            content=b'{"items":[%b]}' % b",".join(items),
+            content=self._target.written(watches),
             extensions={"timeout": TIMEOUT},
         )
         response = await self._transport.handle_async_request(request)
@@ -132,8 +141,34 @@ class Lane:
         return response
 
 
+def _written_watches(watches: Sequence[Posted]) -> bytes:
+    items = (
+        b'%b,"idempotency_key":"%b"}' % (watch.body.removesuffix(b"}"), watch.key)
+        for watch in watches
+    )
+    return b'{"items":[%b]}' % b",".join(items)
+
+
+def _outcomes(answer: bytes, _: int) -> list[Answer]:
+    return [_answer(outcome) for outcome in json.loads(answer)["items"]]
+
+
+def _written_statements(statements: Sequence[Posted]) -> bytes:
+    return b"[%b]" % b",".join(statement.body for statement in statements)
+
+
+def _all_accepted(_: bytes, count: int) -> list[Answer]:
+    return [Answer(HTTPStatus.OK)] * count
+
+
+WATCHES: Final = Target("/watches/batch", _written_watches, _outcomes)
+STATEMENTS: Final = Target("/xapi/statements", _written_statements, _all_accepted)
+
+
 @asynccontextmanager
-async def open_lanes(url: str, count: int, patience: float) -> AsyncIterator[list[Lane]]:
+async def open_lanes(
+    url: str, count: int, patience: float, target: Target = WATCHES
+) -> AsyncIterator[list[Lane]]:
     """Open so many lanes to the service at this address.
 
     Raises `CannotStart` at once when nobody is there.
@@ -147,7 +182,7 @@ async def open_lanes(url: str, count: int, patience: float) -> AsyncIterator[lis
         transports = [httpx.AsyncHTTPTransport(verify=verify) for _ in range(count)]
         for transport in transports:
             await stack.enter_async_context(transport)
-        yield [Lane(transport, url, shared_patience) for transport in transports]
+        yield [Lane(transport, url, target, shared_patience) for transport in transports]
 
 
 async def _look(url: str) -> None:
