@@ -22,7 +22,7 @@ from sqlalchemy import func, select, text
 
 from consumption_service.commands import OutboxEvent
 from consumption_service.measures import AnnounceMeasures
-from consumption_service.message import message_of
+from consumption_service.message import messages_of
 from consumption_service.tables import outbox
 from shared.broker.interface import (
     Broker,
@@ -132,7 +132,8 @@ class Announcer:
         if not events:
             return True
         now, began = utc_now(), time.perf_counter()
-        outcomes = await publisher.publish([message_of(event, now) for event in events])
+        with messages_of(events, now) as messages:
+            outcomes = await publisher.publish(messages)
         self.measures.published(outcomes, began)
         confirmed = {
             event.event_id
@@ -180,7 +181,7 @@ class Announcer:
             rows = (await connection.execute(query.limit(BATCH_SIZE + len(known)))).all()
         known |= {event.event_id for event in self._fresh}
         events = [
-            OutboxEvent(row.event_id, Kind(row.kind), row.body, row.user_id)
+            OutboxEvent(row.event_id, Kind(row.kind), row.body, row.user_id, row.traceparent)
             for row in rows
             if row.event_id not in known
         ]

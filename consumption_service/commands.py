@@ -1,6 +1,6 @@
 """What a caller may ask for, and what comes of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from consumption_service.segments import Segments
 from shared.errors import ServiceError
 from shared.events import Kind, LessonId, Position, UserId
+from shared.tracing import current_traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Create:
     occurred_at: datetime | None = None
     key: str | None = None
     segments: Segments | None = None
+    traceparent: str | None = field(default_factory=current_traceparent, compare=False)
 
     def digest(self) -> bytes:
         """Return what tells this content from other content under the same key."""
@@ -60,6 +62,7 @@ class Report:
     occurred_at: datetime | None = None
     segments: Segments | None = None
     only_of: int | None = None  # to anybody but this user there is no such watch
+    traceparent: str | None = field(default_factory=current_traceparent, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Delete:
 
     watch_id: UUID
     only_of: int | None = None  # to anybody but this user there is no such watch
+    traceparent: str | None = field(default_factory=current_traceparent, compare=False)
 
 
 Command = Create | Report | Delete
@@ -92,9 +96,12 @@ class OutboxEvent:
     kind: Kind
     body: str
     user_id: UserId | None = None  # none: it tells of no watch
+    traceparent: str | None = None
 
 
-def event_of(event_id: UUID, kind: Kind, watch: Watch) -> OutboxEvent:
+def event_of(
+    event_id: UUID, kind: Kind, watch: Watch, traceparent: str | None = None
+) -> OutboxEvent:
     """Return the event that tells what happened to the watch.
 
     It says what `WatchEvent` says; being written for each watch, it is not built from one, which
@@ -112,4 +119,4 @@ def event_of(event_id: UUID, kind: Kind, watch: Watch) -> OutboxEvent:
     }
     if watch.duration is not None:
         state["duration"] = watch.duration
-    return OutboxEvent(event_id, kind, to_json(state).decode(), watch.user_id)
+    return OutboxEvent(event_id, kind, to_json(state).decode(), watch.user_id, traceparent)

@@ -65,7 +65,11 @@ class Group:
         watch = self.watches.get(command.watch_id)
         if watch is None or command.only_of not in (None, watch.user_id):
             return NotFound(f"There is no watch {command.watch_id}.")
-        return self._report(watch, command) if isinstance(command, Report) else self._delete(watch)
+        return (
+            self._report(watch, command)
+            if isinstance(command, Report)
+            else self._delete(watch, command)
+        )
 
     def _create(self, command: Create, watch_id: UUID) -> Outcome:
         claim = self.claims.get(command.key) if command.key else None
@@ -86,7 +90,7 @@ class Group:
         )
         self.watches[watch_id] = watch
         self.created.append(watch_id)
-        self.events.append(event_of(watch_id, Kind.CREATED, watch))
+        self.events.append(event_of(watch_id, Kind.CREATED, watch, command.traceparent))
         return Done(watch, changed=True)
 
     def _replay(self, command: Create, claim: Claim) -> Outcome:
@@ -107,13 +111,13 @@ class Group:
             return Done(watch, changed=False)
         after = replace(after, recorded_at=self.now)
         self._change(watch.id, after)
-        self.events.append(event_of(new_id(), Kind.UPDATED, after))
+        self.events.append(event_of(new_id(), Kind.UPDATED, after, report.traceparent))
         return Done(after, changed=moves)
 
-    def _delete(self, watch: Watch) -> Outcome:
+    def _delete(self, watch: Watch, command: Delete) -> Outcome:
         self._change(watch.id, None)
         gone = replace(watch, recorded_at=self.now)
-        self.events.append(event_of(new_id(), Kind.DELETED, gone))
+        self.events.append(event_of(new_id(), Kind.DELETED, gone, command.traceparent))
         return Done(watch, changed=True)
 
     def _change(self, watch_id: UUID, watch: Watch | None) -> None:
@@ -202,7 +206,10 @@ async def _write(group: Group, connection: AsyncConnection) -> None:
     await insert_rows(connection, watches, new)
     for watch_id in sorted(group.touched):
         await _write_change(connection, watch_id, group.watches[watch_id])
-    told = [(one.event_id, one.kind.value, one.body, one.user_id) for one in group.events]
+    told = [
+        (one.event_id, one.kind.value, one.body, one.user_id, one.traceparent)
+        for one in group.events
+    ]
     await insert_rows(connection, outbox, told)
 
 

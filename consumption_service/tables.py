@@ -65,6 +65,7 @@ outbox: Final = Table(
     # The user of the watch; none where a user was erased. Without an index, which each watch would
     # pay for: it serves an erasure only, and the table is small while the broker is there.
     Column("user_id", BigInteger),
+    Column("traceparent", String(55)),  # of the request that it comes from, where that is traced
 )
 
 # From which percentage on a lesson counts as finished, where that is not the usual one.

@@ -23,6 +23,7 @@ from shared.background import unbroken
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
 from shared.broker.topology import RECOMMENDATION, RECOMMENDATION_PARKED
 from shared.database import Database, DatabaseUnavailable
+from shared.tracing import learning
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Consumer:
         self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
     ) -> None:
         """Commit the batch. While the next one is received and committed, this one is finished."""
-        with self._panel.measures.learning(len(batch)):
+        with self._panel.measures.learning(len(batch)), learning([one.headers for one in batch]):
             fresh = await self._process(batch)
         await self._finished()
         finishing = self._finish(source, batch, fresh, alone=alone)

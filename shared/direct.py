@@ -26,6 +26,7 @@ from shared.metrics import RequestSeconds
 from shared.problems import BUG, answer_to, problem
 from shared.refusing import RefusingProtocol
 from shared.requests import HEADER, Observed, identity_of
+from shared.tracing import is_on
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,9 @@ class Direct:
         self.handlers: dict[bytes, Handler] = {}  # by the line that their requests begin with
 
     def add(self, handler: Handler) -> None:
-        """Let the handler take requests."""
-        self.handlers[f"{handler.method} {handler.path}".encode()] = handler
+        """Let the handler take requests, unless they are traced, which the application does."""
+        if not is_on():
+            self.handlers[f"{handler.method} {handler.path}".encode()] = handler
 
     def begin(self, handler: Handler, scope: Scope, body: bytes) -> asyncio.Future[Any] | None:
         """Begin to do what is asked for; return None to leave it to the application."""

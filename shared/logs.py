@@ -16,6 +16,7 @@ from typing import Final
 from typing_extensions import override
 
 from shared.settings import LogFormat
+from shared.tracing import current_trace_id
 
 NOISY: Final = ("aio_pika", "aiormq", "alembic", "uvicorn.error", "httpx")
 PASSWORD: Final = re.compile(r"(?<=://)([^\s:/@]*):[^\s/]*@")  # up to the last @: it may hold one
@@ -71,5 +72,7 @@ def _ids(record: logging.LogRecord) -> Iterator[tuple[str, str]]:
     """Yield what the line belongs to; an event is named with `extra={"event_id": …}`."""
     if request := request_id.get():
         yield "request_id", request
+    if trace := current_trace_id():
+        yield "trace_id", trace
     if event := getattr(record, "event_id", None):
         yield "event_id", str(event)

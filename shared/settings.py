@@ -29,6 +29,9 @@ class LogSettings(BaseSettings):
 class SharedSettings(LogSettings):
     """What is the same for both services. Passed to whoever needs it, never imported."""
 
+    otel_exporter_otlp_endpoint: str | None = None
+    """Where traces are sent to, as OpenTelemetry names it: an OTLP collector. Unset: none are."""
+
     amqp_url: str | None = None
     """RabbitMQ. Unset: the broker inside this process."""
 

@@ -18,10 +18,12 @@ from shared.metrics import measure
 from shared.problems import answer_with_problems, describe_problems
 from shared.requests import Observed
 from shared.settings import SharedSettings
+from shared.tracing import telemetry, trace_to
 
 
 def create_app(settings: SharedSettings, title: str, description: str, guard: Guard) -> FastAPI:
     """Return an application without routes of its own."""
+    trace_to(settings.otel_exporter_otlp_endpoint)
     app = _App(
         guard,
         title=title,
@@ -29,6 +31,7 @@ def create_app(settings: SharedSettings, title: str, description: str, guard: Gu
         generate_unique_id_function=_name_of,
         docs_url=None,  # these would load from elsewhere
         redoc_url=None,
+        telemetry=telemetry(),
     )
     app.state.settings = settings
     app.state.draining = asyncio.Event()  # set when the process is to end: streams end then

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
 from shared.metrics import measure
+from shared.requests import Observed
 from tests.eventually import eventually
 from tests.integration.pair import Pair, SetUp, client_of, learned, parked
 
@@ -69,7 +70,7 @@ async def test_every_request_is_counted_by_its_route(both: Pair) -> None:
 
 async def test_a_request_that_fails_is_counted_as_an_error() -> None:
     app = FastAPI()
-    measure(app)
+    app.add_middleware(Observed, seconds=measure(app))
 
     @app.get("/bug")
     async def bug() -> None:
