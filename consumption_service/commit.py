@@ -170,8 +170,10 @@ class GroupCommit:
         finally:
             # In the order in which they were recorded, so that whoever has learned what was
             # recorded at a time has learned what was recorded before.
-            await earlier.wait()
-            ended.set()
+            try:
+                await earlier.wait()
+            finally:  # a request that is broken off must not hold up the others
+                ended.set()
         self._announcer.announce(events)
         return result
 

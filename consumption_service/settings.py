@@ -16,7 +16,7 @@ class ConsumptionSettings(SharedSettings):
     """Seconds that a client's clock may be ahead of ours; a later time is refused."""
 
     idempotency_retention_days: int = Field(default=7, ge=1)
-    """Days after which an Idempotency-Key may be used for another watch."""
+    """Days after which an Idempotency-Key, or an xAPI statement's id, may be used for another."""
 
     max_outbox: int = Field(default=1_000_000, ge=1)
     """Events that may wait for the broker; while there are as many, more are answered with 503."""
