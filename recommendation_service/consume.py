@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from recommendation_service.eraser import Eraser, is_erasure
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
 from recommendation_service.learn import learn
 from recommendation_service.panel import Panel
-from recommendation_service.park import Rejected, dead_lettered, park
-from recommendation_service.read import Event, Reason, Unprocessable, read
+from recommendation_service.park import Rejected, dead_lettered, not_learnable, park
+from recommendation_service.read import Event, Unprocessable, read
 from recommendation_service.settings import RecommendationSettings
 from shared.background import unbroken
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
@@ -55,11 +56,12 @@ class Consumer:
 
     async def run(self, broker: Broker) -> None:
         """Consume for ever, reconnecting as needed."""
+        eraser = Eraser(self._settings.max_message_bytes, self._database, self._follower, broker)
         while True:
             try:
                 async with broker.subscription(RECOMMENDATION, self._settings.prefetch) as source:
                     self._report(None)
-                    await self._consume(source)
+                    await self._consume(source, eraser)
             except BrokerError as error:
                 self._report(str(error))
             except Exception:
@@ -75,13 +77,17 @@ class Consumer:
         self.trouble = trouble
         self.attempted.set()
 
-    async def _consume(self, source: Subscription) -> None:
+    async def _consume(self, source: Subscription, eraser: Eraser) -> None:
         try:
             while True:
                 deliveries = await self._receive(source)
                 self._panel.took(deliveries)
                 for batch in (batches := _batches(deliveries)):
-                    await unbroken(self._settle(source, batch, alone=len(batches) == 1))
+                    if is_erasure(batch[0]):
+                        step = self._erase(source, batch[0], eraser)
+                    else:
+                        step = self._settle(source, batch, alone=len(batches) == 1)
+                    await unbroken(step)
         finally:
             await unbroken(self._finished())
 
@@ -135,6 +141,13 @@ class Consumer:
             finishing, self._finishing = self._finishing, None
             await finishing
 
+    async def _erase(self, source: Subscription, delivery: Delivery, eraser: Eraser) -> None:
+        await self._finished()
+        with self._panel.measures.learning(1):
+            await eraser.settle(delivery)
+        await source.ack(delivery.tag)
+        self._panel.settled(1)
+
     async def _process(self, batch: Sequence[Delivery]) -> list[Event]:
         """Learn or park every delivery of the batch, however long the database is away.
 
@@ -147,7 +160,7 @@ class Consumer:
             # Whatever it is, it must neither stop the queue nor be lost.
             log.exception("a batch of %d cannot be learned", len(batch))
             if len(batch) == 1:
-                return await self._commit_in_time([], [_not_learnable(batch[0], error)])
+                return await self._commit_in_time([], [not_learnable(batch[0], error)])
             return [event for delivery in batch for event in await self._process([delivery])]
 
     async def _commit_in_time(
@@ -204,12 +217,13 @@ def _batches(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
 
     It may be the one that ends the process each time, and the others must not share its fate. They
     stand before or behind it, or between two of its kind: taken forwards, backwards and in any
-    order in turns, they all get past it long before the broker gives it up.
+    order in turns, they all get past it long before the broker gives it up. One that erases a user
+    may take several transactions, so it is alone, too.
     """
-    suspects = [one for one in deliveries if _is_suspicious(one)]
+    suspects = [one for one in deliveries if _stands_alone(one)]
     if not suspects:
         return [deliveries]
-    healthy = [one for one in deliveries if not _is_suspicious(one)]
+    healthy = [one for one in deliveries if not _stands_alone(one)]
     turn = suspects[0].delivery_count % 3
     if turn == 1:
         suspects.reverse()
@@ -218,10 +232,9 @@ def _batches(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
     return [*([healthy] if healthy else []), *([one] for one in suspects)]
 
 
+def _stands_alone(delivery: Delivery) -> bool:
+    return _is_suspicious(delivery) or is_erasure(delivery)
+
+
 def _is_suspicious(delivery: Delivery) -> bool:
     return delivery.delivery_count >= SUSPICIOUS
-
-
-def _not_learnable(delivery: Delivery, error: Exception) -> Rejected:
-    detail = f"{type(error).__name__}: {error}"
-    return Rejected(delivery, Unprocessable(Reason.NOT_LEARNABLE, detail))

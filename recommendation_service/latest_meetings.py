@@ -44,10 +44,12 @@ class Known(NamedTuple):
     hidden: set[LessonId]  # lessons that are not to be shown
 
 
-async def latest_meetings(connection: AsyncConnection, user_id: UserId) -> list[Meeting]:
-    """Return the latest KNOWN meetings of a user, oldest first."""
+async def latest_meetings(
+    connection: AsyncConnection, user_id: UserId, count: int | None = None
+) -> list[Meeting]:
+    """Return the latest meetings of a user, at most `count` or KNOWN, oldest first."""
     query = select(meetings).where(meetings.c.user_id == user_id)
-    rows = await connection.execute(query.order_by(*_BACKWARD).limit(KNOWN))
+    rows = await connection.execute(query.order_by(*_BACKWARD).limit(count or KNOWN))
     return [meeting_at(lesson_id, met_at) for _, lesson_id, met_at in rows][::-1]
 
 

@@ -9,9 +9,9 @@ before and what it contributes after.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.histories import Step, change_histories
@@ -22,6 +22,7 @@ from recommendation_service.model.history import Change
 from recommendation_service.read import Event
 from recommendation_service.retention import learned_long_ago
 from recommendation_service.tables import inbox, model_changes, model_state
+from recommendation_service.tombstones import not_erased
 from shared.bulk import insert_new_rows
 from shared.database import Database
 from shared.events import utc_now
@@ -38,32 +39,64 @@ class Learned:
     fresh: Sequence[Event]  # the events that were not known before
 
 
+class Counted(NamedTuple):
+    """How many events a transaction learned, and how many it knew."""
+
+    applied: int = 0
+    duplicates: int = 0
+
+
+NOTHING: Final = Counted()
+
+
 async def learn(
     database: Database, connection: AsyncConnection, events: Sequence[Event]
 ) -> Learned:
     """Learn the events that were not learned before."""
-    # This lock makes the learning processes take turns, so none works from a stale history.
-    state = (await connection.execute(_STATE)).one()
+    state = await locked_state(connection)
     fresh = await _remember(database, connection, events, state.inbox_since)
-    touched = await merge_watches(database, connection, fresh)
+    counting = await not_erased(database, connection, fresh) if state.erased_users else fresh
+    touched = await merge_watches(database, connection, counting)
     steps, change = await change_histories(database, connection, touched)
-    version = state.version + bool(change)
     through = max((event.recorded_at for event in fresh), default=None)
     if state.applied_through and through:
         through = max(through, state.applied_through)
-    learned = Learned(version, change, steps, through or state.applied_through, fresh)
+    through = through or state.applied_through
+    applied = len(fresh)
+    counted = Counted(applied, duplicates=len(events) - applied)
+    version = await advance(connection, state, change, through, counted)
+    return Learned(version, change, steps, through, fresh)
+
+
+async def locked_state(connection: AsyncConnection) -> Row[Any]:
+    """Return how far learning has come, and keep it until the transaction ends.
+
+    This lock makes the learning processes take turns, so none works from a stale history.
+    """
+    return (await connection.execute(_STATE)).one()
+
+
+async def advance(
+    connection: AsyncConnection,
+    state: Row[Any],
+    change: Change,
+    through: datetime | None,
+    counted: Counted = NOTHING,
+) -> int:
+    """Put the change of the model into the log, and return the version after it."""
+    version: int = state.version + bool(change)
     await connection.execute(
         _NEXT_STATE,
         {
             "version": version,
             "fingerprint": _fingerprint_after(state.fingerprint, change),
-            "applied": state.applied + len(fresh),
-            "duplicates": state.duplicates + len(events) - len(fresh),
-            "applied_through": learned.applied_through,
+            "applied": state.applied + counted.applied,
+            "duplicates": state.duplicates + counted.duplicates,
+            "applied_through": through,
         },
     )
-    await _log(connection, learned)
-    return learned
+    await _log(connection, version, change, through)
+    return version
 
 
 async def _remember(
@@ -82,17 +115,12 @@ async def _remember(
     return list(new.values())
 
 
-async def _log(connection: AsyncConnection, learned: Learned) -> None:
-    if learned.change:
-        await connection.execute(
-            _LOG,
-            {
-                "version": learned.version,
-                "change": encode(learned.change),
-                "applied_through": learned.applied_through,
-                "learned_at": utc_now(),
-            },
-        )
+async def _log(
+    connection: AsyncConnection, version: int, change: Change, through: datetime | None
+) -> None:
+    if change:
+        record = {"version": version, "change": encode(change), "applied_through": through}
+        await connection.execute(_LOG, record | {"learned_at": utc_now()})
 
 
 def _fingerprint_after(stored: bytes, change: Change) -> bytes:

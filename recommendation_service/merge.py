@@ -38,6 +38,7 @@ class WatchState(NamedTuple):
     occurred_at: datetime
     reported_at: datetime
     deleted: bool
+    recorded_at: datetime | None
 
     @property
     def rank(self) -> tuple[bool, datetime, Position, LessonId, datetime, Position]:
@@ -93,7 +94,8 @@ def state_of(event: Event) -> WatchState:
         event.duration,
         event.occurred_at,
         event.reported_at,
-        deleted=event.kind is Kind.DELETED,
+        event.kind is Kind.DELETED,
+        event.recorded_at,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,9 +15,10 @@ from recommendation_service.read import Reason, Unprocessable, read
 from recommendation_service.tables import parked
 from shared.broker.interface import Delivery
 from shared.broker.topology import WATCH, Exchange
+from shared.bulk import delete_rows
 from shared.database import Database
 from shared.errors import Conflict, NotFound
-from shared.events import utc_now
+from shared.events import Instant, Kind, Natural, UserErased, UserId, utc_now
 from shared.identifiers import new_id
 
 log = logging.getLogger(__name__)
@@ -83,6 +85,12 @@ def dead_lettered(delivery: Delivery) -> Rejected:
     why = str(delivery.headers.get(DEATH_REASON, "no reason given"))
     original = delivery._replace(routing_key=_original_routing_key(delivery))
     return Rejected(original, Unprocessable(Reason.DEAD_LETTERED, why))
+
+
+def not_learnable(delivery: Delivery, error: Exception) -> Rejected:
+    """Return that something unforeseen is wrong with this message."""
+    detail = f"{type(error).__name__}: {error}"
+    return Rejected(delivery, Unprocessable(Reason.NOT_LEARNABLE, detail))
 
 
 def _original_routing_key(delivery: Delivery) -> str:
@@ -162,3 +170,32 @@ def _found(row: Any, parked_id: UUID) -> Parked:
     if row is None:
         raise NotFound(f"There is no parked message {parked_id}.")
     return Parked(*row)
+
+
+async def forget_parked(connection: AsyncConnection, erasure: UserErased) -> None:
+    """Discard what is parked of a user who was erased, as far as it can be read."""
+    columns = parked.c.id, parked.c.body, parked.c.parked_at
+    query = select(*columns).where(
+        parked.c.exchange == WATCH.name, parked.c.routing_key != Kind.ERASED
+    )
+    theirs = [
+        parked_id
+        for parked_id, body, parked_at in await connection.execute(query)
+        if (owned := _owned(body)) and owned.user_id == erasure.user_id
+        if (owned.recorded_at or parked_at) <= erasure.erased_at
+    ]
+    await delete_rows(connection, parked.c.id, theirs)
+
+
+class _Owned(BaseModel):
+    """What tells whose message it is."""
+
+    user_id: Natural[UserId]
+    recorded_at: Instant | None = None
+
+
+def _owned(body: bytes) -> _Owned | None:
+    try:
+        return _Owned.model_validate_json(body)
+    except ValidationError:
+        return None

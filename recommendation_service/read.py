@@ -3,16 +3,28 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from shared.broker.interface import Delivery
-from shared.events import SCHEMA_VERSION, Kind, LessonId, Position, UserId, WatchEvent, utc_now
+from shared.events import (
+    SCHEMA_VERSION,
+    Kind,
+    LessonId,
+    Position,
+    UserErased,
+    UserId,
+    WatchEvent,
+    utc_now,
+)
 from shared.identifiers import new_id
 
 MAX_CLOCK_SKEW: Final = timedelta(days=1)  # later than this from now is no time a watch can have
+
+
+Content = TypeVar("Content", bound=BaseModel)
 
 
 class Reason(StrEnum):
@@ -59,13 +71,27 @@ class Event:
 
 def read(delivery: Delivery, max_bytes: int) -> Event:
     """Return the event of a delivery, or raise `Unprocessable`."""
+    check(delivery, max_bytes)
+    return _event(_kind(delivery), content_of(delivery, WatchEvent), delivery.message_id)
+
+
+def read_erasure(delivery: Delivery, max_bytes: int) -> UserErased:
+    """Return which user a delivery erases, or raise `Unprocessable`."""
+    check(delivery, max_bytes)
+    erasure = content_of(delivery, UserErased)
+    if erasure.erased_at > utc_now() + MAX_CLOCK_SKEW:
+        raise Unprocessable(Reason.UNREADABLE, f"{erasure.erased_at.isoformat()} is in the future")
+    return erasure
+
+
+def check(delivery: Delivery, max_bytes: int) -> None:
+    """Raise `Unprocessable` for what is too large or of another version."""
     if len(delivery.body) > max_bytes:
         size = f"{len(delivery.body):,} bytes; the limit is {max_bytes:,}"
         raise Unprocessable(Reason.OVERSIZED, size)
     version = delivery.headers.get("x-schema-version", 1)
     if version != SCHEMA_VERSION:
         raise Unprocessable(Reason.UNKNOWN_VERSION, f"x-schema-version is {version!r}")
-    return _event(_kind(delivery), _content(delivery), delivery.message_id)
 
 
 def _kind(delivery: Delivery) -> Kind:
@@ -76,9 +102,10 @@ def _kind(delivery: Delivery) -> Kind:
         raise Unprocessable(Reason.UNKNOWN_KIND, detail) from None
 
 
-def _content(delivery: Delivery) -> WatchEvent:
+def content_of(delivery: Delivery, kind: type[Content]) -> Content:
+    """Return the body as what it has to be, or raise `Unprocessable`."""
     try:
-        return WatchEvent.model_validate_json(delivery.body)
+        return kind.model_validate_json(delivery.body)
     except ValidationError as error:
         wrong = [
             ".".join(map(str, detail["loc"])) + ": " + detail["msg"] for detail in error.errors()

@@ -51,6 +51,15 @@ learned_watches: Final = Table(
     Column("occurred_at", UtcTime, nullable=False),
     Column("reported_at", UtcTime, nullable=False),
     Column("deleted", Boolean, nullable=False),
+    Column("recorded_at", UtcTime),  # null: before this was noted
+)
+
+# Who was erased when. What was recorded of them until then counts no longer.
+erased_users: Final = Table(
+    "erased_users",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("erased_at", UtcTime, nullable=False),
 )
 
 # When each user first met each lesson, by the watches that are not deleted.
@@ -75,6 +84,7 @@ model_state: Final = Table(
     Column("duplicates", BigInteger, nullable=False),
     Column("applied_through", UtcTime),
     Column("inbox_since", UtcTime),  # events learned before may be forgotten; null: none is
+    Column("erased_users", BigInteger, nullable=False, server_default="0"),  # how many there are
 )
 
 # What each version changed in the model. Rows older than any process needs are deleted.

@@ -1,0 +1,102 @@
+"""Erase: forget a user, as if nothing had ever been recorded of them until then.
+
+What stays is a tombstone: the user's number and the time. An event recorded until that time changes
+nothing any more, whenever it comes; what is recorded later counts. So erasing a user and learning
+their events give the same model in any order.
+
+The model loses what the user's history added to it. A history that is long goes portion by portion,
+the latest part first, each in a transaction of its own.
+"""
+
+from typing import Final
+
+from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from recommendation_service.histories import change_histories
+from recommendation_service.latest_meetings import latest_meetings
+from recommendation_service.learn import Counted, advance, locked_state
+from recommendation_service.merge import Pair, Touched
+from recommendation_service.model.history import WINDOW, difference
+from recommendation_service.park import forget_parked
+from recommendation_service.stored_meetings import bounds_of
+from recommendation_service.tables import (
+    hidden_lessons,
+    inbox,
+    learned_watches,
+    meetings,
+)
+from recommendation_service.tombstones import set_tombstone
+from shared.bulk import insert_new_rows
+from shared.database import Database
+from shared.events import LessonId, UserErased, utc_now
+
+PORTION: Final = 500  # meetings that are taken away in one transaction
+
+
+async def erase(database: Database, erasure: UserErased) -> None:
+    """Forget the user. To do it again changes nothing, and completes what was broken off."""
+    async with database.write() as connection:
+        await _begin(database, connection, erasure)
+        more = await _take_away(database, connection, erasure)
+    while more:
+        async with database.write() as connection:
+            more = await _take_away(database, connection, erasure)
+
+
+async def _begin(database: Database, connection: AsyncConnection, erasure: UserErased) -> None:
+    """Set the tombstone, and forget all but the history of lessons not watched since."""
+    state = await locked_state(connection)
+    await set_tombstone(connection, erasure)
+    is_new = await insert_new_rows(connection, inbox, [(erasure.erasure_id, utc_now())])
+    counted = Counted(applied=1) if is_new else Counted(duplicates=1)
+    hides = hidden_lessons.c.user_id == erasure.user_id
+    before = hidden_lessons.c.hidden_at <= erasure.erased_at
+    await connection.execute(delete(hidden_lessons).where(hides, before))
+    await forget_parked(connection, erasure)
+    watched_since = database.among(learned_watches.c.lesson_id, await _kept(connection, erasure))
+    gone = delete(learned_watches).where(_erased(erasure), watched_since)
+    lessons = set(await connection.scalars(gone.returning(learned_watches.c.lesson_id)))
+    touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
+    _, change = await change_histories(database, connection, touched)
+    await advance(connection, state, change, state.applied_through, counted)
+
+
+async def _take_away(database: Database, connection: AsyncConnection, erasure: UserErased) -> bool:
+    """Take the latest meetings away that there would not be; return whether there may be more."""
+    state = await locked_state(connection)
+    kept = await _kept(connection, erasure)
+    count = PORTION + len(kept) + WINDOW
+    history = await latest_meetings(connection, erasure.user_id, count)
+    # `difference` has to be shown what comes before the first that goes.
+    shown = WINDOW if len(history) == count else 0
+    going = [one.lesson_id for one in history[shown:] if one.lesson_id not in kept][-PORTION:]
+    gone = set(going)
+    change = difference(history, [one for one in history if one.lesson_id not in gone])
+    of_user = meetings.c.user_id == erasure.user_id
+    these = database.among(meetings.c.lesson_id, going)
+    await connection.execute(delete(meetings).where(of_user, these))
+    more = len(going) == PORTION
+    watched = database.among(learned_watches.c.lesson_id, going)
+    rows = (_erased(erasure), watched) if more else (_erased(erasure),)
+    await connection.execute(delete(learned_watches).where(*rows))
+    change = change.with_bounds(await bounds_of(database, connection, change.lost))
+    await advance(connection, state, change, state.applied_through)
+    return more
+
+
+def _erased(erasure: UserErased) -> ColumnElement[bool]:
+    """Return which watches are to be forgotten."""
+    at = learned_watches.c.recorded_at
+    before = or_(at.is_(None), at <= erasure.erased_at)
+    return (learned_watches.c.user_id == erasure.user_id) & before
+
+
+async def _kept(connection: AsyncConnection, erasure: UserErased) -> set[LessonId]:
+    """Return the lessons that the user watched after all that is to be forgotten."""
+    query = select(learned_watches.c.lesson_id).where(
+        learned_watches.c.user_id == erasure.user_id,
+        learned_watches.c.recorded_at > erasure.erased_at,
+        learned_watches.c.deleted.is_(False),
+    )
+    return set(await connection.scalars(query))
