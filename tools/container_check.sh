@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the image and runs the compose file, from `up` to a watch that became a recommendation and
-# back to nothing, on a Debian machine without Docker. Needs root.
+# was erased again, on a Debian machine without Docker. Needs root.
 #
 #     tools/container_check.sh            scratch data in a new folder, removed at the end
 #     WORK=folder tools/container_check.sh   keeps the images there; the next run takes seconds
+#     CLUSTER=yes tools/container_check.sh   with three RabbitMQs, and two of each service
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,6 +20,8 @@ export CONSUMPTION_PORT RECOMMENDATION_PORT
 . "$HERE/container_engine.sh"
 # shellcheck source=tools/container_stand_ins.sh
 . "$HERE/container_stand_ins.sh"
+# shellcheck source=tools/container_end_to_end.sh
+. "$HERE/container_end_to_end.sh"
 
 main() {
     [ "$(id -u)" = 0 ] || { echo "container_check needs root" >&2; exit 1; }
@@ -34,12 +37,14 @@ main() {
     build_image
     say "the image is built: $(podman image inspect localhost/upnext --format '{{.Size}}') bytes"
     start_engine
-    compose up --detach --no-build >"$WORK/up.log" 2>&1 || { show_failure; exit 1; }
+    compose up --detach --no-build >"$WORK/up.log" 2>&1
     say "everything is up"
-    check_learning || { show_failure; exit 1; }
-    say "a watch became a recommendation"
+    check_end_to_end
+    say "a watch became a recommendation, and was erased"
     check_confinement
     say "the services run confined, as uid 10001"
+    check_rights
+    say "the services can do in their servers what they need, and no more"
     compose stop >"$WORK/stop.log" 2>&1
     check_exit_codes
     say "the services stopped in good order"
@@ -47,7 +52,10 @@ main() {
 
 say() { echo "[${SECONDS} s] $*"; }
 
-compose() { "$COMPOSE" --project-name upnext-check --file "$ROOT/docker-compose.yml" "$@"; }
+compose() {
+    "$COMPOSE" --project-name upnext-check --file "$ROOT/docker-compose.yml" \
+        ${CLUSTER:+--file "$ROOT/docker-compose.cluster.yml"} "$@"
+}
 
 # Compose cannot hand this machine's certificates to a build; buildah can, and the Dockerfile stays
 # clean of them.
@@ -59,34 +67,6 @@ build_image() {
         >"$WORK/build.log" 2>&1 || { tail -n 20 "$WORK/build.log" >&2; exit 1; }
 }
 
-# Two people watch lesson 1, one of them goes on to lesson 2: it is the other's recommendation.
-check_learning() {
-    local watch recommended
-    await "http://127.0.0.1:$CONSUMPTION_PORT/health/ready"
-    await "http://127.0.0.1:$RECOMMENDATION_PORT/health/ready"
-    for watch in '1 1' '1 2' '2 1'; do
-        post_watch "${watch% *}" "${watch#* }"
-    done
-    recommended="http://127.0.0.1:$RECOMMENDATION_PORT/users/2/recommendations"
-    for _ in $(seq 50); do
-        ! curl --silent "$recommended" | grep -q '"lesson_id": *2\b' || return 0
-        sleep 0.2
-    done
-    echo "not recommended: $(curl --silent "$recommended")" >&2
-    return 1
-}
-
-post_watch() { # user, lesson
-    curl --silent --show-error --fail --output /dev/null --header 'Content-Type: application/json' \
-        --data "{\"user_id\": $1, \"lesson_id\": $2, \"position\": 60}" \
-        "http://127.0.0.1:$CONSUMPTION_PORT/watches"
-}
-
-await() { # url
-    curl --silent --fail --output /dev/null --max-time 5 --retry 60 --retry-delay 1 \
-        --retry-all-errors "$1" || { echo "no answer from $1" >&2; return 1; }
-}
-
 check_confinement() {
     local service
     for service in consumption recommendation; do
@@ -94,6 +74,31 @@ check_confinement() {
         if podman exec "upnext-check-$service-1" touch /opt/upnext/x 2>/dev/null; then return 1; fi
         podman healthcheck run "upnext-check-$service-1"
     done
+}
+
+# What a service could do if somebody got hold of its password.
+check_rights() {
+    refused 'must be owner of table watches' psql_as consumption consumption 'DROP TABLE watches'
+    refused 'permission denied for schema' psql_as consumption consumption 'CREATE TABLE more ()'
+    refused 'permission denied for database' psql_as consumption recommendation 'SELECT 1'
+    [ "$(podman exec upnext-check-rabbitmq-1 rabbitmqctl --quiet list_users | cut -f 1 | sort | xargs)" = \
+        'consumption operator recommendation user' ]
+    for service in consumption recommendation; do
+        if podman exec "upnext-check-$service-1" cat /run/secrets/api_key 2>/dev/null; then return 1; fi
+    done
+}
+
+psql_as() { # role, database, statement
+    podman exec upnext-check-postgres-1 sh -c \
+        'PGPASSWORD=$(cat "/run/secrets/${1}_password") psql -h 127.0.0.1 -U "$1" -c "$3" "$2"' \
+        psql "$@" 2>&1
+}
+
+refused() { # words, command
+    local words=$1 said
+    shift
+    if said=$("$@"); then echo "not refused: $*" >&2; return 1; fi
+    grep -q "$words" <<<"$said" || { echo "$*: $said" >&2; return 1; }
 }
 
 check_exit_codes() {
@@ -111,9 +116,12 @@ show_failure() {
 }
 
 clean_up() {
+    local status=$?
+    [ "$status" = 0 ] || [ -z "${DOCKER_HOST:-}" ] || show_failure
     [ -z "${DOCKER_HOST:-}" ] || compose down --volumes >"$WORK/down.log" 2>&1 || true
     stop_engine
     [ -n "$KEEP" ] || rm -rf "$WORK"
+    exit "$status"
 }
 
 main "$@"

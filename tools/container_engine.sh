@@ -63,7 +63,7 @@ unpack_compose() {
 start_engine() {
     podman system service --time 0 "unix://$WORK/podman.sock" >"$WORK/podman.log" 2>&1 &
     BACKGROUND=("$!")
-    while sleep 1; do
+    while sleep 3; do
         podman ps --quiet | xargs --no-run-if-empty --max-args=1 podman healthcheck run || true
     done >/dev/null 2>&1 &
     BACKGROUND+=("$!")

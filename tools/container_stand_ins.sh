@@ -6,6 +6,7 @@
 PYTHON_IMAGE=python:3.13-slim-trixie
 POSTGRES_IMAGE=postgres:18
 RABBITMQ_IMAGE=rabbitmq:4.3-management
+HAPROXY_IMAGE=haproxy:3.2
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -13,6 +14,7 @@ make_stand_ins() {
     python_image
     debian_image "$POSTGRES_IMAGE" postgresql postgres_setup postgres_entrypoint
     debian_image "$RABBITMQ_IMAGE" rabbitmq-server rabbitmq_setup rabbitmq_entrypoint
+    [ -z "${CLUSTER:-}" ] || debian_image "$HAPROXY_IMAGE" haproxy haproxy_setup haproxy_entrypoint
 }
 
 python_image() {
@@ -100,11 +102,22 @@ rabbitmq_entrypoint() {
     cat <<'EOF'
 #!/bin/sh
 set -eu
-cat >/etc/rabbitmq/conf.d/10-defaults.conf <<CONF
-default_user = $RABBITMQ_DEFAULT_USER
-default_pass = $RABBITMQ_DEFAULT_PASS
-loopback_users = none
-CONF
 exec /usr/lib/rabbitmq/bin/"$@"
+EOF
+}
+
+haproxy_setup() {
+    cat <<'EOF'
+RUN mkdir -p /usr/local/etc/haproxy
+USER haproxy
+STOPSIGNAL SIGUSR1
+CMD ["haproxy", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]
+EOF
+}
+
+haproxy_entrypoint() {
+    cat <<'EOF'
+#!/bin/sh
+exec "$@" -W -db
 EOF
 }

@@ -11,6 +11,7 @@ outlives the process that started it.
 from tests.services.chromium import chromium
 from tests.services.postgres import DURABLE, THROW_AWAY, fresh_database, is_reachable, postgresql
 from tests.services.rabbit import (
+    fresh_user,
     fresh_vhost,
     is_manageable,
     rabbitmq,
@@ -27,6 +28,7 @@ __all__ = [
     "ServiceMissing",
     "chromium",
     "fresh_database",
+    "fresh_user",
     "fresh_vhost",
     "is_manageable",
     "is_reachable",

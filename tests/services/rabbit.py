@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 import uuid
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -79,6 +79,20 @@ def fresh_vhost(server_url: str, management_url: str) -> Iterator[str]:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
         _call(management_url, "DELETE", f"/api/vhosts/{name}")
+
+
+@contextmanager
+def fresh_user(
+    management_url: str, name: str, vhost: str, rights: Mapping[str, str]
+) -> Iterator[str]:
+    """Make a user with these rights in the virtual host, and return its login, for a URL."""
+    password = uuid.uuid4().hex
+    _call(management_url, "PUT", f"/api/users/{name}", {"password": password, "tags": ""})
+    _call(management_url, "PUT", f"/api/permissions/{vhost}/{name}", rights)
+    try:
+        yield f"{name}:{password}"
+    finally:
+        _call(management_url, "DELETE", f"/api/users/{name}")
 
 
 def is_manageable(management_url: str) -> bool:
