@@ -26,7 +26,7 @@ MEASURE := $(BIN)/python -m benchmarks
 SHORTER = $(if $(JSON),--json) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: help setup run demo test chaos lint format lock bench bench-ingest bench-learn \
-	bench-freshness bench-serve bench-growth bench-quality container-check clean
+	bench-freshness bench-serve bench-growth bench-quality kubernetes audit sbom container-check clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,18 @@ bench-growth: $(BENCH) ## What more and more stored watches change, and memory o
 bench-quality: $(BENCH) ## Compare recommenders on your data (DATA=file.csv, JSON=1, ARGS=--robots)
 	@test -n "$(DATA)" || { echo "Say on which watches: make bench-quality DATA=file.csv" >&2; exit 2; }
 	@exec $(BIN)/python -m benchmarks.quality "$(DATA)" $(if $(JSON),--json) $(ARGS)
+
+kubernetes: ## Render the Kubernetes overlays (needs kubectl or kustomize)
+	@tools/render_kubernetes.sh
+
+audit: $(STAMP) ## Look for known weaknesses of the pinned dependencies (needs the network)
+	@$(BIN)/uv tool run pip-audit --strict --require-hashes --disable-pip \
+		--requirement requirements.lock
+
+sbom: $(STAMP) ## Write what the image is made of, as CycloneDX, to dist/sbom.json
+	@mkdir -p dist
+	@$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements \
+		--pyproject pyproject.toml --output-file dist/sbom.json requirements.lock
 
 container-check: ## Build the image, and run the compose file without Docker (Debian, as root)
 	@tools/container_check.sh
