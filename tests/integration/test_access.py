@@ -14,6 +14,7 @@ import pytest_asyncio
 from shared.access.caller import Scope
 from shared.access.keys import kept, new_key
 from tests.integration.pair import Pair, SetUp
+from tests.product import running_product
 from tests.tokens import Issuer, publish, settings_of
 
 OPEN: Final = {"/health/live", "/health/ready", "/openapi.json", "/docs"}
@@ -189,6 +190,23 @@ async def test_to_a_users_token_there_are_no_watches_of_others(guarded: Pair) ->
         assert answer.is_success
 
 
+async def test_on_a_connection_it_makes_no_difference_which_way_a_request_goes(
+    tmp_path: Path,
+) -> None:
+    """A plain POST is answered on its connection, once its credential was found good."""
+    settings = settings_of(publish(tmp_path / "jwks.json", ISSUER)) | {"api_keys": API_KEYS}
+    environment = {name.upper(): value for name, value in settings.items()}
+    with running_product(tmp_path, environment) as product:
+        async with httpx.AsyncClient(base_url=product.consumption_url) as client:
+            for headers, status in [(ADA, 201), (BOB, 403), (READER, 403), ({}, 401)]:
+                for _ in range(3):
+                    answer = await client.post("/watches", json=watch_of(42), headers=headers)
+                    assert answer.status_code == status
+            stored = await client.get("/watches", headers=ADMIN)
+
+    assert len(stored.json()["items"]) == 3
+
+
 async def test_a_users_token_is_recommended_its_own_lessons_only(guarded: Pair) -> None:
     own = await guarded.recommendation.get("/users/42/recommendations", headers=ADA)
     other = await guarded.recommendation.get("/users/43/recommendations", headers=ADA)
@@ -215,7 +233,7 @@ async def test_every_answer_tells_browsers_what_not_to_do_with_it(guarded: Pair)
         await guarded.consumption.post("/watches", json=watch_of(42), headers=WRITER),
         await guarded.consumption.get("/nowhere", headers=ADMIN),
         await guarded.consumption.get("/watches"),
-        await guarded.recommendation.get("/docs"),
+        await guarded.recommendation.get("/users/42/recommendations", headers=ADA),
     ]
 
     for answer in answers:
