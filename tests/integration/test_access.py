@@ -12,33 +12,25 @@ import pytest
 import pytest_asyncio
 
 from shared.access.caller import Scope
-from shared.access.keys import kept, new_key
+from tests.integration.credentials import (
+    ADA,
+    ADMIN,
+    API_KEYS,
+    BOB,
+    ISSUER,
+    KEYS,
+    READER,
+    SCOPES,
+    WRITER,
+    bearing,
+    kind_of,
+    watch_of,
+)
 from tests.integration.pair import Pair, SetUp
-from tests.product import running_product
 from tests.tokens import Issuer, publish, settings_of
 
 OPEN: Final = {"/health/live", "/health/ready", "/openapi.json", "/docs"}
 JSON: Final = "application/json"
-
-KEYS: Final = {scope: new_key() for scope in Scope}
-API_KEYS: Final = "\n".join(kept(key, scope.name.lower(), [scope]) for scope, key in KEYS.items())
-ISSUER: Final = Issuer()
-SCOPES: Final = "watches:write recommendations:read"
-
-
-def bearing(credential: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential}"}
-
-
-ADMIN: Final = bearing(KEYS[Scope.ADMIN])
-WRITER: Final = bearing(KEYS[Scope.WRITE])
-READER: Final = bearing(KEYS[Scope.READ])
-ADA: Final = bearing(ISSUER.token(sub="42", scope=SCOPES))
-BOB: Final = bearing(ISSUER.token(sub="43", scope=SCOPES))
-
-
-def watch_of(user_id: int, **more: Any) -> dict[str, Any]:
-    return {"user_id": user_id, "lesson_id": 100, "position": 314, **more}
 
 
 @pytest_asyncio.fixture
@@ -84,11 +76,6 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
             for name in ("user_id", "lesson_id", "parked_id", "erasure_id", "statement_id"):
                 filled = filled.replace(f"{{{name}}}", "1")
             yield Operation(method.upper(), filled, Scope(token["token"][0]))
-
-
-def kind_of(answer: httpx.Response) -> str:
-    assert answer.headers["content-type"] == "application/problem+json"
-    return str(answer.json()["type"]).removeprefix("urn:upnext:problem:")
 
 
 async def test_every_operation_asks_who_it_is_and_refuses_those_without_its_scope(
@@ -190,23 +177,6 @@ async def test_to_a_users_token_there_are_no_watches_of_others(guarded: Pair) ->
         assert answer.is_success
 
 
-async def test_on_a_connection_it_makes_no_difference_which_way_a_request_goes(
-    tmp_path: Path,
-) -> None:
-    """A plain POST is answered on its connection, once its credential was found good."""
-    settings = settings_of(publish(tmp_path / "jwks.json", ISSUER)) | {"api_keys": API_KEYS}
-    environment = {name.upper(): value for name, value in settings.items()}
-    with running_product(tmp_path, environment) as product:
-        async with httpx.AsyncClient(base_url=product.consumption_url) as client:
-            for headers, status in [(ADA, 201), (BOB, 403), (READER, 403), ({}, 401)]:
-                for _ in range(3):
-                    answer = await client.post("/watches", json=watch_of(42), headers=headers)
-                    assert answer.status_code == status
-            stored = await client.get("/watches", headers=ADMIN)
-
-    assert len(stored.json()["items"]) == 3
-
-
 async def test_a_users_token_is_recommended_its_own_lessons_only(guarded: Pair) -> None:
     own = await guarded.recommendation.get("/users/42/recommendations", headers=ADA)
     other = await guarded.recommendation.get("/users/43/recommendations", headers=ADA)
@@ -214,18 +184,6 @@ async def test_a_users_token_is_recommended_its_own_lessons_only(guarded: Pair) 
 
     assert [own.status_code, other.status_code, anybodys.status_code] == [200, 403, 200]
     assert (await guarded.recommendation.get("/stats", headers=ADA)).status_code == 403
-
-
-async def test_more_than_the_limit_is_refused_and_records_nothing(embedded: SetUp) -> None:
-    async with embedded.consumption(api_keys=API_KEYS, rate_limit=0.001) as client:
-        first = await client.post("/watches", json=watch_of(42), headers=WRITER)
-        second = await client.post("/watches", json=watch_of(42), headers=WRITER)
-        another = await client.get("/watches", headers=ADMIN)
-
-    assert [first.status_code, second.status_code, another.status_code] == [201, 429, 200]
-    assert kind_of(second) == "too-many-requests"
-    assert 0 < int(second.headers["retry-after"]) <= 1000
-    assert len(another.json()["items"]) == 1
 
 
 async def test_every_answer_tells_browsers_what_not_to_do_with_it(guarded: Pair) -> None:
@@ -241,18 +199,6 @@ async def test_every_answer_tells_browsers_what_not_to_do_with_it(guarded: Pair)
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-
-
-async def test_while_the_issuers_keys_cannot_be_read_tokens_are_tried_again_later(
-    embedded: SetUp, tmp_path: Path
-) -> None:
-    place = tmp_path / "jwks.json"
-    place.write_text("not there yet")
-    async with embedded.consumption(**settings_of(str(place))) as client:
-        answer = await client.get("/watches", headers=ADA)
-
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"]
 
 
 async def watches_of(guarded: Pair, headers: dict[str, str]) -> list[dict[str, Any]]:
