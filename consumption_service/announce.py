@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, or_, select, text
 
 from consumption_service.commands import OutboxEvent
 from consumption_service.measures import AnnounceMeasures
@@ -43,6 +43,7 @@ BATCH_SIZE: Final = 256  # events in one publish
 MAX_FRESH: Final = 20_000  # events kept in memory; the relay finds the others
 RELAY_INTERVAL: Final = 1.0  # seconds between looks at the outbox
 RELAY_GRACE: Final = timedelta(seconds=3)  # younger events are still sent from memory
+MOST_AHEAD: Final = timedelta(minutes=1)  # that the clocks of two processes may be apart
 MEASURE_INTERVAL: Final = 2.0  # seconds between looks at how full the outbox is
 FORGET_INTERVAL: Final = 1.0  # seconds that confirmed events wait for a commit to go along with
 MOST_FORGOTTEN: Final = 1000  # events deleted in one transaction
@@ -174,8 +175,13 @@ class Announcer:
 
     async def _oldest(self) -> list[OutboxEvent]:
         """Return the oldest events that are not on their way already."""
-        before = first_id_at(utc_now() - RELAY_GRACE)
-        query = select(outbox).where(outbox.c.event_id < before).order_by(outbox.c.event_id)
+        now = utc_now()
+        # An id far ahead is of a clock that was wrong, and of nothing that is on its way.
+        left = or_(
+            outbox.c.event_id < first_id_at(now - RELAY_GRACE),
+            outbox.c.event_id > first_id_at(now + MOST_AHEAD),
+        )
+        query = select(outbox).where(left).order_by(outbox.c.event_id)
         known = self._confirmed | self._leaving
         async with self._database.read() as connection:
             rows = (await connection.execute(query.limit(BATCH_SIZE + len(known)))).all()

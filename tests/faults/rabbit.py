@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -16,6 +18,8 @@ from tests.services.process import group_of, unprivileged
 # Debian's own /usr/sbin/rabbitmqctl is a wrapper that insists on its fixed folders.
 PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"
 TIMEOUT: Final = 60.0  # seconds
+IMPATIENT: Final = {"consumer_timeout": 2000, "channel_tick_interval": 500}  # milliseconds
+PATIENT: Final = {"consumer_timeout": 1_800_000, "channel_tick_interval": 60_000}  # the defaults
 POLICY: Final = "faults"
 QUEUE: Final = quote(RECOMMENDATION.name, safe="")
 
@@ -60,6 +64,10 @@ class Vhost:
         """Take the queue away, and with it what waits in it."""
         self._call("DELETE", f"queues/{self.name}/{QUEUE}")
 
+    def consumers(self) -> int:
+        """Return how many consume from the queue."""
+        return int(self._call("GET", f"queues/{self.name}/{QUEUE}").json()["consumers"])
+
     def redelivered(self) -> int:
         """Return how often a message of the queue was delivered once more."""
         answer = self._call("GET", f"queues/{self.name}/{QUEUE}").json()
@@ -91,6 +99,21 @@ def raise_disk_alarm(broker: Broker) -> None:
 def end_disk_alarm(broker: Broker) -> None:
     """Make it believe that there is room again."""
     control(broker, "set_disk_free_limit", "1000000")
+
+
+@contextmanager
+def impatience(broker: Broker) -> Iterator[None]:
+    """Let it wait for acknowledgements as short as it can, on channels that open in the block."""
+    _wait_for_acknowledgements(broker, IMPATIENT)
+    try:
+        yield
+    finally:
+        _wait_for_acknowledgements(broker, PATIENT)
+
+
+def _wait_for_acknowledgements(broker: Broker, milliseconds: Mapping[str, int]) -> None:
+    values = [f"application:set_env(rabbit, {name}, {ms})" for name, ms in milliseconds.items()]
+    control(broker, "eval", f"{', '.join(values)}.")
 
 
 def control(broker: Broker, *arguments: str) -> None:

@@ -15,7 +15,8 @@ from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Delivery, Subscription
 from shared.broker.topology import RECOMMENDATION
 from shared.database import Database
-from shared.identifiers import new_id
+from shared.events import utc_now
+from shared.identifiers import first_id_at, new_id
 from tests.eventually import eventually
 
 
@@ -68,6 +69,26 @@ async def test_leftovers_are_sent_oldest_first_and_forgotten(
         await eventually(lambda: is_empty(consumption_database))
 
     assert [delivery.message_id for delivery in taken] == ids
+
+
+async def test_events_of_a_clock_that_was_ahead_are_sent_when_it_is_right_again(
+    consumption_database: Database,
+) -> None:
+    ahead = first_id_at(utc_now() + timedelta(hours=1))
+    async with consumption_database.write() as connection:
+        row = {"event_id": ahead, "kind": "created", "body": "{}"}
+        await connection.execute(insert(outbox), row)
+    broker = InProcessBroker()
+    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
+
+    async with (
+        broker.subscription(RECOMMENDATION, 10) as subscription,
+        running(announcer.run(), "announce"),
+    ):
+        (taken,) = await take(subscription, 1)
+        await eventually(lambda: is_empty(consumption_database))
+
+    assert taken.message_id == str(ahead)
 
 
 async def test_an_event_that_no_queue_would_receive_stays_until_one_does(
