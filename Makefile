@@ -46,7 +46,7 @@ chaos: $(STAMP) ## Break every part under load, and count what was lost (MINUTES
 	@echo "Random schedules for $(MINUTES) minutes, SEED=$(SEED)"
 	@# With ARGS it is not the whole table, which the page is to have.
 	@CHAOS=1 MINUTES=$(MINUTES) SEED=$(SEED) $(if $(ARGS),,CHAOS_PAGE=docs/reliability.md) \
-		$(BIN)/pytest tests/faults --timeout=300 $(ARGS)
+		$(BIN)/pytest tests/faults --numprocesses 2 --dist loadfile --timeout=900 $(ARGS)
 
 lint: $(STAMP) ## Check style, types and architecture
 	@$(BIN)/ruff format --check

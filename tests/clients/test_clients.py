@@ -91,6 +91,7 @@ def test_each_service_shows_its_messages_to_people(product: Product) -> None:
         page = ask(f"{url}/asyncapi")
 
         assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "watch.created" in page.text
 
 

@@ -12,6 +12,7 @@ from yarl import URL
 
 from shared.broker.interface import Broker, BrokerRefused, BrokerUnavailable
 from shared.broker.rabbitmq import RabbitMQ
+from tests.asking import asking
 from tests.contract.conversation import (
     LEARNER,
     PREFETCH,
@@ -30,6 +31,19 @@ async def test_a_virtual_host_that_is_missing_is_refused(amqp_url: str) -> None:
     url = URL(amqp_url).with_user("guest").with_path("/nowhere")
 
     assert_one_sentence_about(await refusal(str(url)), "no virtual host 'nowhere'")
+
+
+async def test_a_user_without_rights_is_refused(amqp_vhost: str, amqp_management_url: str) -> None:
+    async with somebody(amqp_management_url, URL(amqp_vhost).path.strip("/")) as name:
+        broker = RabbitMQ(str(URL(amqp_vhost).with_user(name).with_password("s3cret")))
+
+        for attempt in (
+            enter(broker.publisher(WATCHED)),
+            enter(broker.subscription(LEARNER, PREFETCH)),
+        ):
+            with pytest.raises(BrokerRefused) as refused:
+                await attempt
+            assert_one_sentence_about(str(refused.value), "ACCESS_REFUSED")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +118,18 @@ async def test_a_server_that_says_nothing_is_unavailable_in_time(
         for attempt in attempts(RabbitMQ(proxy.url)):
             with pytest.raises(BrokerUnavailable, match="does not answer"):
                 await asyncio.wait_for(attempt, timeout=5)
+
+
+@asynccontextmanager
+async def somebody(management_url: str, vhost: str) -> AsyncIterator[str]:
+    """Let there be a user who may enter the virtual host, and do nothing there."""
+    name = f"somebody-{vhost}"
+    nothing = {"configure": "^$", "write": "^$", "read": "^$"}
+    async with asking(management_url) as client:
+        await client.put(f"/api/users/{name}", json={"password": "s3cret", "tags": ""})
+        await client.put(f"/api/permissions/{vhost}/{name}", json=nothing)
+        yield name
+        await client.delete(f"/api/users/{name}")
 
 
 @asynccontextmanager
