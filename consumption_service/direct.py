@@ -5,16 +5,19 @@ to `api.record_watch`. What both read, they read alike, and answer alike.
 """
 
 import asyncio
+import re
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Annotated, Final, NotRequired, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from starlette.types import Scope
 from typing_extensions import TypedDict
 
 from consumption_service.api import State, WatchAnswer
 from consumption_service.commands import Create, Outcome, Watch
 from shared.access.caller import Caller
-from shared.direct import Answer, Headers
+from shared.direct import Answer
 from shared.errors import Invalid, ServiceError
 from shared.events import MAX_INTEGER, Instant, LessonId, UserId
 
@@ -46,19 +49,19 @@ _WRITING: Final = TypeAdapter(Watch).serializer
 class Recording:
     """Takes `POST /watches`."""
 
-    method = "POST"
+    line = re.compile(rb"POST /watches")
     path = "/watches"
 
     def __init__(self, state: State, max_body_bytes: int) -> None:
         self._state = state
         self._max_body_bytes = max_body_bytes
 
-    def read(self, headers: Headers, body: bytes) -> Create | None:
+    def read(self, scope: Scope, body: bytes) -> Create | None:
         """Return the watch to record, or None when it is not as plain as it could be."""
         if len(body) > self._max_body_bytes:
             return None
         try:
-            watch, key = _watch_in(body), _key_in(headers)
+            watch, key = _watch_in(body), _key_in(scope["headers"])
             occurred_at = self._state.believable(watch.get("occurred_at"))
         except (ValueError, Invalid):
             return None
@@ -99,7 +102,7 @@ def _watch_in(body: bytes) -> PlainWatch:
     return watch
 
 
-def _key_in(headers: Headers) -> str | None:
+def _key_in(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
     """Return the Idempotency-Key, or raise `ValueError` where the headers are not as usual."""
     types = [value for name, value in headers if name == b"content-type"]
     keys = [value for name, value in headers if name == b"idempotency-key"]

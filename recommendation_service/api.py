@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from recommendation_service import serve
-from recommendation_service.answers import Recommendation, Recommendations
+from recommendation_service.answers import Recommendations
 from recommendation_service.awaited import Awaited
 from recommendation_service.opened import Asked, Opened, PathId, labels_of
 from recommendation_service.read import event_id_of
@@ -53,6 +53,7 @@ class AskedForUser(Asked):
     )
 
 
+@router.get("/users/{user_id}/recommendations", responses=documented(422, 503))
 async def recommend_for_user(
     user_id: PathId, asked: Annotated[AskedForUser, Query()], opened: Opened
 ) -> Recommendations:
@@ -80,10 +81,12 @@ async def recommend_for_visitor(visit: Visit, opened: Opened) -> Recommendations
 def _recommendations(
     fresh: Freshness, user_id: int | None, items: Sequence[Item], strategy: Strategy
 ) -> Recommendations:
-    return Recommendations(
-        user_id=user_id,
-        items=[Recommendation.model_validate(item) for item in items],
-        applied_through=fresh.applied_through,
-        lag_ms=fresh.lag_ms,
-        strategy=strategy,
+    return Recommendations.model_validate(
+        {
+            "user_id": user_id,
+            "items": items,
+            "applied_through": fresh.applied_through,
+            "lag_ms": fresh.lag_ms,
+            "strategy": strategy,
+        }
     )

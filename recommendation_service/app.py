@@ -12,7 +12,6 @@ import recommendation_service
 from recommendation_service import (
     api,
     catalogue_api,
-    direct,
     lessons_api,
     operation_api,
     users_api,
@@ -20,6 +19,7 @@ from recommendation_service import (
 from recommendation_service.awaited import Waiting
 from recommendation_service.consume import Consumer, collect_dead_letters
 from recommendation_service.dashboard.routes import open_dashboard
+from recommendation_service.direct import Recommending
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
 from recommendation_service.measures import StoredMeasures, show_measures
@@ -105,7 +105,8 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     state, consumer = parts.state, parts.consumer
     app = create_app(state.settings, TITLE, DESCRIPTION, guard)
     app.state.recommendation = state
-    for routes in (direct, api, lessons_api, catalogue_api, users_api, operation_api):
+    app.state.direct.add(Recommending(state))
+    for routes in (api, lessons_api, catalogue_api, users_api, operation_api):
         app.include_router(routes.router)
     stored = StoredMeasures(state.database, state.follower)
     show_measures(app.state.metrics, state.panel.measures, stored)

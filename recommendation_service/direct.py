@@ -1,24 +1,24 @@
-"""Direct: a good question for a user's recommendations goes straight to its handler.
+"""Direct: a good `GET /users/{user_id}/recommendations` goes from its connection to its handler.
 
-What FastAPI does around a handler costs about as much as finding the answer. So what can be read at
-once is handed over at once, and everything else takes FastAPI's way, which says what is wrong with
-it. The handler, its checks and its documentation are the same.
+What is not as it should be takes the way through the application, which says what is wrong with it.
+The handler is the same.
 """
 
+import asyncio
+import re
 from typing import Final, get_origin
 
-from fastapi import APIRouter, Response
 from pydantic import TypeAdapter
 from starlette.datastructures import QueryParams
-from starlette.types import Receive, Scope, Send
-from typing_extensions import override
+from starlette.types import Scope
 
+from recommendation_service.answers import Recommendations
 from recommendation_service.api import AskedForUser, recommend_for_user
 from recommendation_service.opened import PathId, State
-from shared.problems import documented
-from shared.strict_json import StrictJSONRoute
+from shared.access.caller import Caller
+from shared.direct import Answer
 
-JSON: Final = "application/json"
+HEADERS: Final = b"content-type: application/json\r\n"
 
 _USER: Final[TypeAdapter[int]] = TypeAdapter(PathId)
 _LISTS: Final = {
@@ -28,32 +28,43 @@ _LISTS: Final = {
 }
 _PLAIN: Final = AskedForUser()
 
+Question = tuple[int, AskedForUser]
 
-class DirectRoute(StrictJSONRoute):
-    """The route of `recommend_for_user`."""
 
-    @override
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+class Recommending:
+    """Takes `GET /users/{user_id}/recommendations`."""
+
+    line = re.compile(rb"GET /users/[0-9]{1,19}/recommendations(\?.*)?")
+    path = "/users/{user_id}/recommendations"
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def read(self, scope: Scope, body: bytes) -> Question | None:
+        """Return whose recommendations are asked for, and which, or None if that is not clear."""
         try:
-            user_id, asked = _read(scope)
+            user_id = _USER.validate_python(scope["path"].split("/")[2])
+            return None if body else (user_id, _asked(scope["query_string"]))
         except ValueError:
-            await super().handle(scope, receive, send)
-            return
-        state: State = scope["app"].state.recommendation
-        answer = await recommend_for_user(user_id, asked, state)
-        await Response(answer.model_dump_json(), media_type=JSON)(scope, receive, send)
+            return None
+
+    def begin(
+        self,
+        asked: Question,
+        caller: Caller,  # noqa: ARG002 - who may ask is decided by the path
+    ) -> asyncio.Future[Recommendations]:
+        """Let the handler find them."""
+        return asyncio.ensure_future(recommend_for_user(*asked, self._state))
+
+    def answer(self, outcome: Recommendations) -> Answer:
+        """Return them as JSON."""
+        return Answer(200, HEADERS, outcome.__pydantic_serializer__.to_json(outcome))
 
 
-router = APIRouter(tags=["recommendations"], route_class=DirectRoute)
-router.get("/users/{user_id}/recommendations", responses=documented(422, 503))(recommend_for_user)
-
-
-def _read(scope: Scope) -> tuple[int, AskedForUser]:
-    if scope["method"] != "GET":
-        raise ValueError
-    user_id = _USER.validate_python(scope["path_params"]["user_id"])
-    if not scope["query_string"]:
-        return user_id, _PLAIN
-    given = QueryParams(scope["query_string"])
+def _asked(query: bytes) -> AskedForUser:
+    """Return what the query asks for, read as FastAPI does it, or raise `ValueError`."""
+    if not query:
+        return _PLAIN
+    given = QueryParams(query)
     values = {name: given.getlist(name) if name in _LISTS else given[name] for name in given}
-    return user_id, AskedForUser.model_validate(values)
+    return AskedForUser.model_validate(values)

@@ -1,15 +1,15 @@
 """Direct: requests that a connection hands to their handler itself, past the application.
 
 What a server and a framework do around a handler costs several times what some of them do. So a
-request that arrives in one piece is offered to a handler as its headers and its body. Whatever is
+request that arrives in one piece is offered to a handler as it was parsed, with its body. What is
 unusual about it is left to the application, which gets it unchanged, and says what is wrong. The
 guard is asked, the request counted and named, and the answer secured as they are there.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from functools import partial
+from re import Pattern
 from time import perf_counter
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
@@ -30,8 +30,6 @@ from shared.tracing import is_on
 
 log = logging.getLogger(__name__)
 
-Headers = Sequence[tuple[bytes, bytes]]  # names in lower case
-
 SECURED: Final = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
 ABOUT: Final = SECURED + HEADER + b": %b\r\ncontent-length: %d\r\n"
 CLOSE: Final = b"connection: close\r\n"
@@ -48,10 +46,10 @@ class Answer(NamedTuple):
 class Handler(Protocol):
     """Takes the plain requests of one kind, and answers them as the application would."""
 
-    method: str
-    path: str
+    line: Pattern[bytes]  # what they begin with: the method and the target
+    path: str  # by which they are counted
 
-    def read(self, headers: Headers, body: bytes) -> Any | None:
+    def read(self, scope: Scope, body: bytes) -> Any | None:
         """Return what is asked for, or None to leave the request to the application."""
 
     def begin(self, asked: Any, caller: Caller) -> asyncio.Future[Any]:
@@ -67,16 +65,20 @@ class Direct:
     def __init__(self, guard: Guard, seconds: RequestSeconds) -> None:
         self._guard = guard
         self.seconds = seconds
-        self.handlers: dict[bytes, Handler] = {}  # by the line that their requests begin with
+        self._handlers: list[Handler] = []
 
     def add(self, handler: Handler) -> None:
         """Let the handler take requests, unless they are traced, which the application does."""
         if not is_on():
-            self.handlers[f"{handler.method} {handler.path}".encode()] = handler
+            self._handlers.append(handler)
+
+    def handler_of(self, line: bytes) -> Handler | None:
+        """Return who takes requests that begin with this line."""
+        return next((one for one in self._handlers if one.line.fullmatch(line)), None)
 
     def begin(self, handler: Handler, scope: Scope, body: bytes) -> asyncio.Future[Any] | None:
         """Begin to do what is asked for; return None to leave it to the application."""
-        asked = handler.read(scope["headers"], body)
+        asked = handler.read(scope, body)
         if asked is None:
             return None
         try:
@@ -96,8 +98,8 @@ class DirectProtocol(RefusingProtocol):
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if self.receiving and cycle is self.cycle and not self.flow.write_paused:
-            asked = b"%b %b" % (self.parser.get_method(), self.url)
-            if handler := self.direct.handlers.get(asked):
+            line = b"%b %b" % (self.parser.get_method(), self.url)
+            if handler := self.direct.handler_of(line):
                 self._held = (handler, app)
                 return
         super()._start_asgi_task(cycle, app)

@@ -89,7 +89,7 @@ async def recording(consumption_database: Database) -> AsyncGenerator[Recording]
 async def test_what_is_plain_is_recorded_directly(
     recording: Recording, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
-    asked = recording.read(headers, body)
+    asked = recording.read({"headers": headers}, body)
 
     assert asked
     answer = recording.answer(await recording.begin(asked, ANYBODY))
