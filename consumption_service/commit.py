@@ -166,6 +166,7 @@ class GroupCommit:
                     now = self._now = max(its_time, self._now + TICK)
                     await delete_rows(connection, outbox.c.event_id, confirmed)
                     result, events = await work(connection, now)
+                    self._now = max(self._now, now + TICK * len(events))  # each has its own
             committed(result)
         finally:
             # In the order in which they were recorded, so that whoever has learned what was

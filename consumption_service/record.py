@@ -7,7 +7,7 @@ handled as if the reports had come one after the other.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Final
 from uuid import UUID
@@ -51,12 +51,20 @@ class Claim:
 class Group:
     """The commands of one transaction, and what they amount to so far."""
 
-    now: datetime
+    began: datetime
     watches: dict[UUID, Watch | None] = field(default_factory=dict)  # None: deleted by this group
     claims: dict[str, Claim] = field(default_factory=dict)
     created: list[UUID] = field(default_factory=list)
     touched: set[UUID] = field(default_factory=set)  # stored before, changed by this group
     events: list[OutboxEvent] = field(default_factory=list)
+
+    @property
+    def now(self) -> datetime:
+        """Return the time of the next event, which it has for its own.
+
+        So an answer that knows what was recorded until then need not know the one after.
+        """
+        return self.began + timedelta(microseconds=len(self.events))
 
     def decide(self, command: Command, new_watch_id: UUID) -> Outcome:
         """Return what comes of the command, given all that came before it."""

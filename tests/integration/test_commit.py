@@ -49,6 +49,18 @@ async def test_requests_that_come_together_share_transactions(
     assert len(commits) <= 3
 
 
+async def test_what_is_recorded_together_still_has_an_order(
+    consumption_database: Database,
+) -> None:
+    group = group_commit(consumption_database)
+
+    async with running(group.run(), "commit"):
+        done = await asyncio.gather(*(group.carry_out(A_WATCH) for _ in range(600)))
+
+    times = [one.watch.recorded_at for one in done]
+    assert times == sorted(set(times))
+
+
 async def test_a_bad_row_does_not_fail_its_neighbours(consumption_database: Database) -> None:
     group = group_commit(consumption_database)
     commands = [A_WATCH] * 20
