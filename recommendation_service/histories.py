@@ -129,12 +129,12 @@ async def _around(connection: AsyncConnection, one: Correction) -> list[Meeting]
 
 def _steps(history: Sequence[Meeting], one: Correction) -> list[Step]:
     """Return a step for each meeting that comes after all others; one for everything else."""
-    kept = [meeting for meeting in history if meeting.lesson_id not in one.old]
-    new = ordered(meeting_at(lesson, time) for lesson, time in one.new.items() if time)
-    if any(one.old.values()) or (kept and new and new[0].at <= kept[-1].at):
-        change = difference(history, ordered([*kept, *new]))
+    new = ordered([meeting_at(lesson, time) for lesson, time in one.new.items() if time])
+    if any(one.old.values()) or (history and new and new[0].at <= history[-1].at):
+        others = [meeting for meeting in history if meeting.lesson_id not in one.old]
+        change = difference(history, ordered([*others, *new]))
         return [Step(one.user_id, history, change, None)]
-    steps = []
+    steps, kept = [], list(history)
     for meeting in new:
         grown = [*kept, meeting]
         steps.append(Step(one.user_id, kept, Change((latest_contribution(grown),)), meeting))

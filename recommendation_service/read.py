@@ -1,9 +1,8 @@
 """Read: turn a delivery into an event, or into the reason why it can never be one."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from pydantic import BaseModel, ValidationError
@@ -47,8 +46,7 @@ class Unprocessable(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What happened to a watch, with everything filled in that a short message leaves out."""
 
     event_id: UUID

@@ -6,7 +6,6 @@ weight is a whole number. So the sums are exact: nothing overflows, nothing is l
 ten years apart, and what is taken away leaves no trace, in whatever order meetings come and go.
 """
 
-from collections import defaultdict
 from math import exp2, floor
 from typing import Final
 
@@ -27,24 +26,25 @@ class DecayedCounts:
 
     def __init__(self, half_life: float) -> None:
         self.half_life = half_life
-        self._blocks: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        self._blocks: dict[int, dict[int, int]] = {}
         self._current = 0  # the block that `_sums` are seen from
+        self._recent: list[tuple[dict[int, int], float]] = []  # blocks that are read
         self._sums = np.zeros(64)  # by lesson; grows
 
     def shift(self, index: int, at: float, times: int) -> None:
         """Count meetings of a lesson at one time; a negative number takes them away."""
         block, age = divmod(floor(at / self.half_life * STEPS), LENGTH)
+        is_read = 0 <= self._current - block < DEPTH
+        if block not in self._blocks:
+            self._blocks[block] = {}
+            self._look_back()
         counts = self._blocks[block]
         counts[index] = counts.get(index, 0) + times * WEIGHTS[age]
         if not counts[index]:
             del counts[index]
-        if 0 <= self._current - block < DEPTH:
+        if is_read:
             self._grow(index + 1)
-            self._sums[index] = sum(
-                self._blocks[self._current - age].get(index, 0) * exp2(-BLOCK * age)
-                for age in range(DEPTH)
-                if self._current - age in self._blocks
-            )
+            self._sums[index] = sum([one.get(index, 0) * factor for one, factor in self._recent])
 
     def fold(self, indices: Indices, times: Floats) -> None:
         """Count many meetings, nothing being counted yet: the lesson and the time of each."""
@@ -59,7 +59,7 @@ class DecayedCounts:
         firsts = order[starts]
         named = blocks[inverse[firsts]].tolist(), indices[firsts].tolist(), weights.tolist()
         for block, index, weight in zip(*named, strict=True):
-            self._blocks[block][index] = weight
+            self._blocks.setdefault(block, {})[index] = weight
         self._sum_up()
 
     def at(self, now: float, lessons: int) -> Floats:
@@ -87,14 +87,22 @@ class DecayedCounts:
         return exp2(-age) / UNIT
 
     def _sum_up(self) -> None:
+        self._look_back()
         self._sums[:] = 0.0
-        for age in range(DEPTH):
-            counts = self._blocks.get(self._current - age)
+        for counts, factor in self._recent:
             if counts:
                 indices = np.fromiter(counts.keys(), np.int64, len(counts))
                 weights = np.fromiter(counts.values(), np.float64, len(counts))
                 self._grow(int(indices.max()) + 1)
-                self._sums[indices] += weights * exp2(-BLOCK * age)
+                self._sums[indices] += weights * factor
+
+    def _look_back(self) -> None:
+        """Find the blocks that are read, and what their weights are multiplied by."""
+        self._recent = [
+            (self._blocks[self._current - age], exp2(-BLOCK * age))
+            for age in range(DEPTH)
+            if self._current - age in self._blocks
+        ]
 
     def _grow(self, size: int) -> None:
         if size > len(self._sums):

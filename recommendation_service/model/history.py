@@ -64,7 +64,10 @@ class Change:
 
 def ordered(meetings: Iterable[Meeting]) -> list[Meeting]:
     """Oldest first; meetings at the same time by lesson, so that arrival plays no part."""
-    return sorted(meetings, key=lambda meeting: (meeting.at, meeting.lesson_id))
+    listed = list(meetings)
+    if len(listed) > 1:  # mostly there is one
+        listed.sort(key=lambda meeting: (meeting.at, meeting.lesson_id))
+    return listed
 
 
 def contributions(history: Sequence[Meeting]) -> list[Contribution]:

@@ -73,7 +73,7 @@ def binges(draw: st.DrawFn) -> list[Sent]:
 
 def named_after_itself(event: Event) -> Event:
     """The event with a watch of its own."""
-    return _replace(event, watch_id=uuid5(NAMESPACE_OID, repr(event)))
+    return event._replace(watch_id=uuid5(NAMESPACE_OID, repr(event)))
 
 
 def sent(event: Event, spelling: str, *, notes: bool = False) -> Sent:
@@ -83,7 +83,7 @@ def sent(event: Event, spelling: str, *, notes: bool = False) -> Sent:
     text = {"plain": str(id_), "capitals": id_.hex.upper(), "words": f"event {id_}"}[spelling]
     event_id = uuid5(NAMESPACE_OID, text) if spelling == "words" else id_
     message = Message(text, event.kind.value, body, headers={"x-schema-version": 1})
-    return Sent(message, _replace(event, event_id=event_id))
+    return Sent(message, event._replace(event_id=event_id))
 
 
 def _body(event: Event) -> dict[str, Any]:
@@ -97,11 +97,6 @@ def _body(event: Event) -> dict[str, Any]:
     }
     reported = {"reported_at": event.reported_at.isoformat()}
     return body if event.reported_at == event.occurred_at else body | reported
-
-
-def _replace(event: Event, **changes: Any) -> Event:
-    fields = {name: getattr(event, name) for name in Event.__dataclass_fields__}
-    return Event(**(fields | changes))
 
 
 GOOD: Final = _body(an_event(9, 9, event_id=UUID(int=9)))
