@@ -4,7 +4,8 @@
 
 Each round gives each system a turn, in a different order, on empty databases and queues: its
 processes are started, warmed up, loaded with 1, 8, 64 and 256 connections by wrk, and then asked
-for every watch they answered for. Figures are medians of the rounds.
+for every watch they answered for. Figures are medians of the rounds. The product is loaded with
+batches of 100 as well, to `POST /watches/batch`.
 
     upnext            a durable row, an event confirmed by a quorum queue, learned at the same time
     validate_only     the same application, models and middleware; nothing is stored or announced
@@ -27,7 +28,7 @@ from benchmarks.harness.report import Table
 from benchmarks.harness.servers import Servers, stage
 from benchmarks.harness.systems import Running, System, started
 from benchmarks.harness.verify import verified
-from benchmarks.harness.wrk import WATCHES, Load, Sent, send
+from benchmarks.harness.wrk import BATCHES, WATCHES, Load, Sent, send
 from shared.errors import CannotStart
 
 SYSTEMS: Final = (
@@ -39,6 +40,8 @@ SYSTEMS: Final = (
 )
 CONNECTIONS: Final = (1, 8, 64, 256)
 WARM_UP: Final = (16, 1)  # connections, seconds
+BATCH: Final = 100  # watches in a request
+BATCH_CONNECTIONS: Final = 8
 BLOCK: Final = 10_000_000  # watches of one load at most, each with a number of its own
 BREATH: Final = 15.0  # seconds that a system may take between two loads to work off what waits
 
@@ -53,12 +56,23 @@ class Turn:
     under_way: int = 0
 
     def send(self, connections: int, seconds: int) -> Sent:
-        """Load the system, then let it work off what waits."""
+        """Load the system with watches."""
+        return self._send("/watches", Load(WATCHES, connections, seconds, self._first()))
+
+    def send_batches(self, seconds: int) -> Sent:
+        """Load the system with watches, many in a request."""
+        load = Load(BATCHES, BATCH_CONNECTIONS, seconds, self._first(), each=BATCH)
+        return self._send("/watches/batch", load)
+
+    def _first(self) -> int:
         self.loads += 1
-        load = Load(WATCHES, connections, seconds, first=self.loads * BLOCK)
-        sent = send(f"{self.running.url}/watches", load, self.running.pids)
+        return self.loads * BLOCK
+
+    def _send(self, path: str, load: Load) -> Sent:
+        """Load the system, then let it work off what waits."""
+        sent = send(f"{self.running.url}{path}", load, self.running.pids)
         self.answered += sent.answered
-        self.under_way += connections + sent.lost
+        self.under_way += (load.connections + sent.lost) * load.each
         quiet(self.running.pids, BREATH)
         return sent
 
@@ -73,9 +87,11 @@ def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[s
             say(f"round {number + 1}: {system.name}")
             _turn(servers, system, arguments, turns)
     figures = turns.figures
+    batches = {name: levels.pop("batch") for name, levels in figures.items() if "batch" in levels}
     return {
         "connections": list(arguments.connections),
         "figures": figures,
+        "batch": {"watches": BATCH, "connections": BATCH_CONNECTIONS, "figures": batches},
         **{f"ratios_{level}": ratios(figures, str(level)) for level in arguments.connections},
         "verified": turns.verified,
         "left_out": {system.name: system.missing for system in chosen if system.missing},
@@ -91,6 +107,8 @@ def _turn(servers: Servers, system: System, arguments: argparse.Namespace, turns
         turn.send(*WARM_UP)
         for level in arguments.connections:
             turns.note(system.name, level, turn.send(level, arguments.seconds).measured)
+        if system.batches:
+            turns.note(system.name, "batch", turn.send_batches(arguments.seconds).measured)
         if system.stores:
             turns.check(system.name, verified(running, turn.answered, turn.under_way))
 
@@ -100,6 +118,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
     levels = [str(level) for level in found["connections"]]
     return [
         *(_figures(found, level) for level in levels),
+        _batches(found["batch"]),
         _verified(found["verified"]),
     ]
 
@@ -116,6 +135,16 @@ def _figures(found: dict[str, Any], level: str) -> Table:
         )
     head = ("system", "watches/s", "rounds", "upnext is", "p50 ms", "p99 ms", "limited by (cores)")
     return Table(f"{level} connections", head, rows)
+
+
+def _batches(found: dict[str, Any]) -> Table:
+    rows = [
+        (name, f"{one['rate']:,.0f}", one["p50_ms"], one["p99_ms"], one["limit"])
+        for name, one in found["figures"].items()
+    ]
+    title = f"Batches of {found['watches']} over {found['connections']} connections"
+    head = ("system", "watches/s", "p50 ms", "p99 ms", "limited by (cores)")
+    return Table(title, head, rows)
 
 
 def _verified(found: dict[str, dict[str, Any]]) -> Table:

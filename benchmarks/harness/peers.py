@@ -13,6 +13,7 @@ UPNEXT: Final = System(
     "upnext",
     {"consumption": ["consumption_service"], "recommendation": ["recommendation_service"]},
     learns=True,
+    batches=True,
 )
 VALIDATE_ONLY: Final = System(
     "validate_only", {"service": ["benchmarks.peers.validate_only"]}, stores=False

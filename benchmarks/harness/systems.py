@@ -32,6 +32,7 @@ class System:
     needs: Sequence[str] = ()  # what must be installed, as it is imported
     stores: bool = True  # each watch becomes a row
     learns: bool = False  # the recommendation service is one of its parts
+    batches: bool = False  # it takes many watches in one request
 
     @property
     def missing(self) -> str | None:

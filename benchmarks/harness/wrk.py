@@ -52,6 +52,26 @@ function request()
 end
 """
 
+BATCHES: Final = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+local number
+function init(args)
+  number = tonumber(args[1])
+  math.randomseed(number)
+end
+function request()
+  local items = {}
+  for place = 1, EACH do
+    number = number + 1
+    local lesson = math.floor(math.random() ^ 2 * LESSONS) + 1
+    items[place] = string.format(
+      '{"user_id": %d, "lesson_id": %d, "position": %d}', math.random(USERS), lesson, number)
+  end
+  return wrk.format(nil, nil, nil, '{"items": [' .. table.concat(items, ", ") .. ']}')
+end
+"""
+
 READINGS: Final = """
 function init(args)
   math.randomseed(tonumber(args[1]))
@@ -71,13 +91,14 @@ class Load:
     seconds: int
     first: int = 1  # the number of the first request; a seed, too
     users: int = USERS
+    each: int = 1  # watches in a request
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What came of it."""
 
-    answered: int  # with a status below 400
+    answered: int  # requests with a status below 400, or the watches in them
     lost: int  # without an answer
     measured: Measured
 
@@ -86,7 +107,7 @@ def send(url: str, load: Load, parts: Mapping[str, int]) -> Sent:
     """Load the URL; `parts` are the processes whose use of the processor is measured meanwhile."""
     with TemporaryDirectory() as folder:
         script = Path(folder) / "load.lua"
-        sizes = f"local USERS, LESSONS = {load.users}, {LESSONS}\n"
+        sizes = f"local USERS, LESSONS, EACH = {load.users}, {LESSONS}, {load.each}\n"
         script.write_text(sizes + load.script + DONE)
         command = [_wrk(), "--threads", "1", "--connections", str(load.connections)]
         command += ["--duration", f"{load.seconds}s", "--timeout", f"{TIMEOUT}s"]
@@ -96,15 +117,15 @@ def send(url: str, load: Load, parts: Mapping[str, int]) -> Sent:
             assert process.stdout is not None  # noqa: S101 - a pipe was asked for
             output = process.stdout.read()
             cores = meter.read()
-    return _sent(output, cores)
+    return _sent(output, load.each, cores)
 
 
-def _sent(output: str, cores: Cores) -> Sent:
+def _sent(output: str, each: int, cores: Cores) -> Sent:
     last = output.strip().splitlines()[-1:] or [""]
     if not last[0].startswith("{"):
         raise CannotStart(f"wrk did not end as expected: {last[0]!r}")
     found = json.loads(last[0])
-    answered = found["requests"] - found["refused"]
+    answered = (found["requests"] - found["refused"]) * each
     figures = {"rate": answered / found["seconds"]}
     figures |= {name: found[name] for name in ("p50_ms", "p99_ms", "refused", "lost")}
     return Sent(answered, found["lost"], Measured(figures, cores))
