@@ -4,8 +4,9 @@ from consumption_service.app import open_app
 from consumption_service.settings import ConsumptionSettings
 from shared.broker.connect import open_broker
 from shared.errors import CannotStart
-from shared.server import Listener, run_to_completion, serve
+from shared.server import Listener, bind, run_to_completion, serve
 from shared.settings import read_settings
+from shared.workers import refuse_embedded, supervise
 
 
 async def main() -> None:
@@ -13,6 +14,11 @@ async def main() -> None:
     settings = read_settings(ConsumptionSettings)
     if settings.amqp_url is None:
         raise CannotStart("Set AMQP_URL, or start both services in one process: upnext run.")
+    if settings.workers > 1:
+        refuse_embedded(settings.consumption_database_url)
+        with bind(settings.consumption_host, settings.consumption_port) as bound:
+            await supervise("consumption_service", settings.workers, bound)
+        return
     async with open_broker(settings.amqp_url) as broker, open_app(settings, broker) as app:
         await serve([Listener(app, settings.consumption_host, settings.consumption_port)])
 

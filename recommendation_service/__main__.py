@@ -4,8 +4,9 @@ from recommendation_service.app import open_app
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.connect import open_broker
 from shared.errors import CannotStart
-from shared.server import Listener, run_to_completion, serve
+from shared.server import Listener, bind, run_to_completion, serve
 from shared.settings import read_settings
+from shared.workers import refuse_embedded, supervise
 
 
 async def main() -> None:
@@ -13,6 +14,11 @@ async def main() -> None:
     settings = read_settings(RecommendationSettings)
     if settings.amqp_url is None:
         raise CannotStart("Set AMQP_URL, or start both services in one process: upnext run.")
+    if settings.workers > 1:
+        refuse_embedded(settings.recommendation_database_url)
+        with bind(settings.recommendation_host, settings.recommendation_port) as bound:
+            await supervise("recommendation_service", settings.workers, bound)
+        return
     async with open_broker(settings.amqp_url) as broker, open_app(settings, broker) as app:
         await serve([Listener(app, settings.recommendation_host, settings.recommendation_port)])
 

@@ -21,6 +21,7 @@ from shared.errors import CannotStart
 from shared.logs import configure_logs, without_passwords
 from shared.refusing import MOST_LINGERING
 from shared.settings import LogFormat, LogSettings, SharedSettings, read_settings
+from shared.workers import CANNOT_START, inherited_socket, is_worker, stop_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ async def serve(listeners: Sequence[Listener]) -> None:
     """
     servers = [_Server(_config(listener)) for listener in listeners]
     _allow_files(sum(_settings(listener).max_connections for listener in listeners))
-    sockets = [_bind(listener) for listener in listeners]
+    sockets = [inherited_socket() or bind(one.host, one.port) for one in listeners]
     for listener in listeners:
         url = f"http://{listener.host}:{listener.port}"
         log.info("%s: %s (documentation: %s/docs)", listener.app.title, url, url)
@@ -66,6 +67,7 @@ async def serve(listeners: Sequence[Listener]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    stop_with_parent(stop)
     # What there is by now stays for good. To look through all of it for garbage, again and again,
     # would stop everything for a tenth of a second.
     gc.collect()
@@ -120,19 +122,20 @@ def run_to_completion(work: Coroutine[None, None, None]) -> None:
         work.close()  # it may not have begun
         if log_format == "json":  # whoever asked for it reads nothing else
             log.critical("cannot start: %s", reason)
-            sys.exit(1)
-        sys.exit(f"upnext: {without_passwords(str(reason))}")
+        else:
+            print(f"upnext: {without_passwords(str(reason))}", file=sys.stderr)  # noqa: T201
+        sys.exit(CANNOT_START if is_worker() else 1)
 
 
-def _bind(listener: Listener) -> socket.socket:
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket at the address, or raise `CannotStart`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((listener.host, listener.port))
+        bound.bind((host, port))
     except OSError as error:
-        where = f"{listener.host}:{listener.port}"
-        raise CannotStart(f"Cannot listen on {where}: {error.strerror}.") from None
+        raise CannotStart(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
     return bound
 
 

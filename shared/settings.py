@@ -68,6 +68,9 @@ class SharedSettings(LogSettings):
     keep_alive: int = Field(default=75, ge=1)
     """Seconds that a connection may be idle; longer than those who use it keep it for."""
 
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes of a service that share its address; more than one need PostgreSQL and RabbitMQ."""
+
     max_connections: int = Field(default=1000, ge=1)
     """Connections that a service serves at a time; one more is answered with 503."""
 

@@ -9,6 +9,7 @@ from consumption_service.settings import ConsumptionSettings
 from recommendation_service import app as recommendation
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.connect import open_broker
+from shared.errors import CannotStart
 from shared.server import Listener, serve
 from shared.settings import read_settings
 from upnext.addresses import consumption_address, recommendation_address
@@ -20,6 +21,11 @@ async def run() -> None:
     """Serve both services until a signal asks to stop."""
     learning = _knowing_the_other(read_settings(RecommendationSettings))
     recording = read_settings(ConsumptionSettings)
+    if recording.workers > 1:
+        raise CannotStart(
+            "WORKERS is for a service that runs by itself, with PostgreSQL and RabbitMQ:"
+            " python -m consumption_service, python -m recommendation_service."
+        )
     async with (
         open_broker(recording.amqp_url) as broker,
         # The queue is there before the first event is announced.

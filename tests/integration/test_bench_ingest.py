@@ -37,6 +37,8 @@ def test_what_is_taken_is_measured_and_found_again(tmp_path: Path) -> None:
     assert set(found["figures"]) == OWN
     assert [name for name, one in found["figures"].items() if not set(one["8"]) >= FIGURES] == []
     assert [name for name, one in found["figures"].items() if one["8"]["rate"] <= 0] == []
+    assert set(found["batch"]["figures"]) == {"upnext"}
+    assert found["batch"]["figures"]["upnext"]["rate"] > 0
     assert set(found["ratios_8"]) == OWN - {"upnext"}
     verified = found["verified"]
     assert verified["upnext"]["learned"] == verified["upnext"]["rows"]
