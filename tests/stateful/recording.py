@@ -11,7 +11,8 @@ from consumption_service.tables import outbox
 from shared.database import Database
 from shared.events import utc_now
 from tests.stateful.machine import Service
-from tests.stateful.watches import Command, Exchange, Patch, Post, Remove, State, Watch
+from tests.stateful.progress import progress_of
+from tests.stateful.watches import Command, Erase, Exchange, Patch, Post, Remove, State, Watch
 
 PAST: Final = (
     "2026-01-01T00:00:00Z",
@@ -63,7 +64,7 @@ class Recorder:
         number: int
         report: list[Any]
         number, *report = (ask,) if isinstance(ask, int) else ask
-        ids = [change.watch["id"] for change in self.state.changes if change.kind == "created"]
+        ids = self.state.created
         meant = ids[-1 - number % len(ids)] if ids else ""
         found = Patch(meant, *report) if report else Remove(meant)
         return found if meant else None
@@ -79,6 +80,8 @@ class Recorder:
         if isinstance(command, Post):
             headers = {"Idempotency-Key": command.key} if command.key else {}
             answer = await client.post("/watches", json=command.body, headers=headers)
+        elif isinstance(command, Erase):
+            answer = await client.delete(f"/users/{command.user_id}")
         elif isinstance(command, Patch):
             answer = await client.patch(f"/watches/{command.watch_id}", json=command.body)
         else:
@@ -117,11 +120,16 @@ class Recorder:
 
     async def check_each(self) -> None:
         """Look at each watch that there is or was."""
-        for id_ in {change.watch["id"] for change in self.state.changes}:
+        for id_ in self.state.created:
             answer = await self._service.client.get(f"/watches/{id_}")
             watch = self.state.watches.get(id_)
             assert answer.status_code == (200 if watch else 404)
             assert watch is None or answer.json() == watch
+
+    async def check_progress(self, user_id: int) -> None:
+        """Compare the progress of a user with what follows from the watches."""
+        answer = await self._service.client.get(f"/users/{user_id}/progress")
+        assert answer.json()["items"] == progress_of(user_id, self.state.watches.values())
 
     async def waiting(self) -> int:
         """How many events the outbox holds."""
@@ -130,7 +138,8 @@ class Recorder:
 
     async def send_until_killed(self, posts: Sequence[Post], turns: int) -> None:
         """Kill the service in the midst of it, and send all again: each is recorded once."""
-        fresh = [post._replace(key=f"{len(self.state.keys)}-{n}") for n, post in enumerate(posts)]
+        first = len(self.state.created)
+        fresh = [post._replace(key=f"{first}-{n}") for n, post in enumerate(posts)]
         sent = utc_now()
         sending = [asyncio.create_task(self.send(post)) for post in fresh]
         for _ in range(turns):

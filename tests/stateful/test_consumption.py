@@ -26,7 +26,7 @@ from tests.stateful.machine import Machine
 from tests.stateful.profile import TIMEOUT, run_machine
 from tests.stateful.recording import FAR_AHEAD, Asked, Recorder, asked, posts, times
 from tests.stateful.switch import EVERYTHING, PREFETCH, Listener, Switch
-from tests.stateful.watches import Post
+from tests.stateful.watches import Erase, Post
 
 AHEAD = 10**9  # seconds that a clock may be ahead
 AT = times(FAR_AHEAD)
@@ -68,6 +68,16 @@ class ConsumptionMachine(Machine):
     @rule(number=st.integers(0, 5), times=st.integers(1, 2))
     def repeat(self, number: int, times: int) -> None:
         self.run(self._recorder.send_at_once(self._recorder.earlier(number) * times))
+
+    @rule(user=st.integers(0, 2), asked=asked(AT) | st.just(()))
+    def erase(self, user: int, asked: Asked) -> None:
+        """Erase a user while others, and the user, go on."""
+        commands = [*self._recorder.commands(asked), Erase(user)]
+        self.run(self._recorder.send_at_once(commands))
+
+    @rule(user=st.integers(0, 2))
+    def look_at_progress(self, user: int) -> None:
+        self.run(self._recorder.check_progress(user))
 
     @rule(limit=st.integers(1, 5), user=st.none() | st.integers(0, 2), lesson=st.integers(-1, 2))
     def list_watches(self, limit: int, user: int | None, lesson: int) -> None:

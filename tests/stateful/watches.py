@@ -57,7 +57,13 @@ class Remove(NamedTuple):
     watch_id: str
 
 
-Command = Post | Patch | Remove
+class Erase(NamedTuple):
+    """Erase a user."""
+
+    user_id: int
+
+
+Command = Post | Patch | Remove | Erase
 
 
 class Exchange(NamedTuple):
@@ -78,7 +84,7 @@ class Change(NamedTuple):
     """An event that has to come. Only of a deletion it is not known when it was recorded."""
 
     kind: str
-    watch: Watch
+    watch: Watch  # or the receipt of an erasure
     exchange: Exchange
 
 
@@ -89,15 +95,27 @@ class State:
     watches: Mapping[str, Watch] = field(default_factory=dict)
     keys: Mapping[str, tuple[str, tuple[object, ...]]] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
+    gone: tuple[Change, ...] = ()  # of users that were erased since: their events may come, or not
+
+    @property
+    def created(self) -> list[str]:
+        """The ids of all watches that there ever were, oldest first."""
+        every = [*self.gone, *self.changes]
+        return sorted(change.watch["id"] for change in every if change.kind == "created")
 
     def after(self, one: Exchange) -> "State | None":
         """The state after the command, if its answer is right."""
         if isinstance(one.command, Post):
             return self._posted(one, one.command)
-        watch = self.watches.get(one.command.watch_id)
+        if isinstance(one.command, Erase):
+            return self._erased(one, one.command.user_id)
+        return self._about_one(one, one.command)
+
+    def _about_one(self, one: Exchange, command: Patch | Remove) -> "State | None":
+        watch = self.watches.get(command.watch_id)
         if watch is None or one.status == 404:
             return self if watch is None and one.status == 404 else None
-        patch = one.command if isinstance(one.command, Patch) else None
+        patch = command if isinstance(command, Patch) else None
         return self._patched(one, patch, watch) if patch else self._deleted(one, watch)
 
     def _posted(self, one: Exchange, post: Post) -> "State | None":
@@ -111,7 +129,7 @@ class State:
 
     def _created(self, one: Exchange, post: Post) -> "State | None":
         watch = one.body
-        if one.status != 201 or watch["id"] in {change.watch["id"] for change in self.changes}:
+        if one.status != 201 or watch["id"] in self.created:
             return None
         at = post.at or watch["recorded_at"]
         right = (
@@ -161,6 +179,25 @@ class State:
 
     def _deleted(self, one: Exchange, watch: Watch) -> "State | None":
         return self._changed("deleted", watch, one) if one.status == 204 else None
+
+    def _erased(self, one: Exchange, user_id: int) -> "State | None":
+        """Nothing of the user is left, and all there was is older than the tombstone."""
+        at = one.body["requested_at"]
+        own = [watch for watch in self.watches.values() if watch["user_id"] == user_id]
+        if one.status != 202 or any(instant(at) <= instant(it["recorded_at"]) for it in own):
+            return None
+        gone: list[Change] = []
+        kept: list[Change] = []
+        for change in self.changes:
+            is_of_user = change.kind != "erased" and change.watch["user_id"] == user_id
+            (gone if is_of_user else kept).append(change)
+        told = {"user_id": user_id, "erasure_id": one.body["id"], "erased_at": at}
+        return State(
+            {id_: watch for id_, watch in self.watches.items() if watch["user_id"] != user_id},
+            {key: known for key, known in self.keys.items() if known[1][0] != user_id},
+            (*kept, Change("erased", told, one)),
+            (*self.gone, *gone),
+        )
 
     def _changed(self, kind: str, watch: Watch, one: Exchange) -> "State":
         others = {id_: other for id_, other in self.watches.items() if id_ != watch["id"]}
