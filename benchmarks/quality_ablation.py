@@ -18,6 +18,7 @@ from benchmarks.quality_peers import TICK
 from benchmarks.quality_stream import Questions, Watch
 from recommendation_service.model.arrays import Indices, Logs
 from recommendation_service.model.candidates import Candidates
+from recommendation_service.model.crowd import Crowd
 from recommendation_service.model.features import NAMES, Situation, features, situation
 from recommendation_service.model.history import Meeting
 from recommendation_service.model.history import difference as change_of
@@ -91,6 +92,7 @@ class Replay:
     def __init__(self, variants: Mapping[str, Variant]) -> None:
         self._variants = variants.values()
         self._model = Model()
+        self._crowd = Crowd(self._model.counts)
         self._candidates = Candidates(self._model.counts)
         self._histories: defaultdict[int, list[Meeting]] = defaultdict(list)
 
@@ -127,7 +129,7 @@ class Replay:
         candidates = self._candidates.for_user(user, counts.without(met), limit)
         if not len(candidates):
             return None
-        return Look(user, candidates, features(counts, user, candidates))
+        return Look(user, candidates, features(self._crowd, user, candidates))
 
 
 def ablation(watches: Sequence[Watch], asked: Questions, say: Say) -> dict[str, Figures]:

@@ -70,7 +70,7 @@ class Counts:
         self.popularity = {window: DecayedCounts(half) for window, half in WINDOWS.items()}
         self.starts = DecayedCounts(WINDOWS["7d"])
         self.just_met: deque[int] = deque(maxlen=JUST)
-        self.changes = 0  # meetings that came or went
+        self.changes = 0  # meetings that came or went, and times set
         self._figures = np.repeat(_NEW[:, None], 64, axis=1)
 
     def __len__(self) -> int:
@@ -121,6 +121,7 @@ class Counts:
         for lesson_id, times in bounds.items():
             index = self.index_of(lesson_id)
             self._figures[FIRST, index], self._figures[LAST, index] = times or (inf, -inf)
+            self.changes += 1
 
     def without(self, excluded: Iterable[LessonId], mask: Mask | None = None) -> Indices:
         """The lessons that somebody met, of those in the mask, but for some: indices, sorted."""

@@ -69,9 +69,10 @@ class Evidence:
         others, self._steps = gather([counts.transitions[recent[0]]])
         self._after = self._places.take(others)
         self._figures = counts.figures.take(recent, axis=1)
+        self._rareness = 1.0 / np.sqrt(counts.figures[MET].take(candidates) + DAMPING)
 
     def sums(self) -> list[Floats]:
-        """The six sums: [candidates] each; "together" is not divided yet."""
+        """The six sums: [candidates] each."""
         rows = [self._counts.neighbours[index] for index in self._recent]
         others, figures = gather(rows)
         lengths = [len(row) for row in rows]
@@ -85,7 +86,7 @@ class Evidence:
             self._sum(self._after, short),
             self._sum(self._after, long),
             self._sum(places, spread[BEYOND] * forward),
-            self._sum(places, spread[TOGETHER] * (forward + backward)),
+            self._sum(places, spread[TOGETHER] * (forward + backward)) * self._rareness,
         ]
 
     def masses(self) -> Floats:

@@ -14,15 +14,17 @@ import numpy as np
 from recommendation_service.model.arrays import Indices, union
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.counts import BACKWARD, FORWARD, LAST, MET, SHARES, Counts
+from recommendation_service.model.crowd import Crowd
 from recommendation_service.model.explain import Because, because, leads
 from recommendation_service.model.explore import NOBODY, Visitor, newcomers, with_newcomers
-from recommendation_service.model.features import LESSON_BASED, SMOOTHING, Situation, situation
+from recommendation_service.model.features import LESSON_BASED, Situation, situation
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
 from recommendation_service.model.fold import fold
 from recommendation_service.model.history import Change, Meeting
 from recommendation_service.model.offer import Offer
 from recommendation_service.model.rank import Scored, best, score
 from recommendation_service.model.rows import gather
+from recommendation_service.model.shares import SMOOTHING
 from recommendation_service.model.view import View, filled, young_among
 from recommendation_service.model.weights import Weights
 from shared.events import LessonId
@@ -38,6 +40,7 @@ class Model:
         self.fingerprint = 0  # of all contributions: the same for the same histories
         self.counts = Counts()
         self.offer = Offer(self.counts)
+        self._crowd = Crowd(self.counts)
         self._candidates = Candidates(self.counts)
 
     @classmethod
@@ -98,7 +101,7 @@ class Model:
         if not len(indices):
             return []
         indices = union(indices, new, len(self.counts)) if len(new) else indices
-        scoring = score(self.counts, self.weights, user, indices)
+        scoring = score(self._crowd, self.weights, user, indices)
         ranked = best(self.counts.lessons, indices, scoring.chances, limit)
         chances = scoring.chances[np.searchsorted(indices, new)]
         chosen = best(self.counts.lessons, new, chances, len(new))
@@ -122,7 +125,7 @@ class Model:
             return []
         candidates = self._candidates.for_user(user, self.counts.without(_seen(history)), 0)
         indices = union(candidates, np.array([index]), len(self.counts))
-        scoring = score(self.counts, self.weights, user, indices)
+        scoring = score(self._crowd, self.weights, user, indices)
         logs = scoring.logs[LESSON_BASED, np.searchsorted(indices, index)]
         merits = self.weights.of(user)[LESSON_BASED] * logs
         led = because(self.counts, user, index, merits)
@@ -143,7 +146,7 @@ class Model:
         came = np.flatnonzero(indices == self.counts.index.get(lesson_id, -1))
         if not len(came):
             return None
-        scoring = score(self.counts, self.weights, user, indices)
+        scoring = score(self._crowd, self.weights, user, indices)
         place = int(came[0])
         self.weights.learn(user, scoring.logs, scoring.chances, place)
         return int((scoring.chances > scoring.chances[place]).sum()) + 1

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
-from recommendation_service.model.counts import Counts
+from recommendation_service.model.crowd import Crowd
 from recommendation_service.model.features import Situation, features
 from recommendation_service.model.weights import Weights
 from shared.events import LessonId
@@ -34,9 +34,9 @@ class Scoring(NamedTuple):
     chances: Logs  # [candidates]; together 1
 
 
-def score(counts: Counts, weights: Weights, user: Situation, candidates: Indices) -> Scoring:
+def score(crowd: Crowd, weights: Weights, user: Situation, candidates: Indices) -> Scoring:
     """Score candidates, at least one."""
-    logs = features(counts, user, candidates)
+    logs = features(crowd, user, candidates)
     sums = weights.of(user).astype(np.float32) @ logs
     powers = np.exp(sums - sums.max())
     return Scoring(candidates, logs, powers / powers.sum())

@@ -1,0 +1,75 @@
+"""Crowd: what everybody met lately or ever, and how it speaks for lessons, whoever is asking.
+
+It is the same for all users. So it is worked out for all lessons at once, and used again until
+something changes or a second has passed. Only when few of many lessons are asked for, it is worked
+out for these alone.
+"""
+
+from math import nan
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from recommendation_service.model.arrays import Indices, Logs
+from recommendation_service.model.counts import FIRST, MET, Counts
+from recommendation_service.model.shares import SMOOTHING, smooth, take_logs
+
+KEPT: Final = 1.0  # seconds that a look is used again
+FEW: Final = 0.5  # the part of all lessons; fewer are looked at alone
+EVER: Final = 0.1  # meetings lately that all meetings ever are worth in the background
+SHORT: Final = 600.0  # seconds of age
+
+WEEK, START, AGE, BACKGROUND = range(2, 6)  # where these are
+
+
+class Popularity(NamedTuple):
+    """What speaks for lessons, whoever is asking."""
+
+    shares: Logs  # by hour, day and week, and of what users start with, logarithms: [4, lessons]
+    age: Logs  # the logarithm of the time since somebody met them first: [lessons]
+    background: Logs  # shares that stand in where a count rests on little: [lessons]
+
+
+class Crowd:
+    """Looks at the counts for everybody."""
+
+    def __init__(self, counts: Counts) -> None:
+        self.counts = counts
+        self._all = np.zeros((6, 0), np.float32)
+        self._looked_at = nan  # never
+        self._changes = 0  # counted when it looked
+
+    def of(self, candidates: Indices, now: float) -> Popularity:
+        """What speaks for candidates, at least one, at a time or up to a second before."""
+        if len(candidates) < FEW * len(self.counts):
+            rows = _look(self.counts, candidates, now)
+        else:
+            rows = self._look_at_all(now).take(candidates, axis=1)
+        return Popularity(rows[:AGE], rows[AGE], rows[BACKGROUND])
+
+    def _look_at_all(self, now: float) -> Logs:
+        counts = self.counts
+        changed = counts.changes != self._changes or len(counts) != self._all.shape[1]
+        if changed or not 0.0 <= now - self._looked_at < KEPT:
+            self._all = _look(counts, np.arange(len(counts)), now)
+            self._looked_at, self._changes = now, counts.changes
+        return self._all
+
+
+def _look(counts: Counts, lessons: Indices, now: float) -> Logs:
+    """All of it, row by row: [6, lessons]."""
+    rows = np.empty((6, len(lessons)), np.float32)
+    shares, age, background = rows[:AGE], rows[AGE], rows[BACKGROUND]
+    for row, decayed in zip(shares, (*counts.popularity.values(), counts.starts), strict=True):
+        row[:] = decayed.of(lessons, now)
+    met = counts.figures[MET].take(lessons)
+    background[:] = shares[WEEK] + (met * (EVER / max(met.sum(), 1.0)) + 1e-9)
+    background /= background.sum()
+    own = np.ones(AGE, np.float32)
+    own[START] -= SMOOTHING / (shares[START].sum() + SMOOTHING)
+    smooth(shares, own, background)
+    take_logs(shares)
+    np.subtract(now + SHORT, counts.figures[FIRST].take(lessons), out=age)
+    np.log(np.maximum(age / np.float32(SHORT), np.float32(1.0)), out=age)
+    age *= np.float32(-0.3)
+    return rows
