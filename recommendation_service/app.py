@@ -17,8 +17,10 @@ from recommendation_service import (
     users_api,
 )
 from recommendation_service.awaited import Waiting
-from recommendation_service.consume import Consumer, collect_dead_letters
+from recommendation_service.consume import Consumer
+from recommendation_service.consume_lessons import LessonConsumer
 from recommendation_service.dashboard.routes import open_dashboard
+from recommendation_service.dead_letters import collect_dead_letters
 from recommendation_service.direct import Recommending
 from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
@@ -33,7 +35,13 @@ from shared.access.guard import Guard
 from shared.background import running
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
-from shared.broker.topology import RECOMMENDATION, WATCH
+from shared.broker.topology import (
+    LESSON,
+    RECOMMENDATION,
+    RECOMMENDATION_LESSON_PARKED,
+    RECOMMENDATION_PARKED,
+    WATCH,
+)
 from shared.database import Database, open_database
 from shared.health import database_check, health_routes, trouble_check
 from shared.migrate import migrate
@@ -56,10 +64,10 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
         if settings.auto_migrate:
             await migrate(database, recommendation_service)
         await refuse_to_start_if_refused(broker, WATCH)
-        parts = _parts(settings, database)
+        parts = _parts(settings, broker, database)
         await parts.state.follower.load()
         async with AsyncExitStack() as stack:
-            for work, name in _background(parts, broker):
+            for work, name in _background(parts):
                 _ = await stack.enter_async_context(running(work, name))
             consuming = await stack.enter_async_context(
                 running(parts.consumer.run(broker), "consume")
@@ -74,28 +82,33 @@ class _Parts(NamedTuple):
     state: State
     evaluator: Evaluator
     consumer: Consumer
+    lessons: LessonConsumer
 
 
-def _parts(settings: RecommendationSettings, database: Database) -> _Parts:
+def _parts(settings: RecommendationSettings, broker: Broker, database: Database) -> _Parts:
     follower, panel = Follower(database), Panel()
     evaluator = Evaluator(database, follower)
     recommender = Recommender(database, follower, panel, settings.explore)
     waiting = Waiting(database, follower)
     return _Parts(
-        State(settings, database, follower, panel, recommender, waiting),
+        State(settings, broker, database, follower, panel, recommender, waiting),
         evaluator,
         Consumer(settings, database, follower, evaluator, panel),
+        LessonConsumer(settings, database, follower),
     )
 
 
-def _background(parts: _Parts, broker: Broker) -> Iterator[tuple[Coroutine[None, None, None], str]]:
+def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], str]]:
     """What goes on beside the requests, for ever."""
     state = parts.state
-    settings, database = state.settings, state.database
+    settings, broker, database = state.settings, state.broker, state.database
     forgetting = partial(forget, database, settings.inbox_retention_days)
     yield state.follower.run(settings.follow_interval), "follow"
     yield keep_forgetting(forgetting), "forget"
-    yield collect_dead_letters(broker, database), "collect dead letters"
+    yield parts.lessons.run(broker), "consume lessons"
+    for queue, exchange in ((RECOMMENDATION_PARKED, WATCH), (RECOMMENDATION_LESSON_PARKED, LESSON)):
+        collecting = collect_dead_letters(broker, database, queue, exchange)
+        yield collecting, f"collect dead letters of {exchange.name}"
     yield parts.evaluator.run(), "evaluate"
     yield state.waiting.run(), "look for what requests wait for"
     yield state.panel.run(broker, RECOMMENDATION), "panel"
@@ -112,5 +125,6 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     show_measures(app.state.metrics, state.panel.measures, stored)
     optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
     app.include_router(health_routes({"database": database_check(state.database)}, optional))
-    await consumer.attempted.wait()  # with a broker, the queue is there from now on
+    await consumer.attempted.wait()  # with a broker, the queues are there from now on
+    await parts.lessons.attempted.wait()
     return app

@@ -17,12 +17,12 @@ from recommendation_service.evaluate import Evaluator
 from recommendation_service.follow import Follower
 from recommendation_service.learn import learn
 from recommendation_service.panel import Panel
-from recommendation_service.park import Rejected, dead_lettered, not_learnable, park
+from recommendation_service.park import Rejected, not_learnable, park
 from recommendation_service.read import Event, Unprocessable, read
 from recommendation_service.settings import RecommendationSettings
 from shared.background import unbroken
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
-from shared.broker.topology import RECOMMENDATION, RECOMMENDATION_PARKED
+from shared.broker.topology import RECOMMENDATION
 from shared.database import Database, DatabaseUnavailable
 from shared.tracing import learning
 
@@ -193,23 +193,6 @@ class Consumer:
                 await park(connection, rejected)
             self._follower.note(learned, self._evaluator.glance())
         return list(learned.fresh)
-
-
-async def collect_dead_letters(broker: Broker, database: Database) -> None:
-    """Take what the broker dead-lettered from the parking queue into the table, for ever."""
-    while True:
-        try:
-            async with broker.subscription(RECOMMENDATION_PARKED, prefetch=10) as source:
-                while True:
-                    deliveries = await source.receive(10)
-                    async with database.write() as connection:
-                        await park(connection, [dead_lettered(one) for one in deliveries])
-                    await source.ack_through(deliveries[-1].tag)
-        except (BrokerError, DatabaseUnavailable) as outage:
-            log.warning("dead letters wait in the parking queue: %s", outage)
-        except Exception:
-            log.exception("dead letters wait in the parking queue")
-        await asyncio.sleep(RECONNECT_DELAY)
 
 
 def _batches(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:

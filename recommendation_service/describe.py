@@ -35,7 +35,7 @@ class LessonState:
     def rank(self) -> tuple[datetime, bool, str]:
         """Greater is later. Only oddities are at the same time; their content decides."""
         assert self.updated_at  # noqa: S101 - given before states are compared
-        return self.updated_at, self.deleted, self.lesson.model_dump_json()
+        return self.updated_at, self.deleted, self.lesson.model_dump_json(include=set(CONTENT))
 
 
 def deleted(lesson_id: LessonId, updated_at: datetime | None = None) -> LessonState:
@@ -49,6 +49,7 @@ class Described:
 
     state: LessonState  # that holds now
     existed: bool  # the lesson was there before
+    changed: bool  # the description is the later one
 
 
 async def describe(
@@ -66,7 +67,8 @@ async def describe(
         after = _later(before, state)
         if after is not before:
             known[state.lesson_id] = changed[state.lesson_id] = after
-        outcomes.append(Described(after, before is not None and not before.deleted))
+        existed = before is not None and not before.deleted
+        outcomes.append(Described(after, existed, changed=after is not before))
     rows = [_row(state) | {"version": version} for _, state in sorted(changed.items())]
     if rows:
         upsert = (sqlite.insert if database.is_sqlite else postgresql.insert)(lessons)

@@ -16,6 +16,7 @@ from recommendation_service.model.view import Labels
 from recommendation_service.panel import Panel
 from recommendation_service.serve import Recommender, Request
 from recommendation_service.settings import RecommendationSettings
+from shared.broker.interface import Broker
 from shared.database import Database
 from shared.events import MAX_INTEGER, LessonId
 from shared.lessons import Tag
@@ -67,6 +68,7 @@ class State:
     """What the routes work with; opened by the application."""
 
     settings: RecommendationSettings
+    broker: Broker
     database: Database
     follower: Follower
     panel: Panel

@@ -26,9 +26,9 @@ from recommendation_service.park import (
     count_parked,
     find_parked,
     list_parked,
-    retry_parked,
     take_parked,
 )
+from recommendation_service.redeliver import redeliver
 from recommendation_service.tables import model_state
 from shared.problems import documented
 from shared.strict_json import StrictJSONRoute
@@ -101,11 +101,8 @@ async def read_parked(parked_id: UUID, opened: Opened) -> ParkedMessage:
 )
 async def redeliver_parked(parked_id: UUID, opened: Opened) -> Redelivered:
     """Try a parked message again, now. What still cannot be processed stays parked (409)."""
-    async with opened.follower.learning:
-        learned = await retry_parked(opened.database, parked_id, opened.settings.max_message_bytes)
-        opened.follower.note(learned)
-    await opened.follower.adopt()
-    return Redelivered(outcome="learned" if learned.fresh else "duplicate")
+    changed = await redeliver(opened, parked_id)
+    return Redelivered(outcome="learned" if changed else "duplicate")
 
 
 @router.delete("/parked/{parked_id}", status_code=204, responses=documented(404, 422, 503))

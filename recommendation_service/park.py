@@ -1,7 +1,8 @@
 """Park: set aside what cannot be processed, with its reason, and try it again when asked."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -139,14 +140,22 @@ async def retry_parked(database: Database, parked_id: UUID, max_bytes: int) -> L
     """
     async with database.write() as connection:
         message = await take_parked(connection, parked_id)
-        try:
-            event = read(_delivery(message), max_bytes)
-        except Unprocessable as why:
-            raise Conflict(f"The message still cannot be processed: {why.detail}.") from None
+        with refused():
+            event = read(delivery_of(message), max_bytes)
         return await learn(database, connection, [event])
 
 
-def _delivery(message: Parked) -> Delivery:
+@contextmanager
+def refused() -> Iterator[None]:
+    """Raise `Conflict` where a message still cannot be processed."""
+    try:
+        yield
+    except Unprocessable as why:
+        raise Conflict(f"The message still cannot be processed: {why.detail}.") from None
+
+
+def delivery_of(message: Parked) -> Delivery:
+    """Return the message as if it were delivered again."""
     return Delivery(
         tag=0,
         message_id=message.message_id or str(message.id),  # tried twice, it is learned once

@@ -100,3 +100,25 @@ async def test_what_is_no_erasure_is_parked(set_up: SetUp) -> None:
         items = await parked(recommendation, 2)
 
     assert {item["reason"] for item in items} == {"unreadable"}
+
+
+async def test_a_parked_erasure_can_be_tried_again(set_up: SetUp) -> None:
+    erasure = {"user_id": 1, "erasure_id": str(new_id()), "erased_at": utc_now().isoformat()}
+    body = json.dumps(erasure | {"notes": "x" * 900}).encode()
+    async with (
+        set_up.recommendation(max_message_bytes=800) as recommendation,
+        set_up.broker.publisher(WATCH) as publisher,
+    ):
+        await publisher.publish([Message(str(new_id()), "erased", body)])
+        [item] = await parked(recommendation, 1)
+        path = f"/parked/{item['id']}/redeliver"
+        assert (await recommendation.post(path)).status_code == 409
+    async with set_up.recommendation() as recommendation:
+        assert (await recommendation.post(path)).status_code == 503  # nobody hears it
+        async with set_up.broker.subscription(CONSUMPTION_ERASURE, 10) as heard:
+            trying = asyncio.create_task(recommendation.post(path))
+            [delivery] = await heard.receive(1)
+            await heard.ack(delivery.tag)
+            assert (await trying).json() == {"outcome": "learned"}
+        await parked(recommendation, 0)
+    assert json.loads(delivery.body)["erasure_id"] == erasure["erasure_id"]
