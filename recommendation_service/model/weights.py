@@ -62,8 +62,11 @@ class Weights:
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Self:
-        """What `to_bytes` gave. Raises ValueError for weights of other features than these."""
-        values, squares = np.frombuffer(stored, "<f8").reshape(2, *SHAPE).astype(np.float64)
+        """What `to_bytes` gave; the defaults for what another version saved, of other features."""
+        numbers = np.frombuffer(stored, "<f8").astype(np.float64)
+        if numbers.size != 2 * SHAPE[0] * SHAPE[1]:
+            return cls()
+        values, squares = numbers.reshape(2, *SHAPE)
         return cls(values, squares)
 
 
