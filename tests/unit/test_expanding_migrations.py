@@ -13,7 +13,14 @@ import pytest
 from tests.unit.test_conventions import ROOT
 
 MIGRATIONS: Final = sorted(ROOT.glob("*/migrations/versions/*.py"))
-ADDING: Final = {"add_column", "bulk_insert", "create_index", "create_table", "execute"}
+ADDING: Final = {
+    "add_column",
+    "bulk_insert",
+    "create_index",
+    "create_table",
+    "execute",
+    "get_bind",
+}
 
 
 def operations(migration: str) -> Iterator[ast.Call]:
