@@ -16,7 +16,7 @@ def chromium() -> str:
     """Return where the browser is, after installing it if there is none."""
     if found := _found():
         return found
-    install("chromium", advice=ADVICE)
+    install("chromium", "fonts-dejavu-core", advice=ADVICE)
     if found := _found():
         return found
     raise ServiceMissing(ADVICE)
