@@ -9,21 +9,14 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from pydantic.json_schema import models_json_schema
 
-from shared.asyncapi_page import asyncapi_page
+from shared.asyncapi_page import STYLE, asyncapi_page
 from shared.broker.topic import matches
 from shared.broker.topology import Exchange, Queue
 from shared.events import SCHEMA_VERSION
 from shared.messages import CONSUMERS, MESSAGES, Consumer, MessageType
+from shared.pages import policy_with
 
 Part = dict[str, Any]
-
-# The page has its style in it, and needs nothing else.
-PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 DESCRIPTION: Final = """\
 What the services tell each other over RabbitMQ, and anybody who binds a queue of their own.
@@ -40,7 +33,11 @@ HEADERS: Final[Part] = {
             "type": "integer",
             "const": SCHEMA_VERSION,
             "description": "Missing means 1.",
-        }
+        },
+        "traceparent": {
+            "type": "string",
+            "description": "The trace it belongs to, as W3C Trace Context says it.",
+        },
     },
 }
 
@@ -55,7 +52,7 @@ def asyncapi_routes() -> APIRouter:
 
     @router.get("/asyncapi")
     async def asyncapi_for_people() -> HTMLResponse:
-        return HTMLResponse(asyncapi_page(_document()), headers=PAGE_HEADERS)
+        return HTMLResponse(asyncapi_page(_document()), headers=policy_with(STYLE))
 
     return router
 

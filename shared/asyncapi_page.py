@@ -36,6 +36,7 @@ def asyncapi_page(document: Part) -> str:
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>{escape(info["title"])}</title>
 <style>{STYLE}</style>
 <h1>{escape(info["title"])} <small class="faint">{escape(info["version"])}</small></h1>

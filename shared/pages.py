@@ -1,5 +1,7 @@
 """Pages: HTML, scripts and styles of our own, which may load nothing from anywhere else."""
 
+from base64 import b64encode
+from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +22,13 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",  # kept, and asked for again: after an update nothing is mixed
 }
+
+
+def policy_with(style: str) -> dict[str, str]:
+    """Return the headers of a page that has this style in itself."""
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    allowed = POLICY.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
+    return HEADERS | {"Content-Security-Policy": allowed}
 
 
 def page(file: Path) -> FileResponse:

@@ -16,7 +16,7 @@ from shared.errors import CannotStart
 from shared.events import utc_now
 from shared.identifiers import new_id
 from upnext.credentials import credentials
-from upnext.demo_stream import SimulatedWatch
+from upnext.demo_stream import SimulatedWatch, catalogue, title
 from upnext.post_watches import MAX_BATCH, Lane, Posted, open_lanes
 from upnext.progress import Show, progress
 
@@ -46,6 +46,7 @@ async def demo(services: Services, watches: Sequence[SimulatedWatch], console: C
         base_url=services.recommendation, headers=credentials(), trust_env=False
     ) as client:
         before = await _applied(client)
+        await _describe_lessons(client)
         await _post_all(services.consumption, watches, console)
         posted = time.monotonic()
         await _wait_until_learned(client, before + len(watches), console)
@@ -54,6 +55,12 @@ async def demo(services: Services, watches: Sequence[SimulatedWatch], console: C
         for user_id in _liveliest(watches):
             await _tell(client, user_id, watches)
     _point_further(services, watches[-1])
+
+
+async def _describe_lessons(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/lessons/batch", json={"items": catalogue()})
+    if answer.is_error:
+        raise CannotStart(f"The service refused the lessons: {answer.json()['detail']}")
 
 
 async def _post_all(url: str, watches: Sequence[SimulatedWatch], console: Console) -> None:
@@ -130,12 +137,13 @@ def _liveliest(watches: Sequence[SimulatedWatch]) -> list[int]:
 async def _tell(client: httpx.AsyncClient, user_id: int, watches: Sequence[SimulatedWatch]) -> None:
     path = f"/users/{user_id}/recommendations"
     answer = await _get(client, path, limit=SHOWN, explain=True)
-    mine = [str(watch.lesson_id) for watch in watches if watch.user_id == user_id]
+    mine = [title(watch.lesson_id) for watch in watches if watch.user_id == user_id]
     typer.echo(f"\nLearner {user_id} watched {', '.join(mine[-SHOWN:])} last. Up next:")
     for item in answer["items"]:
-        because = [str(one["lesson_id"]) for one in item["because"] or ()][:REASONS]
+        because = [title(one["lesson_id"]) for one in item["because"] or ()][:REASONS]
         reason = f"because you watched {', '.join(because)}" if because else "because it is popular"
-        typer.echo(f"  {item['lesson_id']:>5}  {item['score']:7.3f}  {reason}")
+        name = f"{title(item['lesson_id'])} ({item['lesson_id']})"
+        typer.echo(f"  {name:<18}{item['score']:7.3f}  {reason}")
     typer.echo(f"  (lag {answer['lag_ms']} ms)")
 
 

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-COURSES: Final = 12
+SUBJECTS: Final = (  # a course each
+    *("Algebra", "Geometry", "Statistics", "Physics", "Chemistry", "Biology"),
+    *("Python", "Databases", "Networks", "History", "Music", "Drawing"),
+)
+COURSES: Final = len(SUBJECTS)
 LESSONS: Final = 10  # of each course
 WATCHES_OF_A_LEARNER: Final = 12  # on average
 JUMPS: Final = 0.1  # of the watches, to a lesson out of order
@@ -54,6 +58,26 @@ def lesson_id(course: int, lesson: int) -> int:
     return 100 * (course + 1) + lesson + 1
 
 
+def title(lesson: int) -> str:
+    """Return what the lesson of this id is called."""
+    return f"{SUBJECTS[lesson // 100 - 1]} {lesson % 100}"
+
+
+def catalogue() -> list[dict[str, str | int]]:
+    """Return what a course system would say of the lessons."""
+    return [
+        {
+            "lesson_id": lesson_id(course, place),
+            "title": title(lesson_id(course, place)),
+            "duration": _duration(lesson_id(course, place)),
+            "course_id": course + 1,
+            "course_order": place + 1,
+        }
+        for course in range(COURSES)
+        for place in range(LESSONS)
+    ]
+
+
 def simulate(count: int, seed: int) -> Iterator[SimulatedWatch]:
     """Yield so many watches in the order of time; the last one is now."""
     random = Random(seed)  # noqa: S311 - a simulation
@@ -64,9 +88,13 @@ def simulate(count: int, seed: int) -> Iterator[SimulatedWatch]:
     for age in [*ages, 0.0][:count]:
         learner = random.choice(learners)
         lesson = learner.choose(random)
-        duration = 300 + 60 * (lesson % 11)
+        duration = _duration(lesson)
         share = 1.0 if random.random() < WATCHES_TO_THE_END else random.random()
         yield SimulatedWatch(learner.user_id, lesson, int(share * duration), duration, age)
+
+
+def _duration(lesson: int) -> int:
+    return 300 + 60 * (lesson % 11)
 
 
 def _learner(user_id: int, random: Random) -> Learner:

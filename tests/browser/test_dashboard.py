@@ -195,6 +195,8 @@ async def test_it_loads_nothing_from_anywhere_else(page: Page, product: Product)
     await expect(page.get_by_text("/users/{user_id}/recommendations")).to_be_visible()
     await page.goto(f"{product.consumption_url}/docs")
     await expect(page.get_by_text("/watches/batch")).to_be_visible()
+    await page.goto(f"{product.consumption_url}/asyncapi")
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
 
     ours = (product.recommendation_url, product.consumption_url, "data:")
     assert [url for url in requested if not url.startswith(ours)] == []

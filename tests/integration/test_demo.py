@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from tests.asking import ask
 from tests.eventually import eventually
 from tests.product import Product, running_product
 from upnext.demo_stream import LESSONS, simulate
@@ -16,6 +17,8 @@ async def test_the_demo_shows_what_three_learners_should_watch_next(tmp_path: Pa
         assert "300 watches are recorded, and learned" in done.stdout
         assert done.stdout.count("last. Up next:") == 3
         assert "because you watched" in done.stdout
+        lesson = ask(f"{product.recommendation_url}/lessons/304").json()
+        assert (lesson["title"], lesson["course_id"]) == ("Statistics 4", 3)
         assert f"curl '{product.recommendation_url}/users/" in done.stdout
         await eventually(lambda: product.applied() == 300)
 
