@@ -21,7 +21,10 @@ from consumption_service.tables import completions, watches
 from shared.database import Database
 from shared.events import LessonId, Position, UserId
 
-PORTION: Final = 200  # lessons read at once
+# Lessons read at once, at first. Where a filter wants more, it is so many times as many each time:
+# reading any of them means looking at all of the user's watches.
+PORTION: Final = 200
+GROWTH: Final = 4
 
 
 class State(StrEnum):
@@ -72,23 +75,25 @@ class Progress:
 async def list_progress(database: Database, wanted: Wanted, usual_percent: int) -> list[Progress]:
     """Return the progress in the lessons watched last, the latest first."""
     query = _query(database, wanted)
-    after, found = wanted.after, list[Progress]()
+    after, found, portion = wanted.after, list[Progress](), PORTION
     while len(found) < wanted.limit:
-        rows = await _read(database, query, after)
+        rows = await _read(database, query, after, portion)
         read = [_progress(row, usual_percent) for row in rows]
         found += [one for one in read if wanted.state in (None, one.state)]
-        if len(read) < PORTION:
+        if len(read) < portion:
             break
-        after = read[-1].place
+        after, portion = read[-1].place, portion * GROWTH
     return found[: wanted.limit]
 
 
-async def _read(database: Database, query: Select[Any], after: Place | None) -> Sequence[Row[Any]]:
+async def _read(
+    database: Database, query: Select[Any], after: Place | None, portion: int
+) -> Sequence[Row[Any]]:
     if after:
         place = tuple_(query.selected_columns.last_watched_at, query.selected_columns.lesson_id)
         query = query.where(place < after)
     async with database.read() as connection:
-        rows: Sequence[Row[Any]] = (await connection.execute(query.limit(PORTION))).all()
+        rows: Sequence[Row[Any]] = (await connection.execute(query.limit(portion))).all()
     return rows
 
 

@@ -32,9 +32,11 @@ from consumption_service.segments import merged
 from consumption_service.tables import idempotency_keys, outbox, watches
 from shared.bulk import insert_rows
 from shared.database import Database
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, Invalid, NotFound
 from shared.events import Kind
 from shared.identifiers import new_id
+
+MOST_SEGMENTS: Final = 10_000  # of a watch; more would be every other second of five hours
 
 WATCH_ROW: Final = attrgetter(*watches.c.keys())
 
@@ -117,6 +119,8 @@ class Group:
             after = replace(after, position=report.position, reported_at=reported_at)
         if after == watch:
             return Done(watch, changed=False)
+        if after.segments and len(after.segments) > MOST_SEGMENTS:
+            return Invalid(f"A watch holds {MOST_SEGMENTS:,} separate segments at most.")
         after = replace(after, recorded_at=self.now)
         self._change(watch.id, after)
         self.events.append(event_of(new_id(), Kind.UPDATED, after, report.traceparent))

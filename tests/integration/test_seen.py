@@ -68,3 +68,18 @@ async def test_segments_that_cannot_be_are_refused(
 
     assert answer.status_code == 422
     assert "segments" in answer.json()["detail"]
+
+
+async def test_a_watch_does_not_take_segments_without_end(consumption: httpx.AsyncClient) -> None:
+    place = await start(consumption)
+    apart = [[2 * n, 2 * n + 1] for n in range(10_001)]
+    for first in range(0, 10_000, 1000):
+        body = {"position": 1, "segments": apart[first : first + 1000]}
+        assert (await consumption.patch(place, json=body)).status_code == 200
+    before = (await consumption.get(place)).json()
+
+    answer = await consumption.patch(place, json={"position": 1, "segments": apart[-1:]})
+
+    assert answer.status_code == 422
+    assert "10,000" in answer.json()["detail"]
+    assert (await consumption.get(place)).json() == before
