@@ -122,8 +122,8 @@ class Recommender:
     ) -> list[Item]:
         if not request.explain:
             return [Item(*one) for one in found]
-        now = self._now()
-        return [Item(*one, self._model.explain(history, now, one)) for one in found]
+        explained = self._model.explain(history, self._now(), found)
+        return [Item(*one, because) for one, because in zip(found, explained, strict=True)]
 
     def similar(self, lesson_id: LessonId, request: Request) -> list[Scored]:
         """Return the lessons that the same users meet, most similar first."""

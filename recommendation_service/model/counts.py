@@ -72,6 +72,7 @@ class Counts:
         self.just_met: deque[int] = deque(maxlen=JUST)
         self.changes = 0  # meetings that came or went, and times set
         self._figures = np.repeat(_NEW[:, None], 64, axis=1)
+        self._ids = np.zeros(64, np.int64)
 
     def __len__(self) -> int:
         return len(self.lessons)
@@ -80,6 +81,11 @@ class Counts:
     def figures(self) -> Floats:
         """MET, FIRST, ... ROW_ACROSS of each lesson: [7, lessons]."""
         return self._figures[:, : len(self.lessons)]
+
+    @property
+    def ids(self) -> Indices:
+        """The lessons by index, as an array: [lessons]."""
+        return self._ids[: len(self.lessons)]
 
     def index_of(self, lesson_id: LessonId) -> int:
         """The index of a lesson, given to it now if it has none."""
@@ -93,6 +99,8 @@ class Counts:
             if index == self._figures.shape[1]:
                 more = np.repeat(_NEW[:, None], index, axis=1)
                 self._figures = np.concatenate([self._figures, more], axis=1)
+                self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])
+            self._ids[index] = lesson_id
         return index
 
     def add(self, contribution: Contribution) -> None:

@@ -17,9 +17,10 @@ from recommendation_service.model.shares import SMOOTHING, smooth, take_logs
 KEPT: Final = 1.0  # seconds that a look is used again
 FEW: Final = 0.5  # the part of all lessons; fewer are looked at alone
 EVER: Final = 0.1  # meetings lately that all meetings ever are worth in the background
+DAMPING: Final = 5.0  # meetings that are added to a lesson's own, so that rare ones do not lead
 SHORT: Final = 600.0  # seconds of age
 
-WEEK, START, AGE, BACKGROUND = range(2, 6)  # where these are
+WEEK, START, AGE, BACKGROUND, RARENESS = range(2, 7)  # where these are
 
 
 class Popularity(NamedTuple):
@@ -28,6 +29,7 @@ class Popularity(NamedTuple):
     shares: Logs  # by hour, day and week, and of what users start with, logarithms: [4, lessons]
     age: Logs  # the logarithm of the time since somebody met them first: [lessons]
     background: Logs  # shares that stand in where a count rests on little: [lessons]
+    rareness: Logs  # what the figures about a lesson and others are multiplied by: [lessons]
 
 
 class Crowd:
@@ -35,7 +37,7 @@ class Crowd:
 
     def __init__(self, counts: Counts) -> None:
         self.counts = counts
-        self._all = np.zeros((6, 0), np.float32)
+        self._all = np.zeros((RARENESS + 1, 0), np.float32)
         self._looked_at = nan  # never
         self._changes = 0  # counted when it looked
 
@@ -45,7 +47,7 @@ class Crowd:
             rows = _look(self.counts, candidates, now)
         else:
             rows = self._look_at_all(now).take(candidates, axis=1)
-        return Popularity(rows[:AGE], rows[AGE], rows[BACKGROUND])
+        return Popularity(rows[:AGE], *rows[AGE:])
 
     def _look_at_all(self, now: float) -> Logs:
         counts = self.counts
@@ -57,14 +59,15 @@ class Crowd:
 
 
 def _look(counts: Counts, lessons: Indices, now: float) -> Logs:
-    """All of it, row by row: [6, lessons]."""
-    rows = np.empty((6, len(lessons)), np.float32)
+    """All of it, row by row: [7, lessons]."""
+    rows = np.empty((RARENESS + 1, len(lessons)), np.float32)
     shares, age, background = rows[:AGE], rows[AGE], rows[BACKGROUND]
     for row, decayed in zip(shares, (*counts.popularity.values(), counts.starts), strict=True):
         row[:] = decayed.of(lessons, now)
     met = counts.figures[MET].take(lessons)
     background[:] = shares[WEEK] + (met * (EVER / max(met.sum(), 1.0)) + 1e-9)
     background /= background.sum()
+    rows[RARENESS] = 1.0 / np.sqrt(met + DAMPING)
     own = np.ones(AGE, np.float32)
     own[START] -= SMOOTHING / (shares[START].sum() + SMOOTHING)
     smooth(shares, own, background)

@@ -34,12 +34,12 @@ from recommendation_service.model.counts import (
     path_number,
     weight,
 )
+from recommendation_service.model.crowd import DAMPING
 from recommendation_service.model.rows import gather
 
 NEAR: Final = 5  # latest lessons that "next" and "previous" look at
 FAR: Final = 20  # latest lessons that "far" and "together" look at
 NEXT, PREVIOUS, BEYOND, TOGETHER = range(4)  # the order of the factors
-DAMPING: Final = 5.0  # meetings that are added to a lesson's own, so that rare ones do not lead
 PRIORS: Final = (2.0, 1.0, 1.0)  # meetings that a share is worth to the next, more special one
 
 _RANKS: Final = np.arange(1, FAR + 1)
@@ -69,10 +69,9 @@ class Evidence:
         others, self._steps = gather([counts.transitions[recent[0]]])
         self._after = self._places.take(others)
         self._figures = counts.figures.take(recent, axis=1)
-        self._rareness = 1.0 / np.sqrt(counts.figures[MET].take(candidates) + DAMPING)
 
     def sums(self) -> list[Floats]:
-        """The six sums: [candidates] each."""
+        """The six sums: [candidates] each; "together" is not divided yet."""
         rows = [self._counts.neighbours[index] for index in self._recent]
         others, figures = gather(rows)
         lengths = [len(row) for row in rows]
@@ -86,7 +85,7 @@ class Evidence:
             self._sum(self._after, short),
             self._sum(self._after, long),
             self._sum(places, spread[BEYOND] * forward),
-            self._sum(places, spread[TOGETHER] * (forward + backward)) * self._rareness,
+            self._sum(places, spread[TOGETHER] * (forward + backward)),
         ]
 
     def masses(self) -> Floats:

@@ -1,10 +1,11 @@
-"""Explain: how much of a score is due to each lesson that the user met.
+"""Explain: why a lesson is there, and how much of its score is due to each lesson the user met.
 
 A feature that comes from lessons is the logarithm of a sum over them, so each lesson's part in the
 sum is its part in the feature; features count by their weight. The parts are scaled to add up to
 the score, popularity and age being no lesson's merit.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +14,13 @@ from recommendation_service.model.arrays import Floats
 from recommendation_service.model.counts import (
     BACKWARD,
     FORWARD,
+    MET,
     RECENT,
     Counts,
 )
 from recommendation_service.model.evidence import BEYOND, NEXT, PREVIOUS, TOGETHER, factors_of
 from recommendation_service.model.features import FROM_LESSONS, Situation
+from recommendation_service.model.rank import Scored
 from shared.events import LessonId
 
 
@@ -28,25 +31,45 @@ class Because(NamedTuple):
     contribution: float
 
 
-def because(counts: Counts, user: Situation, index: int, merits: Floats) -> list[tuple[int, float]]:
-    """Each latest lesson that led to a candidate, and its part in that; together the parts are 1.
+def because(
+    counts: Counts, user: Situation, scored: Scored, merits: Floats | None
+) -> list[Because]:
+    """What each latest lesson that led to a lesson adds to its score, the largest first.
 
-    `index` is the candidate's, `merits` are its weighted features that come from lessons: [7]. A
-    feature that speaks against the candidate explains nothing.
+    `merits` are its weighted features that come from lessons: [7]; None if nobody knows it. A
+    feature that speaks against the lesson explains nothing.
     """
-    terms = _terms(counts, user, index)
+    if merits is None:
+        return []
+    terms = _terms(counts, user, counts.index[scored.lesson_id])
     totals = terms.sum(axis=1, keepdims=True)
     shares = np.divide(terms, totals, out=np.zeros_like(terms), where=totals > 0)
     parts = np.maximum(merits, 0.0) @ shares
     if not parts.sum() > 0:
         return []
-    parts /= parts.sum()
-    return [(one, part) for one, part in zip(user.recent, parts.tolist(), strict=True) if part]
+    parts *= scored.score / parts.sum()
+    led = [
+        Because(counts.lessons[one], part)
+        for one, part in zip(user.recent, parts.tolist(), strict=True)
+        if part
+    ]
+    return sorted(led, key=lambda reason: (-reason.contribution, reason.lesson_id))
 
 
-def leads(counts: Counts, user: Situation, index: int) -> bool:
-    """Whether anybody met a lesson near one of the user's latest lessons."""
-    return any(index in counts.neighbours[one] for one in user.recent)
+def with_reasons(counts: Counts, user: Situation, ranked: Sequence[Scored]) -> list[Scored]:
+    """Say of each lesson whether people met it near one of the user's latest lessons."""
+    near = [counts.neighbours[one] for one in user.recent]
+    met = counts.figures[MET]
+    reasoned = []
+    for one in ranked:
+        index = counts.index[one.lesson_id]
+        if one.reason == "new" or not met[index]:
+            reasoned.append(Scored(one.lesson_id, one.score, "new"))
+        elif any(index in row for row in near):
+            reasoned.append(Scored(one.lesson_id, one.score, "watched_together"))
+        else:
+            reasoned.append(one)
+    return reasoned
 
 
 def _terms(counts: Counts, user: Situation, index: int) -> Floats:

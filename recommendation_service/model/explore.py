@@ -58,7 +58,7 @@ def newcomers(counts: Counts, visitor: Visitor, now: float, limit: int, unseen: 
     seed = _mixed(_mixed(floor(now / DAY) % 2**32) ^ visitor.user_id)
     lucky = _mixed(seed) / 2.0**64
     places = min(floor(limit * visitor.share + lucky), limit // 2)
-    ids = np.array([counts.lessons[index] for index in new.tolist()], np.uint64)
+    ids = counts.ids.take(new).view(np.uint64)
     drawn = np.argsort(_all_mixed(ids ^ np.uint64(seed)), kind="stable")[:places]
     return new[drawn]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
 from recommendation_service.model.counts import FIRST, Counts
-from recommendation_service.model.crowd import Crowd
+from recommendation_service.model.crowd import Crowd, Popularity
 from recommendation_service.model.evidence import FAR, Evidence
 from recommendation_service.model.history import Meeting
 from recommendation_service.model.shares import SMOOTHING, smooth, take_logs
@@ -23,7 +23,7 @@ FROM_POPULARITY: Final = ("popular_hour", "popular_day", "popular_week", "start"
 FROM_LESSONS: Final = ("next", "previous", "in_session", "new_session", "far", "together", "path")
 NAMES: Final = (*FROM_POPULARITY, *FROM_LESSONS, "age", "passed")
 START = FROM_POPULARITY.index("start")
-PATH, AGE, PASSED_BY = range(len(NAMES) - 3, len(NAMES))
+TOGETHER, PATH, AGE, PASSED_BY = range(len(NAMES) - 4, len(NAMES))
 POPULAR: Final = slice(len(FROM_POPULARITY))
 LESSON_BASED: Final = slice(len(FROM_POPULARITY), AGE)
 SUMMED: Final = slice(len(FROM_POPULARITY), PATH)
@@ -61,7 +61,7 @@ def features(crowd: Crowd, user: Situation, candidates: Indices) -> Logs:
     logs[POPULAR], logs[AGE] = popular.shares, popular.age
     if user.recent:
         logs[START] = 0.0
-        _write_shares(crowd.counts, user, candidates, popular.background, logs)
+        _write_shares(crowd.counts, user, candidates, popular, logs)
     else:
         logs[LESSON_BASED] = popular.background
     take_logs(logs[LESSON_BASED])
@@ -70,15 +70,17 @@ def features(crowd: Crowd, user: Situation, candidates: Indices) -> Logs:
 
 
 def _write_shares(
-    counts: Counts, user: Situation, candidates: Indices, background: Logs, shares: Logs
+    counts: Counts, user: Situation, candidates: Indices, popular: Popularity, shares: Logs
 ) -> None:
     """Write the share of each candidate in what speaks for it from the user's latest lessons."""
     found = Evidence(counts, user.recent, user.now, candidates)
     for row, sums in zip(shares[SUMMED], found.sums(), strict=True):
         row[:] = sums
+    shares[TOGETHER] *= popular.rareness
     masses = found.masses()
-    smooth(shares[SUMMED], (masses / (masses + SMOOTHING)).astype(np.float32), background)
-    shares[PATH] = found.path(background)
+    own = (masses / (masses + SMOOTHING)).astype(np.float32)
+    smooth(shares[SUMMED], own, popular.background)
+    shares[PATH] = found.path(popular.background)
 
 
 def _write_passed(user: Situation, first: Floats, passed: Logs) -> None:

@@ -15,7 +15,7 @@ from recommendation_service.model.arrays import Indices, union
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.counts import BACKWARD, FORWARD, LAST, MET, SHARES, Counts
 from recommendation_service.model.crowd import Crowd
-from recommendation_service.model.explain import Because, because, leads
+from recommendation_service.model.explain import Because, because, with_reasons
 from recommendation_service.model.explore import NOBODY, Visitor, newcomers, with_newcomers
 from recommendation_service.model.features import LESSON_BASED, Situation, situation
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
@@ -106,32 +106,26 @@ class Model:
         chances = scoring.chances[np.searchsorted(indices, new)]
         chosen = best(self.counts.lessons, new, chances, len(new))
         ranked = with_newcomers(self.counts, ranked, chosen, user.now)
-        return [self._with_reason(user, one) for one in ranked]
+        return with_reasons(self.counts, user, ranked)
 
-    def _with_reason(self, user: Situation, one: Scored) -> Scored:
-        index = self.counts.index[one.lesson_id]
-        if one.reason == "new" or not self.counts.figures[MET, index]:
-            return one._replace(reason="new")
-        return one._replace(reason="watched_together") if leads(self.counts, user, index) else one
+    def explain(
+        self, history: Sequence[Meeting], now: float, found: Sequence[Scored]
+    ) -> list[list[Because]]:
+        """How much each lesson the user met added to each score; together they are the score.
 
-    def explain(self, history: Sequence[Meeting], now: float, scored: Scored) -> list[Because]:
-        """How much each lesson the user met added to a score; together they are the score.
-
-        The largest first; empty if no lesson of the user led there.
+        The largest first; none where no lesson of the user led there.
         """
         user = situation(self.counts, history, now)
-        index = self.counts.index.get(scored.lesson_id)
-        if index is None or not user.recent:
-            return []
+        known = [one.lesson_id for one in found if one.lesson_id in self.counts.index]
+        if not known or not user.recent:
+            return [[] for _ in found]
+        places = np.array([self.counts.index[lesson_id] for lesson_id in known])
         candidates = self._candidates.for_user(user, self.counts.without(_seen(history)), 0)
-        indices = union(candidates, np.array([index]), len(self.counts))
-        scoring = score(self._crowd, self.weights, user, indices)
-        logs = scoring.logs[LESSON_BASED, np.searchsorted(indices, index)]
-        merits = self.weights.of(user)[LESSON_BASED] * logs
-        led = because(self.counts, user, index, merits)
-        lessons = self.counts.lessons
-        reasons = [Because(lessons[one], part * scored.score) for one, part in led]
-        return sorted(reasons, key=lambda reason: (-reason.contribution, reason.lesson_id))
+        indices = union(candidates, places, len(self.counts))
+        logs = score(self._crowd, self.weights, user, indices).logs[LESSON_BASED]
+        merits = self.weights.of(user)[LESSON_BASED, None] * logs
+        columns = dict(zip(known, merits.T[np.searchsorted(indices, places)], strict=True))
+        return [because(self.counts, user, one, columns.get(one.lesson_id)) for one in found]
 
     def learn_weights(
         self, history: Sequence[Meeting], lesson_id: LessonId, now: float

@@ -16,7 +16,7 @@ def test_contributions_add_up_to_the_score(stream: list[Event], user: int) -> No
     met = {one.lesson_id for one in history}
 
     for scored in model.recommend(history, NOW, 10):
-        reasons = model.explain(history, NOW, scored)
+        [reasons] = model.explain(history, NOW, [scored])
 
         assert {one.lesson_id for one in reasons} <= met
         assert not reasons or sum(one.contribution for one in reasons) == pytest.approx(
@@ -31,7 +31,7 @@ def test_the_lesson_people_came_from_is_named() -> None:
     model, histories = learned([*others, (9, 7, NOW - 20), (1, 5, NOW - 60), (1, 1, NOW - 30)])
     [first, *_] = model.recommend(histories[1], NOW, 1)
 
-    reasons = model.explain(histories[1], NOW, first)
+    [reasons] = model.explain(histories[1], NOW, [first])
 
     assert first.lesson_id == 2
     assert [one.lesson_id for one in reasons] == [1]
@@ -40,5 +40,5 @@ def test_the_lesson_people_came_from_is_named() -> None:
 def test_what_no_lesson_led_to_is_not_explained() -> None:
     model, histories = learned([(1, 1, NOW - 9), (2, 2, NOW - 5)])
 
-    assert model.explain(histories[1], NOW, Scored(LessonId(2), 0.5)) == []
-    assert model.explain([], NOW, Scored(LessonId(2), 0.5)) == []
+    assert model.explain(histories[1], NOW, [Scored(LessonId(2), 0.5)]) == [[]]
+    assert model.explain([], NOW, [Scored(LessonId(2), 0.5)]) == [[]]

@@ -71,7 +71,7 @@ def test_an_empty_model_recommends_nothing() -> None:
     assert model.popular("1d", NOW, 10) == []
     assert model.similar(LessonId(1), 10) == []
     assert model.next(LessonId(1), 10) == []
-    assert model.explain(watched(1), NOW, Scored(LessonId(2), 1.0)) == []
+    assert model.explain(watched(1), NOW, [Scored(LessonId(2), 1.0)]) == [[]]
     assert model.learn_weights(watched(1), LessonId(2), NOW) is None
     assert (model.lessons, model.latest) == (0, 0.0)
 
