@@ -4,6 +4,7 @@ import { $, ago, el } from "./dom.js";
 import { ask } from "./api.js";
 
 const PAGE = 20;
+const READABLE = 3000; // milliseconds
 let shown; // how many are parked, as far as the list knows
 let cursor = null;
 
@@ -15,7 +16,10 @@ export async function showParked(count) {
   $("parked-count").dataset.some = count > 0;
   $("parked-none").hidden = count > 0;
   const page = await ask(`parked?limit=${PAGE}`);
-  $("messages").replaceChildren(...page.items.map(message));
+  // Where somebody has pressed a button, the answer is still to be read.
+  const kept = [...$("messages").querySelectorAll(".busy")];
+  const others = page.items.filter(({ id }) => !kept.some((item) => item.dataset.id === id));
+  $("messages").replaceChildren(...kept, ...others.map(message));
   more(page.next_cursor);
 }
 
@@ -34,7 +38,7 @@ function message(parked) {
   const said = el("p", { class: "outcome", role: "status" });
   const item = el(
     "li",
-    { class: "message" },
+    { class: "message", "data-id": parked.id },
     el("div", { class: "what" },
       el("strong", {}, parked.reason),
       el("span", { class: "soft" }, ` ${parked.detail}`)),
@@ -65,14 +69,16 @@ function message(parked) {
 
   async function act(pressed, does) {
     pressed.disabled = true;
+    item.classList.add("busy");
     try {
       const answer = await does();
       said.textContent = answer ? `It was redelivered: ${answer.outcome}.` : "It was discarded.";
       item.classList.add("done");
-      setTimeout(() => item.remove(), 1500);
+      setTimeout(() => item.remove(), READABLE);
     } catch (error) {
       said.textContent = error.message;
       pressed.disabled = false;
+      item.classList.remove("busy");
     }
   }
 }
