@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
-from sqlalchemy.types import BigInteger, DateTime
+from sqlalchemy.types import JSON, BigInteger, DateTime
 
 from consumption_service.api import NewWatch
 from shared.events import LessonId, UserId, WatchEvent, utc_now
@@ -48,6 +48,9 @@ class WatchRow(Base):
     occurred_at: Mapped[datetime]
     reported_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
+    furthest: Mapped[int | None]
+    segments: Mapped[list[list[int]] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    unsegmented: Mapped[int | None] = mapped_column(default=None)
 
 
 @asynccontextmanager
@@ -79,6 +82,7 @@ def row_of(body: NewWatch) -> WatchRow:
         occurred_at=at,
         reported_at=at,
         recorded_at=now,
+        furthest=body.position,
     )
 
 
@@ -90,6 +94,7 @@ def event_of(row: WatchRow) -> WatchEvent:
         position=row.position,
         watch_id=row.id,
         duration=row.duration,
+        furthest=row.furthest,
         occurred_at=row.occurred_at,
         reported_at=row.reported_at,
         recorded_at=row.recorded_at,

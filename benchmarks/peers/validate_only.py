@@ -46,6 +46,7 @@ async def record_watch(
         occurred_at=body.occurred_at or now,
         reported_at=body.occurred_at or now,
         recorded_at=now,
+        furthest=body.position,
     )
     response.headers["Location"] = f"/watches/{watch.id}"
     return WatchAnswer.model_validate(watch)

@@ -1,5 +1,7 @@
 """The watch as a model, with the columns and the indexes of the product."""
 
+from typing import Any
+
 import django.db.models as m
 from django.utils.timezone import now
 
@@ -17,6 +19,14 @@ class Watch(m.Model):
     occurred_at = m.DateTimeField(default=now)
     reported_at = m.DateTimeField(default=now, editable=False)
     recorded_at = m.DateTimeField(default=now, editable=False)
+    furthest = m.BigIntegerField(null=True, editable=False)
+    segments = m.JSONField(null=True)
+    unsegmented = m.BigIntegerField(null=True, editable=False)
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Note how far the watch came."""
+        self.furthest = max(self.furthest or 0, self.position)
+        super().save(*args, **options)
 
     class Meta:
         """Where it is stored."""

@@ -19,6 +19,7 @@ def announce(instance: Watch, *, created: bool, **_: Any) -> None:
                 "user_id": instance.user_id,
                 "lesson_id": instance.lesson_id,
                 "position": instance.position,
+                "furthest": instance.furthest,
                 "occurred_at": instance.occurred_at.isoformat(),
                 "reported_at": instance.reported_at.isoformat(),
                 "recorded_at": instance.recorded_at.isoformat(),
