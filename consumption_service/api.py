@@ -1,11 +1,12 @@
 """The HTTP side of the consumption service: translates, and decides nothing."""
 
+from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from consumption_service.commands import Create, Delete, Report, Watch
 from consumption_service.commit import GroupCommit
@@ -221,3 +222,12 @@ async def delete_watch(watch_id: UUID, opened: Opened, asking: Asking) -> None:
 
 def _answer(watch: Watch) -> WatchAnswer:
     return WatchAnswer.model_validate(watch)
+
+
+def written(watch: Watch) -> bytes:
+    """Return the `WatchAnswer` as JSON; for where one is written again and again."""
+    return _WRITING.to_json(watch, exclude=_HIDDEN)
+
+
+_WRITING: Final = TypeAdapter(Watch).serializer
+_HIDDEN: Final = {one.name for one in fields(Watch)} - WatchAnswer.model_fields.keys()

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 GROUP_SIZE: Final = 256  # commands in one transaction
 GROUPS_IN_FLIGHT: Final = 2  # one is prepared while the other is being written to the disk
+WORTH_A_SECOND: Final = 32  # commands; fewer wait for the group in flight, and go with more
 
 TICK: Final = timedelta(microseconds=1)  # no two transactions of a process have the same time
 
@@ -49,7 +50,8 @@ class GroupCommit:
         self._announcer = announcer
         self._max_waiting = max_waiting
         self._waiting: deque[Waiting] = deque()
-        self._arrived = asyncio.Event()
+        self._in_flight = 0  # groups
+        self._arrived = asyncio.Event()  # set when another group is to begin
         self._latest = asyncio.Event()  # set when the group that began last has ended
         self._latest.set()
         self.measures = CommitMeasures()
@@ -82,7 +84,7 @@ class GroupCommit:
         """
         self._refuse_if_full()
         futures = [self._enqueue(command) for command in commands]
-        return list(await asyncio.gather(*futures, return_exceptions=True))
+        return [await _outcome_of(future) for future in futures]
 
     def _refuse_if_full(self) -> None:
         if len(self._waiting) >= self._max_waiting:
@@ -93,8 +95,15 @@ class GroupCommit:
     def _enqueue(self, command: Command) -> asyncio.Future[Outcome]:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
-        self._arrived.set()
+        self._look()
         return future
+
+    def _look(self) -> None:
+        """Let another group begin when enough commands wait for it."""
+        if len(self._waiting) >= (WORTH_A_SECOND if self._in_flight else 1):
+            self._arrived.set()
+        else:
+            self._arrived.clear()
 
     async def run(self) -> None:
         """Commit group after group, for ever."""
@@ -104,12 +113,16 @@ class GroupCommit:
 
     async def _work(self) -> None:
         while True:
-            await self._arrived.wait()
+            while not self._arrived.is_set():  # another may have been quicker
+                await self._arrived.wait()
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_SIZE))]
-            if not self._waiting:
-                self._arrived.clear()
-            if group:
+            self._in_flight += 1
+            self._look()
+            try:
                 await self._commit_or_split(group)
+            finally:
+                self._in_flight -= 1
+                self._look()
 
     async def _commit_or_split(self, group: Sequence[Waiting]) -> None:
         """Commit the group; if that fails for whatever reason, each command alone."""
@@ -177,6 +190,13 @@ class GroupCommit:
                 ended.set()
         self._announcer.announce(events)
         return result
+
+
+async def _outcome_of(future: asyncio.Future[Outcome]) -> Outcome | Exception:
+    try:
+        return await future
+    except Exception as error:  # noqa: BLE001 - it is the outcome
+        return error
 
 
 def _answer(group: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:

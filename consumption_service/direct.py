@@ -7,15 +7,14 @@ to `api.record_watch`. What both read, they read alike, and answer alike.
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Annotated, Final, NotRequired, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from starlette.types import Scope
 from typing_extensions import TypedDict
 
-from consumption_service.api import State, WatchAnswer
-from consumption_service.commands import Create, Outcome, Watch
+from consumption_service.api import State, written
+from consumption_service.commands import Create, Outcome
 from shared.access.caller import Caller
 from shared.direct import Answer
 from shared.errors import Invalid, ServiceError
@@ -26,7 +25,6 @@ T = TypeVar("T")
 JSON: Final = [b"application/json"]
 LONGEST_KEY: Final = 255
 HEADERS: Final = b"content-type: application/json\r\nlocation: /watches/%b\r\n"
-HIDDEN: Final = {one.name for one in fields(Watch)} - WatchAnswer.model_fields.keys()
 
 Plain = Annotated[T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1)]
 
@@ -43,7 +41,6 @@ class PlainWatch(TypedDict):
 
 
 _READING: Final = TypeAdapter(PlainWatch).validator
-_WRITING: Final = TypeAdapter(Watch).serializer
 
 
 class Recording:
@@ -85,8 +82,7 @@ class Recording:
             raise outcome
         watch = outcome.watch
         location = HEADERS % str(watch.id).encode()
-        body = _WRITING.to_json(watch, exclude=HIDDEN)
-        return Answer(201 if outcome.changed else 200, location, body)
+        return Answer(201 if outcome.changed else 200, location, written(watch))
 
 
 def _watch_in(body: bytes) -> PlainWatch:
