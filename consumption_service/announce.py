@@ -209,9 +209,10 @@ class Announcer:
                     await delete_rows(connection, outbox.c.event_id, ids)
 
     @contextmanager
-    def forgetting(self) -> Iterator[list[UUID]]:
+    def forgetting(self, at_least: int = 1) -> Iterator[list[UUID]]:
         """Hand over confirmed events, which the block deletes from the outbox and commits."""
-        ids = sorted(islice(self._confirmed, MOST_FORGOTTEN))
+        enough = len(self._confirmed) >= at_least
+        ids = list(islice(self._confirmed, MOST_FORGOTTEN)) if enough else []
         self._confirmed.difference_update(ids)
         self._leaving.update(ids)
         try:

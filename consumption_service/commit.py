@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 GROUP_SIZE: Final = 256  # commands in one transaction
 GROUPS_IN_FLIGHT: Final = 2  # one is prepared while the other is being written to the disk
 WORTH_A_SECOND: Final = 32  # commands; fewer wait for the group in flight, and go with more
+WORTH_FORGETTING: Final = 64  # confirmed events; fewer wait, so that not every commit has to
 
 TICK: Final = timedelta(microseconds=1)  # no two transactions of a process have the same time
 
@@ -172,7 +173,7 @@ class GroupCommit:
         """Do the work; if `alone`, no process does anything of the kind beside it."""
         earlier, ended = self._latest, asyncio.Event()
         try:
-            with self._announcer.forgetting() as confirmed:
+            with self._announcer.forgetting(WORTH_FORGETTING) as confirmed:
                 async with self._database.write() as connection:
                     its_time = await await_turn(self._database, connection, alone=alone)
                     earlier, self._latest = self._latest, ended
