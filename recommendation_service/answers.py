@@ -132,11 +132,20 @@ class ReportAnswer(FromAttributes):
     popular: QualityAnswer
 
 
+class AttributionAnswer(FromAttributes):
+    """How many watches came from a list of recommendations that the user got the day before."""
+
+    watches: int = Field(description="Of users who got such a list; of a sample, while busy.")
+    from_lists: int
+    share: float
+
+
 class Evaluation(BaseModel):
     """Live quality: each real watch is first predicted, then learned."""
 
     all_time: ReportAnswer
     recent: ReportAnswer = Field(description="Over the last ten thousand events, about.")
+    attribution: AttributionAnswer
 
 
 class ParkedMessage(BaseModel):

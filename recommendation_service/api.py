@@ -65,6 +65,7 @@ async def recommend_for_user(
     # Before the history is read: what is learned meanwhile may not be in the answer.
     fresh = opened.recommender.freshness()
     items, strategy = await opened.recommender.for_user(UserId(user_id), request)
+    opened.served.note_list(UserId(user_id), (item.lesson_id for item in items))
     return _recommendations(fresh, user_id, items, strategy)
 
 

@@ -91,7 +91,7 @@ def _parts(settings: RecommendationSettings, broker: Broker, database: Database)
     recommender = Recommender(database, follower, panel, settings.explore)
     waiting = Waiting(database, follower)
     return _Parts(
-        State(settings, broker, database, follower, panel, recommender, waiting),
+        State(settings, broker, database, follower, panel, recommender, waiting, evaluator.served),
         evaluator,
         Consumer(settings, database, follower, evaluator, panel),
         LessonConsumer(settings, database, follower),
@@ -111,6 +111,7 @@ def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], st
         yield collecting, f"collect dead letters of {exchange.name}"
     yield parts.evaluator.run(), "evaluate"
     yield state.waiting.run(), "look for what requests wait for"
+    yield state.served.run(), "remember what was served"
     yield state.panel.run(broker, RECOMMENDATION), "panel"
 
 

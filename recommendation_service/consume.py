@@ -128,6 +128,7 @@ class Consumer:
         except DatabaseUnavailable as outage:
             log.warning("the model will follow when it can: %s", outage)
         self._panel.learned(event.recorded_at for event in fresh)
+        self._evaluator.served.note_watches(fresh)
         if alone:
             await source.ack_through(batch[-1].tag)
         else:

@@ -25,6 +25,7 @@ from recommendation_service.tables import (
     inbox,
     learned_watches,
     meetings,
+    served_lists,
 )
 from recommendation_service.tombstones import set_tombstone
 from shared.bulk import insert_new_rows
@@ -53,6 +54,10 @@ async def _begin(database: Database, connection: AsyncConnection, erasure: UserE
     hides = hidden_lessons.c.user_id == erasure.user_id
     before = hidden_lessons.c.hidden_at <= erasure.erased_at
     await connection.execute(delete(hidden_lessons).where(hides, before))
+    got = served_lists.c.user_id == erasure.user_id
+    await connection.execute(
+        delete(served_lists).where(got, served_lists.c.served_at <= erasure.erased_at)
+    )
     await forget_parked(connection, erasure)
     watched_since = database.among(learned_watches.c.lesson_id, await _kept(connection, erasure))
     gone = delete(learned_watches).where(_erased(erasure), watched_since)

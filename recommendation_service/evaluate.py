@@ -22,6 +22,7 @@ from recommendation_service.follow import Follower, Look
 from recommendation_service.histories import RECENT, Step
 from recommendation_service.latest_meetings import KNOWN, latest_meetings
 from recommendation_service.model.history import Meeting
+from recommendation_service.served import Served
 from recommendation_service.tables import evaluation, model_weights
 from shared.database import Database, DatabaseUnavailable
 
@@ -63,6 +64,7 @@ class Evaluator:
     def __init__(self, database: Database, follower: Follower) -> None:
         self._database = database
         self._follower = follower
+        self.served = Served(database)
         self._credit = SAVINGS
         self._paid_at = time.monotonic()
         self._sums = _nothing()

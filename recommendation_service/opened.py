@@ -15,6 +15,7 @@ from recommendation_service.follow import Follower
 from recommendation_service.model.view import Labels
 from recommendation_service.panel import Panel
 from recommendation_service.serve import Recommender, Request
+from recommendation_service.served import Served
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.interface import Broker
 from shared.database import Database
@@ -74,6 +75,7 @@ class State:
     panel: Panel
     recommender: Recommender
     waiting: Waiting
+    served: Served
 
 
 async def state_of(request: HTTPConnection) -> State:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import select
 
 from recommendation_service.answers import (
+    AttributionAnswer,
     Evaluation,
     EventsAnswer,
     FreshnessAnswer,
@@ -29,6 +30,7 @@ from recommendation_service.park import (
     take_parked,
 )
 from recommendation_service.redeliver import redeliver
+from recommendation_service.served import attributed
 from recommendation_service.tables import model_state
 from shared.problems import documented
 from shared.strict_json import StrictJSONRoute
@@ -65,12 +67,13 @@ async def stats(opened: Opened) -> Stats:
 
 @router.get("/evaluation", responses=documented(503))
 async def live_quality(opened: Opened) -> Evaluation:
-    """Return how well real watches were predicted before they were learned."""
+    """Return how well watches were predicted before they were learned, and led to by lists."""
     everything = await report(opened.database)
     recent = await report(opened.database, RECENT_BLOCKS)
     return Evaluation(
         all_time=ReportAnswer.model_validate(everything),
         recent=ReportAnswer.model_validate(recent),
+        attribution=AttributionAnswer.model_validate(await attributed(opened.database)),
     )
 
 

@@ -13,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.merge import WatchState, state_of, stored_states
 from recommendation_service.read import Event
-from recommendation_service.tables import inbox, model_changes, model_state
+from recommendation_service.tables import inbox, model_changes, model_state, served_lists
 from shared.database import Database
 from shared.events import utc_now
+from shared.identifiers import first_id_at
 from shared.retention import delete_where
 
 LOG_RETENTION: Final = timedelta(hours=1)  # a process further behind folds the model anew
+LISTS_RETENTION: Final = timedelta(days=1, hours=1)  # a watch comes from a list of the day before
 CLOCK_SKEW: Final = timedelta(days=1)  # by which the clocks of two machines may differ
 
 
@@ -26,6 +28,7 @@ async def forget(database: Database, days: int) -> None:
     """Forget what no process needs any more, and the events learned more than `days` ago."""
     await forget_events(database, utc_now() - timedelta(days=days))
     await forget_changes(database)
+    await forget_lists(database)
 
 
 async def forget_events(database: Database, before: datetime) -> None:
@@ -46,6 +49,12 @@ async def forget_changes(database: Database) -> None:
     # The newest stays: without it a process could not tell that it is behind.
     newest = select(func.max(model_changes.c.version)).scalar_subquery()
     await delete_where(database, model_changes, old & (model_changes.c.version < newest))
+
+
+async def forget_lists(database: Database) -> None:
+    """Forget the lists that were served more than a day ago."""
+    oldest = first_id_at(utc_now() - LISTS_RETENTION)
+    await delete_where(database, served_lists, served_lists.c.id < oldest)
 
 
 async def learned_long_ago(

@@ -159,6 +159,25 @@ hidden_lessons: Final = Table(
     Column("hidden_at", UtcTime, nullable=False),
 )
 
+# Which lessons users were recommended, for a day; a sample of it when there are too many.
+served_lists: Final = Table(
+    "served_lists",
+    metadata,
+    Column("id", Uuid, primary_key=True),  # made when it was written: tells how old it is
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("served_at", UtcTime, nullable=False),
+    Column("lesson_ids", JSON, nullable=False),
+)
+
+# One row: how many watches of users who got lists there were, and how many came from one.
+attribution: Final = Table(
+    "attribution",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("watches", BigInteger, nullable=False),
+    Column("from_lists", BigInteger, nullable=False),
+)
+
 # Messages that cannot be processed, with the reason.
 parked: Final = Table(
     "parked",
