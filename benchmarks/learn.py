@@ -5,7 +5,7 @@
 Each round fills a quorum queue for each system, starts 1 or 2 consumer processes, and counts over
 the seconds after the first one. The product then learns all the rest, and is asked for every one.
 
-    upnext               one transaction for up to 250: inbox, histories, the model and its log
+    upnext               one transaction for up to 100: inbox, histories, the model and its log
     ack_only             an aio-pika consumer that only acknowledges, prefetch 300
     faststream_consumer  one transaction for each message, one row
     kombu_consumer       the same, one after the other

@@ -15,10 +15,10 @@ class RecommendationSettings(SharedSettings):
     consumption_url: HttpUrl = HttpUrl("http://127.0.0.1:8000")
     """Where the dashboard finds the consumption service."""
 
-    prefetch: int = Field(default=1000, ge=1, le=2000)
+    prefetch: int = Field(default=300, ge=1, le=2000)
     """Deliveries that may be unacknowledged at a time."""
 
-    batch_size: int = Field(default=250, ge=1, le=1000)
+    batch_size: int = Field(default=100, ge=1, le=1000)
     """Deliveries that are learned in one transaction, at most."""
 
     max_message_bytes: int = Field(default=65_536, ge=1)
