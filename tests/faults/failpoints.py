@@ -10,7 +10,7 @@ from tests.faults.service import Service
 
 RUNNER: Final = "tests.faults.doom"
 LEFTOVERS: Final = " _relay+"  # is at work only after a crash
-ALIVE: Final = 20.0  # seconds until a point counts as one that is not passed again
+ALIVE: Final = 10.0  # seconds until a point counts as one that is not passed again
 
 
 class Failpoints:
@@ -28,13 +28,14 @@ class Failpoints:
         lines = self._seen.read_text().splitlines() if self._seen.exists() else []
         return sorted({line for line in lines if words in line})
 
-    async def one_of(self, words: str, dice: random.Random) -> str:
-        """Return a point with these words, when one was passed that will be passed again."""
+    async def some_of(self, words: str, dice: random.Random) -> list[str]:
+        """Return the points with these words, in any order, when one was passed."""
 
         def often_passed() -> list[str]:
             return [point for point in self.passed(words) if LEFTOVERS not in point]
 
-        return dice.choice(await eventually(often_passed))
+        found = await eventually(often_passed)
+        return dice.sample(found, len(found))
 
     async def die_at(self, point: str) -> bool:
         """Let the service die when it passes the point, and return whether it did."""

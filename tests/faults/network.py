@@ -58,7 +58,7 @@ class Network:
         """The server's URL, through this network; a broker that is silent is noticed early."""
         target = self._targets[0]
         account = target.netloc.rpartition("@")[0]
-        query = "heartbeat=2" if target.scheme == "amqp" else target.query
+        query = "heartbeat=4" if target.scheme == "amqp" else target.query
         return urlunsplit(target._replace(netloc=f"{account}@127.0.0.1:{self._port}", query=query))
 
     async def open(self) -> None:

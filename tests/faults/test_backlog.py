@@ -11,7 +11,7 @@ from tests.faults.trial import Report, under_load
 
 BACKLOG = 1500  # events: several batches
 LONG_BACKLOG = 21_000  # more than the service keeps in memory
-BURST = 250  # requests at once
+BURST = 100  # requests at once
 
 
 async def assert_in_order(system: System, backlog: frozenset[UUID]) -> None:
