@@ -25,14 +25,14 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[
     str | None, Query(pattern=r"^-?[0-9]{1,18}-[0-9]{1,19}$", description="A `next_cursor`.")
 ]
-EXAMPLE: Final[dict[str, int | float | str | None]] = {
+EXAMPLE: Final[dict[str, int | float | str]] = {
     "lesson_id": 100,
     "state": "started",
     "position": 314,
     "furthest_position": 314,
     "duration": 600,
     "percent": 52.3,
-    "watched_seconds": None,
+    "watched_seconds": 314,
     "plays": 1,
     "last_watched_at": "2026-11-23T10:05:14Z",
 }

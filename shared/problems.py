@@ -44,7 +44,19 @@ SHOWN: Final = {
 class Problem(BaseModel):
     """Why a request was not done. Nothing has been changed by it."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:upnext:problem:not-found",
+                    "title": "Not found",
+                    "status": 404,
+                    "detail": "There is no watch 019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c.",
+                }
+            ]
+        },
+    )
 
     type: str = Field(description="Stable name of the kind of problem.")
     title: str

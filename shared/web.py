@@ -14,6 +14,7 @@ from shared.asyncapi import asyncapi_routes
 from shared.body_limit import BodyLimit
 from shared.direct import Direct
 from shared.docs_page import show_docs
+from shared.examples import describe_examples
 from shared.metrics import measure
 from shared.problems import answer_with_problems, describe_problems
 from shared.requests import Observed
@@ -61,6 +62,7 @@ class _App(FastAPI):
         if not self.openapi_schema:
             document = _with_whole_numbers(super().openapi())
             describe_problems(document)
+            describe_examples(document)
             describe_access(document, self._guard.rights, is_open=self._guard.is_open)
             self.openapi_schema = document
         return self.openapi_schema
