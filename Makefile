@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 # Tests wait for services more than they compute.
-WORKERS ?= 4
+JOBS ?= 4
 
 # Of the random schedules of `make chaos`; another seed is another schedule.
 MINUTES ?= 5
@@ -39,8 +39,8 @@ run: $(STAMP) ## Start both services, on nothing but files
 demo: $(STAMP) ## Feed the running services a sample stream, and show what it teaches
 	@exec $(BIN)/upnext demo
 
-test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name", WORKERS=1)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name", JOBS=1)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 chaos: $(STAMP) ## Break every part under load, and count what was lost (MINUTES=5 SEED=7)
 	@echo "Random schedules for $(MINUTES) minutes, SEED=$(SEED)"
