@@ -96,7 +96,7 @@ async def test_migrating_again_changes_nothing(database_url: str) -> None:
     ("url", "driver", "query"),
     [
         ("postgresql://u:p@h/d", "postgresql+asyncpg", {}),
-        ("postgres://u:p@h/d?sslmode=require", "postgresql+asyncpg", {"ssl": "require"}),
+        ("postgres://u:p@h/d?sslmode=require", "postgresql+asyncpg", {"sslmode": "require"}),
         ("postgresql+psycopg://u:p@h/d", "postgresql+asyncpg", {}),
         ("sqlite:///var/x.db", "sqlite+aiosqlite", {}),
     ],
