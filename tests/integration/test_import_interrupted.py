@@ -10,8 +10,10 @@ import pytest
 from tests.eventually import eventually
 from tests.integration.watch_files import a_file, lines
 from tests.product import Product, running_product
+from upnext.import_memory import FOLDER
 
-MANY: Final = 2000  # enough to be interrupted in the middle
+MANY: Final = 5000  # enough to be interrupted in the middle
+SLOWLY: Final = "--in-flight=1"
 
 
 @pytest.fixture
@@ -28,14 +30,14 @@ def file(tmp_path: Path) -> Path:
 
 
 async def wait_until_begun(product: Product) -> None:
-    """Wait until about a third of the rows is recorded."""
-    await eventually(lambda: product.watches_of(MANY // 3))
+    """Wait until the first answers are noted on disk; most rows are still to be sent."""
+    await eventually(lambda: list((product.folder / FOLDER).glob("*.json")))
 
 
 async def test_an_import_that_was_killed_goes_on_and_records_each_row_once(
     product: Product, file: Path
 ) -> None:
-    with product.command("import", file) as killed:
+    with product.command("import", file, SLOWLY) as killed:
         await wait_until_begun(product)
         killed.kill()
 
@@ -48,7 +50,7 @@ async def test_an_import_that_was_killed_goes_on_and_records_each_row_once(
 
 
 async def test_an_import_that_was_stopped_says_so_and_goes_on(product: Product, file: Path) -> None:
-    with product.command("import", file) as stopped:
+    with product.command("import", file, SLOWLY) as stopped:
         await wait_until_begun(product)
         stopped.send_signal(signal.SIGINT)
         _, errors = stopped.communicate()
@@ -63,7 +65,7 @@ async def test_an_import_that_was_stopped_says_so_and_goes_on(product: Product, 
 
 
 async def test_from_start_sends_everything_again(product: Product, file: Path) -> None:
-    with product.command("import", file) as killed:
+    with product.command("import", file, SLOWLY) as killed:
         await wait_until_begun(product)
         killed.kill()
 
@@ -75,7 +77,7 @@ async def test_from_start_sends_everything_again(product: Product, file: Path) -
 
 
 async def test_an_import_outlives_a_crash_of_the_product(product: Product, file: Path) -> None:
-    with product.command("import", file) as importing:
+    with product.command("import", file, SLOWLY) as importing:
         await wait_until_begun(product)
         product.kill()
         product.start()
@@ -88,7 +90,7 @@ async def test_an_import_outlives_a_crash_of_the_product(product: Product, file:
 
 
 async def test_an_import_gives_up_when_the_product_stays_away(product: Product, file: Path) -> None:
-    with product.command("import", file, "--patience=0.5") as importing:
+    with product.command("import", file, SLOWLY, "--patience=0.5") as importing:
         await wait_until_begun(product)
         product.kill()
 
