@@ -90,8 +90,9 @@ class Follower:
             learned, look = self._committed[0]
             if not self._is_whole:
                 await self.load()
-            await self._catch_up(learned.version)
-            if learned.version == self.version + 1:
+            # The version after an empty change is that of whoever learned before.
+            await self._catch_up(learned.version + (not learned.change))
+            if learned.change and learned.version == self.version + 1:
                 await self._walk(learned, look)
             if learned.version == self.version:
                 self.applied_through = learned.applied_through

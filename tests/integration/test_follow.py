@@ -88,6 +88,20 @@ async def test_what_others_committed_before_is_applied_before(
     assert await is_up_to_date(follower, recommendation_database)
 
 
+async def test_a_batch_that_changes_nothing_leaves_what_others_committed_before_to_be_applied(
+    recommendation_database: Database,
+) -> None:
+    known = some_events(10)
+    await commit(recommendation_database, known)
+    follower = await a_follower(recommendation_database)
+    await commit(recommendation_database, some_events(20))
+
+    follower.note(await commit(recommendation_database, known))
+    await follower.adopt()
+
+    assert await is_up_to_date(follower, recommendation_database)
+
+
 async def test_a_model_behind_the_log_is_folded_anew(recommendation_database: Database) -> None:
     follower = await a_follower(recommendation_database)
     await commit(recommendation_database, some_events(10))
