@@ -127,6 +127,7 @@ class Follower:
                 continue
             for record in records:
                 self._apply(record.version, decode(record.change), record.applied_through)
+                await asyncio.sleep(0)  # a record may be large, and others want their turn
 
     async def _next_records(self, before: int) -> Sequence[Row[Any]]:
         async with self._database.read() as connection:
