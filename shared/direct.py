@@ -97,7 +97,8 @@ class DirectProtocol(RefusingProtocol):
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self.receiving and cycle is self.cycle and not self.flow.write_paused:
+        whole = app is self.app and cycle is self.cycle  # else it is a refusal, or had to wait
+        if whole and self.receiving and not self.flow.write_paused:
             line = b"%b %b" % (self.parser.get_method(), self.url)
             if handler := self.direct.handler_of(line):
                 self._held = (handler, app)

@@ -65,6 +65,7 @@ class RefusingProtocol(HttpToolsProtocol):
             self._stop_after_answers()  # an answer here would be taken for that to an earlier one
         elif self.pipeline:
             self.pipeline[0] = (self.cycle, answer)  # type: ignore[assignment]  # ASGI too
+            self.receiving = False  # what is still to come of it is not heard
             self._stop_after_answers()
         else:
             self.let_go(None if arriving and arriving.response_started else answer)

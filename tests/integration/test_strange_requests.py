@@ -18,6 +18,8 @@ HTTP2: Final = (
     b"HTTP2-Settings: AAMAAABkAAQAAP__",
 )
 
+BAD_CHUNK: Final = post_chunks(b"size\r\n" + WATCH + b"\r\n0\r\n\r\n")
+
 NOT_HTTP: Final = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -41,7 +43,7 @@ NOT_HTTP: Final = {
     "chunks and a length": post(b"0\r\n\r\n" + WATCH, b"Transfer-Encoding: chunked", length=5),
     "an unknown transfer encoding": with_headers(b"Transfer-Encoding: xchunked") + WATCH,
     "chunks in chunks": with_headers(b"Transfer-Encoding: chunked, chunked") + WATCH,
-    "a chunk of no size": post_chunks(b"size\r\n" + WATCH + b"\r\n0\r\n\r\n"),
+    "a chunk of no size": BAD_CHUNK,
     "a chunk longer than its size": post_chunks(b"3\r\n" + WATCH + b"\r\n0\r\n\r\n"),
     "a chunk of endless size": post_chunks(b"f" * 20 + b"\r\n" + WATCH),
     "chunks with a wrong end": post_chunks(b"%x\r\n%b\r\n0\r\n\0: 1\r\n\r\n" % (len(WATCH), WATCH)),
@@ -124,6 +126,15 @@ async def test_what_follows_a_good_request_does_not_take_its_answer(
 
         assert [answer.status for answer in answers] == [201, 201]
         assert len(everything_in(product)) == 2
+
+
+async def test_a_bad_request_behind_a_good_one_is_answered_in_its_turn(product: Product) -> None:
+    async with connected(product.consumption_url) as client:
+        await client.send(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" + BAD_CHUNK)
+        answers = [await client.answer(), await client.answer()]
+        assert await client.is_closed()
+
+    assert [answer.status for answer in answers] == [200, 400]
 
 
 @pytest.mark.parametrize("parts", [1, 2])
