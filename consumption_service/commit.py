@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -57,7 +56,7 @@ class GroupCommit:
         self._latest.set()
         self.measures = CommitMeasures()
         self.measures.waiting.set_function(lambda: len(self._waiting))
-        self._now = datetime.min.replace(tzinfo=UTC)  # of the transaction that began last
+        self._now = datetime.min.replace(tzinfo=UTC)  # no event has a later time
 
     async def carry_out(self, command: Command) -> Done:
         """Return what came of the command, once it is committed and its event is on its way.
@@ -151,24 +150,38 @@ class GroupCommit:
             _answer(group, outcomes)
             self.measures.committed(len(group), began)
 
-        await self._transact(work, committed)
+        await self._transact(work, committed, most_events=len(group))
 
-    async def transact(self, work: Work[T]) -> T:
-        """Do the work in a transaction of its own, and announce its events.
+    async def transact(self, work: Work[T], most_events: int) -> T:
+        """Do the work in a transaction of its own, and announce its events: so many at most.
 
         Raises `Unavailable` when there is no room for them.
         """
         self._refuse_if_full()
-        return await self._transact(work, lambda _: None)
+        return await self._transact(work, lambda _: None, most_events=most_events)
 
     async def erase(self, user_id: UserId) -> Erasure:
         """Erase the user, and publish nothing more of what is known of them."""
-        erasure = await self._transact(partial(erase, user_id), lambda _: None, alone=True)
+
+        async def work(
+            connection: AsyncConnection, now: datetime
+        ) -> tuple[Erasure, Sequence[OutboxEvent]]:
+            erasure, events = await erase(user_id, connection, now)
+            # While it is alone: what is recorded next is later, however far the clock was set back.
+            self._now = max(self._now, erasure.erased_at)
+            return erasure, events
+
+        erasure = await self._transact(work, lambda _: None, most_events=1, alone=True)
         self._announcer.drop(user_id)
         return erasure
 
     async def _transact(
-        self, work: Work[T], committed: Callable[[T], None], *, alone: bool = False
+        self,
+        work: Work[T],
+        committed: Callable[[T], None],
+        *,
+        most_events: int,
+        alone: bool = False,
     ) -> T:
         """Do the work; if `alone`, no process does anything of the kind beside it."""
         earlier, ended = self._latest, asyncio.Event()
@@ -177,10 +190,10 @@ class GroupCommit:
                 async with self._database.write() as connection:
                     its_time = await await_turn(self._database, connection, alone=alone)
                     earlier, self._latest = self._latest, ended
-                    now = self._now = max(its_time, self._now + TICK)
+                    now = max(its_time, self._now + TICK)
+                    self._now = now + TICK * most_events  # each has its own, in no other group
                     await delete_rows(connection, outbox.c.event_id, confirmed)
                     result, events = await work(connection, now)
-                    self._now = max(self._now, now + TICK * len(events))  # each has its own
             committed(result)
         finally:
             # In the order in which they were recorded, so that whoever has learned what was

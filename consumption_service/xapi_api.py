@@ -46,7 +46,8 @@ async def record_xapi_statements(body: Statements, opened: Opened, asking: Askin
     for one in told:
         asking.act_for(one.said.user_id)
     if told:
-        await opened.commits.transact(partial(record_statements, told, opened.database))
+        work = partial(record_statements, told, opened.database)
+        await opened.commits.transact(work, most_events=len(told))
     return ids
 
 

@@ -2,19 +2,21 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.announce import Announcer
-from consumption_service.commands import Create, Done
-from consumption_service.commit import GroupCommit
+from consumption_service.commands import Create, Done, OutboxEvent
+from consumption_service.commit import TICK, GroupCommit
 from consumption_service.tables import outbox, watches
 from shared.background import running
 from shared.broker.in_process import InProcessBroker
 from shared.database import Database
 from shared.errors import Unavailable
-from shared.events import LessonId, UserId
+from shared.events import LessonId, UserId, utc_now
 
 A_WATCH = Create(UserId(42), LessonId(100), 314)
 IMPOSSIBLE = replace(A_WATCH, position=2**70)  # no column holds it
@@ -59,6 +61,45 @@ async def test_what_is_recorded_together_still_has_an_order(
 
     times = [one.watch.recorded_at for one in done]
     assert times == sorted(set(times))
+
+
+async def test_groups_that_are_in_flight_together_share_no_time(
+    consumption_database: Database,
+) -> None:
+    if consumption_database.is_sqlite:
+        pytest.skip("SQLite has one transaction at a time")
+    group, both_began = group_commit(consumption_database), asyncio.Event()
+    began: list[datetime] = []
+
+    async def work(_: AsyncConnection, now: datetime) -> tuple[datetime, list[OutboxEvent]]:
+        began.append(now)
+        if len(began) == 2:
+            both_began.set()
+        await both_began.wait()
+        return now, []
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(group.transact(work, most_events=10**6) for _ in range(2)))
+
+    earlier, later = sorted(began)
+    assert later - earlier >= TICK * 10**6
+
+
+async def test_what_is_recorded_after_an_erasure_is_later_than_it(
+    consumption_database: Database,
+) -> None:
+    """Although the clock was set back since the user's last watch."""
+    group = group_commit(consumption_database)
+    ahead = utc_now() + timedelta(hours=1)
+
+    async with running(group.run(), "commit"):
+        watch = (await group.carry_out(A_WATCH)).watch
+        async with consumption_database.write() as connection:
+            await connection.execute(update(watches).values(recorded_at=ahead))
+        erasure = await group.erase(watch.user_id)
+        after = (await group.carry_out(A_WATCH)).watch
+
+    assert after.recorded_at > erasure.erased_at == ahead
 
 
 async def test_a_bad_row_does_not_fail_its_neighbours(consumption_database: Database) -> None:
