@@ -18,7 +18,7 @@ from consumption_service.tables import idempotency_keys, xapi_sessions
 from consumption_service.xapi_statements import Said
 from shared.bulk import insert_new_rows
 from shared.database import Database
-from shared.errors import Conflict
+from shared.errors import Conflict, Invalid
 from shared.events import LessonId, UserId
 from shared.identifiers import new_id
 
@@ -42,13 +42,20 @@ class Told:
 async def record_statements(
     told: Sequence[Told], database: Database, connection: AsyncConnection, now: datetime
 ) -> tuple[None, Sequence[OutboxEvent]]:
-    """Record the statements; raises `Conflict` when an id is known with other content."""
+    """Record the statements.
+
+    Raises `Conflict` when an id is known with other content, and `Invalid` when a watch cannot hold
+    what is said of it. What is said of a watch that was deleted is forgotten.
+    """
     sessions, begun = await _sessions(told, connection)
     fresh = await _not_known(told, sessions, database, connection, now)
     in_order = sorted(fresh, key=lambda one: one.said.at or now)
     commands = _commands(in_order, sessions, begun)
     ids = [sessions[one.said.watch] for one in in_order]
-    _, events = await record(database, connection, commands, now, ids)
+    outcomes, events = await record(database, connection, commands, now, ids)
+    for outcome in outcomes:
+        if isinstance(outcome, Invalid):
+            raise outcome
     return None, events
 
 

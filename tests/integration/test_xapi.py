@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from consumption_service import record
 from consumption_service.xapi_statements import (
     COMPLETED,
     PAUSED,
@@ -176,6 +177,23 @@ async def test_one_wrong_statement_refuses_all_and_is_named(
     assert named in answer.json()["detail"]
     assert "1" in answer.json()["detail"].partition(named)[0]
     assert await watches(consumption) == []
+
+
+async def test_more_segments_than_a_watch_holds_are_refused_and_may_be_sent_again(
+    consumption: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as small:
+        small.setattr(record, "MOST_SEGMENTS", 1)
+        refused = await post(consumption, SESSION)
+        nothing = await watches(consumption)
+    again = await post(consumption, SESSION)
+
+    assert refused.status_code == 422
+    assert "segments" in refused.json()["detail"]
+    assert nothing == []
+    assert again.status_code == 200
+    (watch,) = await watches(consumption)
+    assert watch["segments"] == [[0, 120], [500, 520]]
 
 
 async def test_a_deleted_watch_does_not_come_back(consumption: httpx.AsyncClient) -> None:
