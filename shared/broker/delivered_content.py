@@ -24,6 +24,10 @@ _SIZE: Final = Struct(">4xQH")  # of the body, and which properties there are
 _WORD: Final = Struct(">Q")
 _LENGTH: Final = Struct(">I")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+# A version that nobody knows, so that the message is set aside and its neighbours are not.
+_UNREADABLE: Final[Mapping[str, Any]] = MappingProxyType(
+    {"x-schema-version": "unknown: the headers cannot be read"}
+)
 
 
 def body_size(header: bytes) -> int:
@@ -87,7 +91,10 @@ def _table(data: bytes, at: int) -> Mapping[str, Any]:
 
 
 def _headers(table: bytes) -> Mapping[str, Any]:
-    return MappingProxyType(field_table(table)[1])
+    try:
+        return MappingProxyType(field_table(table)[1])
+    except Exception:  # noqa: BLE001 - pamqp raises many; none may end the connection
+        return _UNREADABLE
 
 
 _known_headers: Final = lru_cache(maxsize=256)(_headers)

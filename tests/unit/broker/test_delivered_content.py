@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from recommendation_service.read import Unprocessable, check
 from shared.broker.delivered_content import body_size, delivery
 
 short_texts = st.text(max_size=40)
@@ -89,6 +91,28 @@ def test_a_time_beyond_all_calendars_is_none() -> None:
     header = stamped.marshal()
 
     assert delivery(method, header[:-8] + b"\xff" * 8, b"").timestamp is None
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"\x01aT" + b"\xff" * 8,  # a time beyond all calendars
+        b"\x02\xff\xfet\x01",  # a name that is no text
+        b"\x01a?\x00",  # a type that nobody knows
+        b"\x01aI\x00",  # a number that ends too soon
+    ],
+)
+def test_headers_that_cannot_be_read_are_of_an_unknown_version(table: bytes) -> None:
+    method = payload_of(Basic.Deliver("tag", 7, True, "", "created"))  # noqa: FBT003
+    written = ContentHeader(properties=Basic.Properties(headers={}, message_id="abc")).marshal()
+    size = len(table).to_bytes(4, "big")
+    header = written.replace(bytes(4) + b"\x03abc", size + table + b"\x03abc")
+
+    read = delivery(method, header, b"")
+
+    assert (read.tag, read.message_id, read.delivery_count) == (7, "abc", 1)
+    with pytest.raises(Unprocessable, match="the headers cannot be read"):
+        check(read, max_bytes=100)
 
 
 def payload_of(method: Basic.Deliver) -> bytes:
