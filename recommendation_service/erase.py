@@ -17,7 +17,7 @@ from recommendation_service.histories import change_histories
 from recommendation_service.latest_meetings import latest_meetings
 from recommendation_service.learn import Counted, advance, locked_state
 from recommendation_service.merge import Pair, Touched
-from recommendation_service.model.history import WINDOW, difference
+from recommendation_service.model.history import WINDOW, Change, difference
 from recommendation_service.park import forget_parked
 from recommendation_service.stored_meetings import bounds_of
 from recommendation_service.tables import (
@@ -38,15 +38,15 @@ PORTION: Final = 500  # meetings that are taken away in one transaction
 async def erase(database: Database, erasure: UserErased) -> None:
     """Forget the user. To do it again changes nothing, and completes what was broken off."""
     async with database.write() as connection:
-        await _begin(database, connection, erasure)
+        await _begin(connection, erasure)
         more = await _take_away(database, connection, erasure)
     while more:
         async with database.write() as connection:
             more = await _take_away(database, connection, erasure)
 
 
-async def _begin(database: Database, connection: AsyncConnection, erasure: UserErased) -> None:
-    """Set the tombstone, and forget all but the history of lessons not watched since."""
+async def _begin(connection: AsyncConnection, erasure: UserErased) -> None:
+    """Set the tombstone, and forget all but the watches and what they amount to."""
     state = await locked_state(connection)
     await set_tombstone(connection, erasure)
     is_new = await insert_new_rows(connection, inbox, [(erasure.erasure_id, utc_now())])
@@ -59,18 +59,13 @@ async def _begin(database: Database, connection: AsyncConnection, erasure: UserE
         delete(served_lists).where(got, served_lists.c.served_at <= erasure.erased_at)
     )
     await forget_parked(connection, erasure)
-    watched_since = database.among(learned_watches.c.lesson_id, await _kept(connection, erasure))
-    gone = delete(learned_watches).where(_erased(erasure), watched_since)
-    lessons = set(await connection.scalars(gone.returning(learned_watches.c.lesson_id)))
-    touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
-    _, change = await change_histories(database, connection, touched)
-    await advance(connection, state, change, state.applied_through, counted)
+    await advance(connection, state, Change(), state.applied_through, counted)
 
 
 async def _take_away(database: Database, connection: AsyncConnection, erasure: UserErased) -> bool:
     """Take the latest meetings away that there would not be; return whether there may be more."""
+    kept = await _date_anew(database, connection, erasure)
     state = await locked_state(connection)
-    kept = await _kept(connection, erasure)
     count = PORTION + len(kept) + WINDOW
     history = await latest_meetings(connection, erasure.user_id, count)
     # `difference` has to be shown what comes before the first that goes.
@@ -88,6 +83,24 @@ async def _take_away(database: Database, connection: AsyncConnection, erasure: U
     change = change.with_bounds(await bounds_of(database, connection, change.lost))
     await advance(connection, state, change, state.applied_through)
     return more
+
+
+async def _date_anew(
+    database: Database, connection: AsyncConnection, erasure: UserErased
+) -> set[LessonId]:
+    """Return the lessons watched since, which are met by these watches alone.
+
+    Between two portions the user may watch more of them.
+    """
+    state = await locked_state(connection)
+    kept = await _kept(connection, erasure)
+    watched_since = database.among(learned_watches.c.lesson_id, kept)
+    gone = delete(learned_watches).where(_erased(erasure), watched_since)
+    lessons = set(await connection.scalars(gone.returning(learned_watches.c.lesson_id)))
+    touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
+    _, change = await change_histories(database, connection, touched)
+    await advance(connection, state, change, state.applied_through)
+    return kept
 
 
 def _erased(erasure: UserErased) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service import erase as erase_module
 from recommendation_service.erase import erase
@@ -161,3 +162,28 @@ async def test_what_was_broken_off_is_completed_by_the_next_delivery(
 
     await follower.catch_up()
     assert follower.model.fingerprint == 0
+
+
+async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_since(
+    recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erase_module, "PORTION", 2)
+    events = [an_event(1, lesson, minutes=lesson) for lesson in range(9)]
+    back = [an_event(1, lesson, minutes=200 + lesson) for lesson in (8, 0)]
+    follower = await learn_all(recommendation_database, [events])
+
+    take_away = erase_module._take_away  # noqa: SLF001
+    coming = iter(back)
+
+    async def watch_before(
+        database: Database, connection: AsyncConnection, erasure: UserErased
+    ) -> bool:
+        if event := next(coming, None):
+            await learn(database, connection, [event])
+        return await take_away(database, connection, erasure)
+
+    monkeypatch.setattr(erase_module, "_take_away", watch_before)
+    await erase(recommendation_database, an_erasure(1, 100))
+    await follower.catch_up()
+
+    assert follower.model.fingerprint == expected_fingerprint(back)
