@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.learn import Learned, learn
+from recommendation_service.learn import Learned, learn, locked_state
 from recommendation_service.read import Reason, Unprocessable, read
 from recommendation_service.tables import parked
 from shared.broker.interface import Delivery
@@ -139,6 +139,7 @@ async def retry_parked(database: Database, parked_id: UUID, max_bytes: int) -> L
     Raises `Conflict`, and leaves the message where it is, when it still cannot be processed.
     """
     async with database.write() as connection:
+        await locked_state(connection)  # first, as erasing does, which discards parked messages
         message = await take_parked(connection, parked_id)
         with refused():
             event = read(delivery_of(message), max_bytes)
