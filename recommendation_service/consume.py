@@ -9,7 +9,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from recommendation_service.eraser import Eraser, is_erasure
@@ -20,6 +19,7 @@ from recommendation_service.panel import Panel
 from recommendation_service.park import Rejected, not_learnable, park
 from recommendation_service.read import Event, Unprocessable, read
 from recommendation_service.settings import RecommendationSettings
+from recommendation_service.suspects import apart, gather, is_suspicious
 from shared.background import unbroken
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
 from shared.broker.topology import RECOMMENDATION
@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 
 RECONNECT_DELAY: Final = 1.0  # seconds, on average
 PAUSE: Final = (0.1, 10.0)  # seconds to wait for the database: at first, and at most
-SUSPICIOUS: Final = 3  # deliveries after which a message is processed alone, and last
-GATHERING: Final = 0.5  # seconds to wait for what stands behind such a message
 
 
 class Consumer:
@@ -82,7 +80,7 @@ class Consumer:
             while True:
                 deliveries = await self._receive(source)
                 self._panel.took(deliveries)
-                for batch in (batches := _batches(deliveries)):
+                for batch in (batches := apart(deliveries)):
                     if is_erasure(batch[0]):
                         step = self._erase(source, batch[0], eraser)
                     else:
@@ -94,12 +92,9 @@ class Consumer:
     async def _receive(self, source: Subscription) -> list[Delivery]:
         """Receive a batch; with one that came back often, all that comes with it."""
         deliveries = await source.receive(self._settings.batch_size)
-        if any(map(_is_suspicious, deliveries)):
+        if any(map(is_suspicious, deliveries)):
             await self._finished()  # nobody shares the fate of such a message
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GATHERING):
-                    while len(deliveries) < self._settings.prefetch:
-                        deliveries += await source.receive(self._settings.prefetch)
+            await gather(source, deliveries, self._settings.prefetch)
         return deliveries
 
     async def _settle(
@@ -194,31 +189,3 @@ class Consumer:
                 await park(connection, rejected)
             self._follower.note(learned, self._evaluator.glance())
         return list(learned.fresh)
-
-
-def _batches(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
-    """Put a message that came back often into a batch of its own, after the others.
-
-    It may be the one that ends the process each time, and the others must not share its fate. They
-    stand before or behind it, or between two of its kind: taken forwards, backwards and in any
-    order in turns, they all get past it long before the broker gives it up. One that erases a user
-    may take several transactions, so it is alone, too.
-    """
-    suspects = [one for one in deliveries if _stands_alone(one)]
-    if not suspects:
-        return [deliveries]
-    healthy = [one for one in deliveries if not _stands_alone(one)]
-    turn = suspects[0].delivery_count % 3
-    if turn == 1:
-        suspects.reverse()
-    elif turn == 2:
-        random.shuffle(suspects)
-    return [*([healthy] if healthy else []), *([one] for one in suspects)]
-
-
-def _stands_alone(delivery: Delivery) -> bool:
-    return _is_suspicious(delivery) or is_erasure(delivery)
-
-
-def _is_suspicious(delivery: Delivery) -> bool:
-    return delivery.delivery_count >= SUSPICIOUS

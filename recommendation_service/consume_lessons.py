@@ -18,6 +18,7 @@ from recommendation_service.patience import in_time
 from recommendation_service.read import Unprocessable
 from recommendation_service.read_lesson import read_lesson
 from recommendation_service.settings import RecommendationSettings
+from recommendation_service.suspects import apart, gather, is_suspicious
 from shared.background import unbroken
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
 from shared.broker.topology import LESSON, RECOMMENDATION_LESSON
@@ -26,7 +27,6 @@ from shared.database import Database
 log = logging.getLogger(__name__)
 
 RECONNECT_DELAY: Final = 1.0  # seconds, on average
-SUSPICIOUS: Final = 3  # deliveries after which messages are processed one by one
 
 
 class LessonConsumer:
@@ -59,13 +59,20 @@ class LessonConsumer:
     async def _consume(self, source: Subscription) -> None:
         while True:
             deliveries = await source.receive(self._settings.batch_size)
-            one_by_one = any(one.delivery_count >= SUSPICIOUS for one in deliveries)
-            for batch in [[one] for one in deliveries] if one_by_one else [deliveries]:
-                await unbroken(self._settle(source, batch))
+            if any(map(is_suspicious, deliveries)):
+                await gather(source, deliveries, self._settings.prefetch)
+            for batch in (batches := apart(deliveries)):
+                await unbroken(self._settle(source, batch, alone=len(batches) == 1))
 
-    async def _settle(self, source: Subscription, batch: Sequence[Delivery]) -> None:
+    async def _settle(
+        self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
+    ) -> None:
         await self._process(batch)
-        await source.ack_through(batch[-1].tag)
+        if alone:
+            await source.ack_through(batch[-1].tag)
+        else:
+            for delivery in batch:
+                await source.ack(delivery.tag)
 
     async def _process(self, batch: Sequence[Delivery]) -> None:
         """Store or park every delivery of the batch, however long the database is away."""

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from recommendation_service import consume_lessons
 from recommendation_service.catalogue import Catalogue
 from recommendation_service.describe import LessonState, deleted, describe
+from recommendation_service.suspects import SUSPICIOUS
 from recommendation_service.tables import lessons
 from shared.broker.interface import Message, Outcome
-from shared.broker.topology import LESSON
+from shared.broker.topology import LESSON, RECOMMENDATION_LESSON
 from shared.database import Database
 from shared.events import LessonId, utc_now
 from shared.identifiers import new_id
@@ -84,6 +88,36 @@ async def test_what_says_nothing_is_parked_and_can_be_tried_again(set_up: SetUp)
         assert answer.json() == {"outcome": "learned"}
         assert (await service.get("/lessons/1")).json()["title"] == "x" * 900
         await parked(service, len(wrong) - 1)
+
+
+async def test_a_message_that_came_back_often_is_processed_alone_after_its_neighbours(
+    real: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[list[int]] = []
+
+    async def described(
+        database: Database, connection: AsyncConnection, states: Sequence[LessonState]
+    ) -> Any:
+        batches.append([one.lesson_id for one in states])
+        return await describe(database, connection, states)
+
+    monkeypatch.setattr(consume_lessons, "describe", described)
+    for number in range(SUSPICIOUS):
+        async with real.broker.subscription(RECOMMENDATION_LESSON, prefetch=1) as source:
+            if number == 0:
+                await publish(real, a_message("created", lesson_id=1))
+            await source.receive(1)
+    await publish(real, *[a_message("created", lesson_id=number) for number in (2, 3)])
+
+    async with real.recommendation() as service:
+
+        async def known() -> bool:
+            return len((await service.get("/lessons")).json()["items"]) == 3
+
+        await eventually(known)
+
+    assert batches[-1] == [1]
+    assert sorted(one for batch in batches[:-1] for one in batch) == [2, 3]
 
 
 @st.composite
