@@ -10,7 +10,7 @@ the latest part first, each in a transaction of its own.
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.histories import change_histories
@@ -33,6 +33,7 @@ from shared.database import Database
 from shared.events import LessonId, UserErased, utc_now
 
 PORTION: Final = 500  # meetings that are taken away in one transaction
+STATEMENT: Final = 10_000  # watches that are forgotten in one statement: it must end in time
 
 
 async def erase(database: Database, erasure: UserErased) -> None:
@@ -79,7 +80,7 @@ async def _take_away(database: Database, connection: AsyncConnection, erasure: U
     more = len(going) == PORTION
     watched = database.among(learned_watches.c.lesson_id, going)
     rows = (_erased(erasure), watched) if more else (_erased(erasure),)
-    await connection.execute(delete(learned_watches).where(*rows))
+    await _forget(connection, and_(*rows))
     change = change.with_bounds(await bounds_of(database, connection, change.lost))
     await advance(connection, state, change, state.applied_through)
     return more
@@ -95,12 +96,25 @@ async def _date_anew(
     state = await locked_state(connection)
     kept = await _kept(connection, erasure)
     watched_since = database.among(learned_watches.c.lesson_id, kept)
-    gone = delete(learned_watches).where(_erased(erasure), watched_since)
-    lessons = set(await connection.scalars(gone.returning(learned_watches.c.lesson_id)))
+    lessons = await _forget(connection, _erased(erasure) & watched_since)
     touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
     _, change = await change_histories(database, connection, touched)
     await advance(connection, state, change, state.applied_through)
     return kept
+
+
+async def _forget(connection: AsyncConnection, watches: ColumnElement[bool]) -> set[LessonId]:
+    """Forget watches of one user, and return their lessons. There may be very many."""
+    watch = learned_watches.c
+    some = select(watch.watch_id).where(watches).order_by(watch.watch_id).limit(STATEMENT)
+    these, lessons = some, set[LessonId]()
+    while True:
+        gone = delete(learned_watches).where(watches, watch.watch_id.in_(these.correlate(None)))
+        rows = (await connection.execute(gone.returning(watch.watch_id, watch.lesson_id))).all()
+        lessons.update(row.lesson_id for row in rows)
+        if len(rows) < STATEMENT:
+            return lessons
+        these = some.where(watch.watch_id > max(row.watch_id for row in rows))
 
 
 def _erased(erasure: UserErased) -> ColumnElement[bool]:

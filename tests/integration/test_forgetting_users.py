@@ -187,3 +187,21 @@ async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_sinc
     await follower.catch_up()
 
     assert follower.model.fingerprint == expected_fingerprint(back)
+
+
+async def test_very_many_watches_go_in_several_statements(
+    recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erase_module, "STATEMENT", 3)
+    events = [an_event(1, place % 2, minutes=place) for place in range(20)]
+    others = [an_event(2, lesson) for lesson in range(4)]
+    back = [an_event(1, 0, minutes=200)]
+    follower = await learn_all(recommendation_database, [events, others, back])
+
+    await erase(recommendation_database, an_erasure(1, 100))
+    await follower.catch_up()
+
+    assert follower.model.fingerprint == expected_fingerprint([*others, *back])
+    async with recommendation_database.read() as connection:
+        watches = await connection.scalar(select(func.count()).select_from(learned_watches))
+        assert watches == len(others) + len(back)
