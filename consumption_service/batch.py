@@ -18,6 +18,7 @@ from consumption_service.api import (
 from consumption_service.commands import Create, Done
 from shared.access.caller import Asking, Caller
 from shared.errors import Forbidden, Invalid, ServiceError, Unavailable
+from shared.lessons import STORABLE
 from shared.problems import Problem, documented, problem_of, reasons
 from shared.strict_json import StrictJSONRoute
 
@@ -31,7 +32,9 @@ MAX_WATCHES: Final = 1000
 class BatchWatch(NewWatch):
     """A watch to record, with what `Idempotency-Key` is for a single one."""
 
-    idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
+    idempotency_key: str | None = Field(
+        default=None, min_length=1, max_length=255, pattern=STORABLE
+    )
 
 
 class Batch(Body):

@@ -46,6 +46,7 @@ async def test_watches_are_recorded_in_order_and_learned(pair: Pair) -> None:
         ({"user_id": 1}, "lesson_id"),
         (GOOD | {"occurred_at": (utc_now() + timedelta(days=1)).isoformat()}, "occurred_at"),
         (GOOD | {"idempotency_key": ""}, "idempotency_key"),
+        (GOOD | {"idempotency_key": "a\x00b"}, "idempotency_key"),
         (7, "dictionary"),
         (None, "dictionary"),
     ],
