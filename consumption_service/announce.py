@@ -24,6 +24,7 @@ from consumption_service.commands import OutboxEvent
 from consumption_service.measures import AnnounceMeasures
 from consumption_service.message import messages_of
 from consumption_service.tables import outbox
+from shared.background import outliving
 from shared.broker.interface import (
     Broker,
     BrokerError,
@@ -196,10 +197,8 @@ class Announcer:
     async def _forget_for_ever(self) -> None:
         while True:
             await asyncio.sleep(FORGET_INTERVAL)
-            try:
+            with outliving(DatabaseUnavailable, "confirmed events stay in the outbox"):
                 await self.forget_confirmed()
-            except DatabaseUnavailable as outage:
-                log.warning("confirmed events stay in the outbox: %s", outage)
 
     async def forget_confirmed(self) -> None:
         """Delete what the broker has confirmed, and no commit has taken along."""
@@ -237,12 +236,10 @@ class Announcer:
         row = select(1).select_from(outbox).limit(self._max_outbox).subquery()
         first = select(outbox.c.event_id).order_by(outbox.c.event_id).limit(1)
         while True:
-            try:
+            with outliving(DatabaseUnavailable, "the outbox cannot be measured"):
                 async with self._database.read() as connection:
                     rows = await connection.scalar(select(func.count()).select_from(row)) or 0
                     oldest = await connection.scalar(first)
                 self.is_full = rows == self._max_outbox
                 self.measures.waiting(rows, oldest)
-            except DatabaseUnavailable as outage:
-                log.warning("the outbox cannot be measured: %s", outage)
             await asyncio.sleep(MEASURE_INTERVAL)

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,17 @@ async def unbroken(step: Coroutine[None, None, None]) -> None:
         finally:
             task.cancel()
         raise
+
+
+@contextmanager
+def outliving(outage: type[Exception], trouble: str) -> Iterator[None]:
+    """Log what goes wrong in the block, so that a loop which nobody would start again goes on."""
+    try:
+        yield
+    except outage as error:
+        log.warning("%s: %s", trouble, error)
+    except Exception:
+        log.exception("%s", trouble)
 
 
 def _report_death(task: asyncio.Task[None]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from consumption_service import announce
 from consumption_service.announce import Announcer
@@ -107,6 +107,30 @@ async def test_an_event_that_no_queue_would_receive_stays_until_one_does(
             await eventually(lambda: announcer.trouble is None)
 
     assert delivery.message_id == id_
+
+
+async def test_an_outbox_that_is_broken_for_a_while_does_not_end_the_announcing(
+    consumption_database: Database,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(announce, "RECONNECT_DELAY", 0.05)
+    ids = await leave_over(consumption_database, 1)
+    broker = InProcessBroker()
+    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
+    async with consumption_database.write() as connection:
+        await connection.execute(text("ALTER TABLE outbox RENAME TO broken"))
+
+    async with (
+        broker.subscription(RECOMMENDATION, 10) as subscription,
+        running(announcer.run(), "announce"),
+    ):
+        await eventually(lambda: "the outbox cannot be measured" in caplog.text)
+        async with consumption_database.write() as connection:
+            await connection.execute(text("ALTER TABLE broken RENAME TO outbox"))
+        (taken,) = await take(subscription, 1)
+
+    assert [taken.message_id] == ids
 
 
 async def test_an_event_that_was_not_settled_is_not_forgotten(
