@@ -83,9 +83,18 @@ class Direct:
             return None
         try:
             caller = self._guard.admit_known(scope)
-            return handler.begin(asked, caller) if caller else None
         except ServiceError:
             return None  # the application finds the same, and answers it
+        return _begun(handler, asked, caller) if caller else None
+
+
+def _begun(handler: Handler, asked: Any, caller: Caller) -> asyncio.Future[Any]:
+    try:
+        return handler.begin(asked, caller)
+    except ServiceError as error:  # the request was counted, and must not be counted again
+        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        refused.set_exception(error)
+        return refused
 
 
 class DirectProtocol(RefusingProtocol):

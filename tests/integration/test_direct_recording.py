@@ -163,6 +163,23 @@ def test_both_ways_keep_the_pace(tmp_path: Path) -> None:
     assert statuses == [201, 429, 429]
 
 
+def test_a_request_that_is_refused_directly_counts_once(tmp_path: Path) -> None:
+    issuer = Issuer()
+    bob = issuer.token(sub="43", scope=Scope.WRITE)
+    trusted = settings_of(publish(tmp_path / "jwks.json", issuer))
+    settings = {"RATE_LIMIT": "20"} | {name.upper(): value for name, value in trusted.items()}
+    with (
+        running_product(tmp_path, settings) as product,
+        httpx.Client(base_url=product.consumption_url, headers=[JSON]) as client,
+    ):
+        answers = [client.post(DIRECT, content=WATCH, headers=bearing(bob)) for _ in range(20)]
+
+    long_way, *_, direct = answers
+    assert {answer.status_code for answer in answers} == {403}
+    assert direct.json() == long_way.json()
+    assert direct.headers.keys() == long_way.headers.keys()
+
+
 def bearing(credential: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {credential}"}
 
