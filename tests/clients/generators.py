@@ -4,6 +4,7 @@ They stand in an environment of their own, since they want other versions of wha
 Node comes with them, so that none has to be there.
 """
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,13 @@ NPM_OPTIONS: Final = ("--ignore-scripts", "--no-audit", "--no-fund")
 
 
 def install_generators() -> None:
-    """Install what is locked, unless it is there."""
+    """Install what is locked, unless it is there; whoever comes meanwhile waits."""
+    with FOLDER.with_suffix(".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _install()
+
+
+def _install() -> None:
     locks = [REQUIREMENTS, *(HERE / name for name in PACKAGES)]
     wanted = sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()
     if COMPLETE.exists() and COMPLETE.read_text() == wanted:

@@ -1,5 +1,6 @@
 """`upnext import`, interrupted: whatever ends, each row is recorded once."""
 
+import asyncio
 import signal
 from collections.abc import Generator
 from pathlib import Path
@@ -31,7 +32,16 @@ def file(tmp_path: Path) -> Path:
 
 async def wait_until_begun(product: Product) -> None:
     """Wait until the first answers are noted on disk; most rows are still to be sent."""
-    await eventually(lambda: list((product.folder / FOLDER).glob("*.json")))
+
+    async def noted() -> bool:
+        # Looked for often: the whole import takes less than a second.
+        for _ in range(100):
+            if list((product.folder / FOLDER).glob("*.json")):
+                return True
+            await asyncio.sleep(0.002)
+        return False
+
+    await eventually(noted)
 
 
 async def test_an_import_that_was_killed_goes_on_and_records_each_row_once(
