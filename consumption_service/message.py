@@ -5,13 +5,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
+from pydantic_core import from_json
+
 from consumption_service.commands import OutboxEvent
-from shared.broker.interface import Message
+from shared.broker.interface import Headers, Message
+from shared.broker.topology import USER_HEADER
 from shared.events import SCHEMA_VERSION, Kind
 from shared.tracing import HEADER, publishing
 
 _TYPES: Final = {kind: f"watch.{kind.value}" for kind in Kind}
-_HEADERS: Final = {"x-schema-version": SCHEMA_VERSION}
+_HEADERS: Final[Headers] = {"x-schema-version": SCHEMA_VERSION}
 
 
 @contextmanager
@@ -31,5 +34,22 @@ def _message(event: OutboxEvent, now: datetime, traceparent: str | None) -> Mess
         body=event.body.encode(),
         type=_TYPES[event.kind],
         timestamp=now,
-        headers=_HEADERS if traceparent is None else {**_HEADERS, HEADER: traceparent},
+        headers=_headers(event, traceparent),
     )
+
+
+def _headers(event: OutboxEvent, traceparent: str | None) -> Headers:
+    headers = dict(_HEADERS)
+    if (user_id := _user_of(event)) is not None:
+        headers[USER_HEADER] = str(user_id)
+    if traceparent is not None:
+        headers[HEADER] = traceparent
+    return headers
+
+
+def _user_of(event: OutboxEvent) -> int | None:
+    """Return whom it is about; an erasure, which belongs to no user, says so in its body."""
+    if event.user_id is not None:
+        return event.user_id
+    about: int | None = from_json(event.body).get("user_id")
+    return about

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared.asyncapi_page import STYLE, asyncapi_page
 from shared.broker.topic import matches
-from shared.broker.topology import Exchange, Queue
+from shared.broker.topology import USER_HEADER, WATCH, Exchange, Queue
 from shared.events import SCHEMA_VERSION
 from shared.messages import CONSUMERS, MESSAGES, Consumer, MessageType
 from shared.pages import policy_with
@@ -27,17 +27,21 @@ others may be added.
 """
 
 HEADERS: Final[Part] = {
-    "type": "object",
-    "properties": {
-        "x-schema-version": {
-            "type": "integer",
-            "const": SCHEMA_VERSION,
-            "description": "Missing means 1.",
-        },
-        "traceparent": {
-            "type": "string",
-            "description": "The trace it belongs to, as W3C Trace Context says it.",
-        },
+    "x-schema-version": {
+        "type": "integer",
+        "const": SCHEMA_VERSION,
+        "description": "Missing means 1.",
+    },
+    "traceparent": {
+        "type": "string",
+        "description": "The trace it belongs to, as W3C Trace Context says it.",
+    },
+}
+OF_USERS: Final[Part] = {
+    USER_HEADER: {
+        "type": "string",
+        "pattern": "^[0-9]+$",
+        "description": "The `user_id` of the body: messages of a user go to one partition.",
     },
 }
 
@@ -162,7 +166,7 @@ def _message(message: MessageType) -> Part:
         "title": message.name,
         "summary": message.summary,
         "contentType": "application/json",
-        "headers": HEADERS,
+        "headers": _headers(message.exchange),
         "payload": _reference("components/schemas", message.body.__name__),
         "bindings": {"amqp": {"messageType": message.name, "bindingVersion": "0.3.0"}},
         "examples": [
@@ -170,6 +174,11 @@ def _message(message: MessageType) -> Part:
             for example in message.body.model_json_schema().get("examples", [])
         ],
     }
+
+
+def _headers(exchange: Exchange) -> Part:
+    of_users = OF_USERS if exchange == WATCH else {}
+    return {"type": "object", "properties": HEADERS | of_users}
 
 
 def _schemas() -> Part:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pamqp.decode import field_table
 
 from shared.broker.interface import Delivery
+from shared.broker.topology import USER_HEADER
 
 DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60: what its frame begins with
 LATEST: Final = 2**32  # a later timestamp, in seconds, is one in milliseconds
@@ -23,6 +24,8 @@ _TAG: Final = Struct(">QB")  # the delivery tag, and whether it was delivered be
 _SIZE: Final = Struct(">4xQH")  # of the body, and which properties there are
 _WORD: Final = Struct(">Q")
 _LENGTH: Final = Struct(">I")
+# How a header with the user begins, before the length of its text; pamqp writes it last.
+_USER: Final = bytes((len(USER_HEADER),)) + USER_HEADER.encode() + b"S"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 # A version that nobody knows, so that the message is set aside and its neighbours are not.
 _UNREADABLE: Final[Mapping[str, Any]] = MappingProxyType(
@@ -87,7 +90,15 @@ def _time(data: bytes, at: int) -> datetime | None:
 
 def _table(data: bytes, at: int) -> Mapping[str, Any]:
     table = data[at : at + _table_length(data, at)]
-    return _known_headers(table) if len(table) <= MOST_KEPT else _headers(table)
+    if len(table) > MOST_KEPT:
+        return _headers(table)
+    user = table.rfind(_USER)
+    text = user + len(_USER) + _LENGTH.size
+    if user < 0 or text + int.from_bytes(table[text - _LENGTH.size : text]) != len(table):
+        return _known_headers(table)
+    # All others of the producer's headers are the same in each message.
+    others = _known_headers(_LENGTH.pack(user - _LENGTH.size) + table[_LENGTH.size : user])
+    return {**others, USER_HEADER: table[text:].decode(errors="backslashreplace")}
 
 
 def _headers(table: bytes) -> Mapping[str, Any]:

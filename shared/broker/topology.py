@@ -56,6 +56,8 @@ def consuming_queue(service: str, exchange: Exchange) -> Queue:
     return Queue(name, exchange, "*", parking=parking_queue(name, exchange), delivery_limit=20)
 
 
+USER_HEADER: Final = "x-user-id"  # in decimal: whose message it is
+
 DEFAULT: Final = Exchange("", "direct")
 WATCH: Final = Exchange("watch", "topic")
 LESSON: Final = Exchange("lesson", "topic")

@@ -42,6 +42,7 @@ class Told(NamedTuple):
     kind: str
     id: str | None
     body: dict[str, Any]
+    user: object  # in the header
 
 
 async def take(source: Subscription, count: int) -> list[Told]:
@@ -50,7 +51,8 @@ async def take(source: Subscription, count: int) -> list[Told]:
     async with asyncio.timeout(30):
         while len(told) < count:
             for one in await source.receive(count - len(told)):
-                told.append(Told(one.routing_key, one.message_id, json.loads(one.body)))
+                body, user = json.loads(one.body), one.headers.get("x-user-id")
+                told.append(Told(one.routing_key, one.message_id, body, user))
                 await source.ack(one.tag)
     return told
 
@@ -109,6 +111,7 @@ async def test_what_waited_for_the_broker_is_never_published(database_url: str) 
         async with broker.subscription(RECOMMENDATION, 10) as source:
             told = await take(source, 2)
 
+    assert {one.user: one.kind for one in told} == {"7": "created", "42": "erased"}
     bodies = {(one.kind, one.id): one.body for one in told}
     assert bodies.keys() == {("created", others["id"]), ("erased", receipt["id"])}
     assert bodies["erased", receipt["id"]] == {

@@ -51,6 +51,7 @@ async def test_a_foreign_consumer_reads_our_message_with_these_fields(
     assert message.properties["delivery_mode"] == 2
     assert message.content_type == "application/json"
     assert message.headers["x-schema-version"] == 1
+    assert message.headers["x-user-id"] == "42"
 
 
 def message(body: object = BODY, routing_key: str = "created", version: int = 1) -> Message:

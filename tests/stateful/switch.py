@@ -117,7 +117,8 @@ class Listener:
         before = self.heard.setdefault(delivery.message_id, delivery)
         assert (before.routing_key, before.body) == (delivery.routing_key, delivery.body)
         assert delivery.type == f"watch.{delivery.routing_key}"
-        assert delivery.headers == {"x-schema-version": 1}
+        user_id = json.loads(delivery.body)["user_id"]
+        assert delivery.headers == {"x-schema-version": 1, "x-user-id": str(user_id)}
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic
+from pamqp.common import FieldTable
 from pamqp.header import ContentHeader
 
 from recommendation_service.read import Unprocessable, check
-from shared.broker.delivered_content import body_size, delivery
+from shared.broker.delivered_content import _known_headers, body_size, delivery
+from shared.broker.topology import USER_HEADER
 
 short_texts = st.text(max_size=40)
 optional_texts = st.none() | st.text(min_size=1, max_size=40)
@@ -17,8 +19,8 @@ times = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)).map(  # noqa: D
     lambda time: time.replace(microsecond=0, tzinfo=UTC)
 )
 headers = st.dictionaries(
-    st.text(min_size=1, max_size=20),
-    st.text(max_size=20) | st.integers(-(2**31), 2**31) | st.none(),
+    st.text(min_size=1, max_size=20) | st.just(USER_HEADER),
+    st.text(max_size=20) | st.integers(-(2**31), 2**31) | st.none() | st.just("\tx-user-idS"),
 )
 everything = st.builds(
     Basic.Properties,
@@ -63,6 +65,18 @@ def test_everything_a_delivery_says_is_read_as_pamqp_reads_it(
     assert (read.message_id, read.type) == (expected.message_id, expected.message_type)
     assert read.timestamp == expected.timestamp
     assert read.headers == (expected.headers or {})
+
+
+def test_the_headers_of_all_users_are_read_once() -> None:
+    method = payload_of(Basic.Deliver("tag", 1, False, "", "created"))  # noqa: FBT003
+    before = _known_headers.cache_info().misses
+
+    for user in range(1000):
+        headers: FieldTable = {"x-schema-version": 1, "another": "one", USER_HEADER: str(user)}
+        header = ContentHeader(properties=Basic.Properties(headers=headers)).marshal()
+        assert delivery(method, header, b"").headers == headers
+
+    assert _known_headers.cache_info().misses == before + 1
 
 
 @given(st.integers(0, 100), st.booleans())
