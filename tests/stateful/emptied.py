@@ -8,6 +8,7 @@ import consumption_service
 import recommendation_service
 from consumption_service.tables import erasures, idempotency_keys, outbox, watches
 from recommendation_service.tables import (
+    erased_users,
     evaluation,
     inbox,
     learned_watches,
@@ -29,6 +30,7 @@ TABLES = {
         model_changes,
         evaluation,
         parked,
+        erased_users,
     ),
 }
 NOTHING = {
@@ -37,6 +39,7 @@ NOTHING = {
     "applied": 0,
     "duplicates": 0,
     "applied_through": None,
+    "erased_users": 0,
 }
 
 

@@ -20,6 +20,14 @@ class Knowledge:
     learned: dict[UUID, Event] = field(default_factory=dict)
     duplicates: int = 0
     parked: list[tuple[Sent, str]] = field(default_factory=list)  # with the reason
+    erased: list[int] = field(default_factory=list)  # a user for each erasure
+    void: int = 0  # events of erased users: each was learned, or came late, or never came
+
+    @property
+    def applied(self) -> range:
+        """How many events may have been counted."""
+        least = len(self.learned) + len(self.erased)
+        return range(least, least + self.void + 1)
 
     def take(self, sent: Iterable[Sent], limit: int) -> None:
         """Learn or park each message."""

@@ -7,6 +7,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
+from sqlalchemy import select
 from typing_extensions import override
 
 import consumption_service
@@ -17,6 +18,7 @@ from recommendation_service.app import open_app as open_recommendation
 from recommendation_service.read import Event
 from recommendation_service.rebuild import rebuild
 from recommendation_service.settings import RecommendationSettings
+from recommendation_service.tables import learned_watches
 from shared.broker.in_process import InProcessBroker
 from shared.database import open_database
 from shared.events import Kind
@@ -27,7 +29,7 @@ from tests.stateful.machine import Machine
 from tests.stateful.profile import TIMEOUT, run_machine
 from tests.stateful.recommending import check_answers, check_popular, check_stats, get
 from tests.stateful.recording import Asked, Recorder, asked, posts, times
-from tests.stateful.watches import Post, State, Watch, instant
+from tests.stateful.watches import Erase, Post, State, Watch, instant
 
 AT = times()
 PAGE = 3  # watches that a rebuild reads at once
@@ -55,6 +57,12 @@ class PairMachine(Machine):
     @rule(asked=asked(AT))
     def ask_at_once(self, asked: Asked) -> None:
         self.run(self._recorder.send_at_once(self._recorder.commands(asked)))
+
+    @rule(user=st.integers(0, 2), asked=asked(AT) | st.just(()))
+    def erase(self, user: int, asked: Asked) -> None:
+        """Erase a user while others, and the user, go on."""
+        commands = [*self._recorder.commands(asked), Erase(user)]
+        self.run(self._recorder.send_at_once(commands))
 
     @rule(posts=st.lists(posts(AT), min_size=1, max_size=4), turns=st.integers(1, 60))
     def kill_in_the_midst(self, posts: list[Post], turns: int) -> None:
@@ -127,19 +135,29 @@ class PairMachine(Machine):
         await check_stats(self._recommendation.client, known)
         await check_popular(self._recommendation.client, known)
         await check_answers(self._recommendation.client, known)
+        async with self._learned.read() as connection:
+            left = set(await connection.scalars(select(learned_watches.c.watch_id)))
+        assert left == {event.watch_id for event in known.learned.values()}
 
     async def _has_learned_all(self) -> bool:
-        """Nothing is on its way any more."""
+        """Nothing is on its way any more, and every erasure has its receipt."""
+        changes = self._recorder.state.changes
         stats = await get(self._recommendation.client, "/stats")
-        enough = stats["events"]["applied"] >= len(self._recorder.state.changes)
-        return enough and await self._recorder.waiting() == 0
+        enough = stats["events"]["applied"] >= len(changes)
+        erasures = [told["erasure_id"] for kind, told, _ in changes if kind == "erased"]
+        receipts = [await get(self._consumption.client, f"/erasures/{id_}") for id_ in erasures]
+        done = all(receipt["done"] for receipt in receipts)
+        return enough and done and await self._recorder.waiting() == 0
 
 
 def _known(state: State) -> Knowledge:
     """What the recommendation service has to know in the end."""
-    known = Knowledge()
-    for place, (kind, watch, _) in enumerate(state.changes):
-        known.learn(_event(Kind(kind), watch, str(uuid5(NAMESPACE_OID, str(place)))))
+    known = Knowledge(void=len(state.gone))
+    for place, (kind, told, _) in enumerate(state.changes):
+        if kind == "erased":
+            known.erased.append(told["user_id"])
+        else:
+            known.learn(_event(Kind(kind), told, str(uuid5(NAMESPACE_OID, str(place)))))
     return known
 
 
