@@ -16,6 +16,7 @@ from tests.services.rabbit import (
     is_manageable,
     rabbitmq,
     rabbitmq_cluster,
+    rabbitmq_defined,
     rabbitmq_with_tls,
 )
 from tests.services.server import Broker, Server, ServiceMissing
@@ -35,5 +36,6 @@ __all__ = [
     "postgresql",
     "rabbitmq",
     "rabbitmq_cluster",
+    "rabbitmq_defined",
     "rabbitmq_with_tls",
 ]

@@ -134,6 +134,25 @@ def rabbitmq_with_tls(certificate: Certificate) -> Iterator[int]:
 
 
 @contextmanager
+def rabbitmq_defined(settings: str, definitions: str, login: str) -> Iterator[Broker]:
+    """Run a private RabbitMQ that finds users and rights in definitions, as the settings say.
+
+    In the settings `@DEFINITIONS@` is the path; `login` is somebody who may use the HTTP API.
+    """
+    script = _script()
+    if script is None:
+        raise ServiceMissing("Definitions at boot need RabbitMQ's programs on the machine.")
+    user = unprivileged("rabbitmq")
+    with folder_of(user) as folder:
+        places = folder / "definitions.json", folder / "settings.conf"
+        places[0].write_text(definitions)
+        places[1].write_text(settings.replace("@DEFINITIONS@", str(places[0])))
+        node = Node(folder, user, names_port=free_port(), settings=places[1])
+        with running(node.name_daemon()), started(node, script, login) as broker:
+            yield broker
+
+
+@contextmanager
 def rabbitmq_cluster(size: int) -> Iterator[list[Broker]]:
     """Run some private RabbitMQs that are one broker, each with a copy of every queue."""
     script = _script()
@@ -149,9 +168,9 @@ def rabbitmq_cluster(size: int) -> Iterator[list[Broker]]:
 
 
 @contextmanager
-def started(node: Node, script: str) -> Iterator[Broker]:
+def started(node: Node, script: str, login: str = "guest:guest") -> Iterator[Broker]:
     """Run one node while the block lasts."""
-    urls = _urls(node.port, node.management_port)
+    urls = _urls(node.port, node.management_port, login)
     with running(node.program(script, is_up=lambda: _is_up(*urls))) as process:
         yield RabbitMQ(*urls, process)
 
@@ -167,8 +186,8 @@ def _in_docker() -> Iterator[Broker]:
         yield RabbitMQ(*urls, container)
 
 
-def _urls(port: int, management: int) -> tuple[str, str]:
-    return f"amqp://guest:guest@127.0.0.1:{port}/", f"http://guest:guest@127.0.0.1:{management}"
+def _urls(port: int, management: int, login: str = "guest:guest") -> tuple[str, str]:
+    return f"amqp://{login}@127.0.0.1:{port}/", f"http://{login}@127.0.0.1:{management}"
 
 
 def _is_up(url: str, management_url: str) -> bool:

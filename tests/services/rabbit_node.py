@@ -26,6 +26,7 @@ class Node:
     names_port: int  # of Erlang's name daemon, which all nodes of a cluster ask
     joins: str | None = None  # the name of a node that runs
     certificate: Certificate | None = None  # with one, there is a port for TLS
+    settings: Path | None = None  # a file like `rabbitmq.conf`
     port: int = field(default_factory=free_port)
     management_port: int = field(default_factory=free_port)
     distribution_port: int = field(default_factory=free_port)
@@ -97,7 +98,7 @@ class Node:
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "none"),
+            "RABBITMQ_CONFIG_FILE": str(self.settings or self.folder / "none"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._advanced),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
             # Idle schedulers sleep instead of spinning: the tests want the processor more.
