@@ -116,6 +116,21 @@ async def test_a_bad_row_does_not_fail_its_neighbours(consumption_database: Data
     assert await count(consumption_database) == (19, 19)
 
 
+async def test_what_was_not_committed_is_not_answered(consumption_database: Database) -> None:
+    group, engine = group_commit(consumption_database), consumption_database.engine.sync_engine
+
+    def fail(_: object) -> None:
+        raise OSError("it is cut off while it commits")
+
+    event.listen(engine, "commit", fail)
+    async with running(group.run(), "commit"):
+        with pytest.raises(Unavailable):
+            await group.carry_out(A_WATCH)
+        event.remove(engine, "commit", fail)
+
+    assert await count(consumption_database) == (0, 0)
+
+
 async def test_a_request_that_goes_away_does_not_undo_its_command(
     consumption_database: Database,
 ) -> None:
