@@ -38,8 +38,12 @@ class Doom:
         self._point: str | None = None
 
     def choose(self) -> None:
-        """Die at the point that the file names, the next time that it is passed."""
+        """Die at the point that the file names, the next time that it is passed.
+
+        The file goes, so that whoever wrote it knows.
+        """
         self._point = self._point_file.read_text()
+        self._point_file.unlink()
 
     def pass_by(self, point: str) -> None:
         """Die here, or remember that there is such a point."""

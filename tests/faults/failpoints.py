@@ -2,6 +2,7 @@
 
 import random
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from tests.eventually import eventually
 from tests.faults.service import Service
 
 RUNNER: Final = "tests.faults.doom"
+NOWHERE: Final = "nowhere"
 LEFTOVERS: Final = " _relay+"  # is at work only after a crash
 ALIVE: Final = 10.0  # seconds until a point counts as one that is not passed again
 
@@ -38,15 +40,27 @@ class Failpoints:
         return dice.sample(found, len(found))
 
     async def die_at(self, point: str) -> bool:
-        """Let the service die when it passes the point, and return whether it did."""
-        self._chosen.write_text(point)
-        self._service.signal(signal.SIGUSR1)
-        try:
-            await eventually(lambda: not self._service.is_running(), ALIVE)
-        except AssertionError:
+        """Let the service die when it passes the point, and return whether it did.
+
+        When it does not within some seconds, it will not afterwards.
+        """
+        await self._choose(point)
+        with suppress(AssertionError):
+            await eventually(self._is_dead, ALIVE)
+        await self._choose(NOWHERE)
+        if not self._is_dead():
             return False
         self._service.wait(1.0)
         return True
+
+    async def _choose(self, point: str) -> None:
+        """Choose the point, and wait until the service knows, unless it is dead."""
+        self._chosen.write_text(point)
+        self._service.signal(signal.SIGUSR1)
+        await eventually(lambda: self._is_dead() or not self._chosen.exists())
+
+    def _is_dead(self) -> bool:
+        return not self._service.is_running()
 
 
 def fatal_message(service: Service, text: str) -> None:
