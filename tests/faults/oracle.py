@@ -74,10 +74,10 @@ async def check(system: System, verdict: Verdict, parked: int) -> None:
     events = (await system.stats())["events"]
     assert events["applied"] == verdict.learned
     assert events["parked"] == learned.parked == parked
-    await _check_model(system)
+    await check_model(system)
 
 
-async def _check_model(system: System) -> None:
+async def check_model(system: System) -> None:
     """The process that learned knows the same model as one that starts now."""
     async with open_database(system.places.recommendation_database) as database:
         anew = Follower(database)

@@ -1,6 +1,6 @@
 """What the services stored, read from their databases behind their backs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,14 @@ WAITING_FOR_A_LOCK: Final = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
+# What stays of an erased user: when that was.
+OF_USERS: Final = """
+    SELECT table_name FROM information_schema.columns
+    WHERE table_schema = 'public' AND column_name = 'user_id'
+    AND table_name NOT IN ('erasures', 'erased_users')
+"""
+UNFINISHED: Final = "SELECT count(*) FROM erasures WHERE recommendation_done_at IS NULL"
+_ANY_OF: Final = "SELECT EXISTS (SELECT 1 FROM {table} WHERE user_id = ANY($1))"
 TERMINATE: Final = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -103,6 +111,28 @@ async def learned_in(recommendation_database: str) -> Learned:
             parked=await connection.fetchval("SELECT count(*) FROM parked"),
             strays=await connection.fetchval(MEETINGS),
         )
+
+
+async def tables_about(database: str, users: Sequence[int]) -> set[str]:
+    """Return the tables that know anything of these users."""
+    async with connected(database) as connection:
+        tables = [row[0] for row in await connection.fetch(OF_USERS)]
+        assert tables
+        return {
+            table
+            for table in tables
+            if await connection.fetchval(_ANY_OF.format(table=table), users)
+        }
+
+
+async def erased_in(recommendation_database: str) -> int:
+    """Return how many users have a tombstone."""
+    return int(await _value(recommendation_database, "SELECT count(*) FROM erased_users"))
+
+
+async def unfinished_erasures(consumption_database: str) -> int:
+    """Return how many receipts are not complete."""
+    return int(await _value(consumption_database, UNFINISHED))
 
 
 async def held_up(database: str) -> int:
