@@ -5,18 +5,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import Connection, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+import consumption_service
 from consumption_service.announce import Announcer
 from consumption_service.commands import Create, Done, OutboxEvent
 from consumption_service.commit import TICK, GroupCommit
 from consumption_service.tables import outbox, watches
 from shared.background import running
 from shared.broker.in_process import InProcessBroker
-from shared.database import Database
+from shared.database import Database, open_database
 from shared.errors import Unavailable
 from shared.events import LessonId, UserId, utc_now
+from shared.migrate import migrate
 
 A_WATCH = Create(UserId(42), LessonId(100), 314)
 IMPOSSIBLE = replace(A_WATCH, position=2**70)  # no column holds it
@@ -129,6 +131,30 @@ async def test_what_was_not_committed_is_not_answered(consumption_database: Data
         event.remove(engine, "commit", fail)
 
     assert await count(consumption_database) == (0, 0)
+
+
+async def test_a_file_that_has_no_room_takes_watches_again_when_it_has(
+    sqlite_database: str,
+) -> None:
+    pages = 1  # SQLite takes it for as many as there are
+
+    def limit(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    async with open_database(sqlite_database) as database:
+        await migrate(database, consumption_service)
+        event.listen(database.engine.sync_engine, "begin", limit)
+        group = group_commit(database)
+        async with running(group.run(), "commit"):
+            full = await asyncio.gather(
+                *(group.carry_out(A_WATCH) for _ in range(600)), return_exceptions=True
+            )
+            pages = 2**30
+            await group.carry_out(A_WATCH)
+
+        assert any(isinstance(one, Unavailable) for one in full)
+        recorded = sum(isinstance(one, Done) for one in full) + 1
+        assert await count(database) == (recorded, recorded)
 
 
 async def test_a_request_that_goes_away_does_not_undo_its_command(
