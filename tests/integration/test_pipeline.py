@@ -1,9 +1,11 @@
 """From a posted watch to a recommendation, on every set-up."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx
+import pytest
 
+from consumption_service import announce
 from tests.eventually import eventually
 from tests.integration.pair import Pair, SetUp, learned, stats_of
 
@@ -20,6 +22,16 @@ async def test_a_posted_watch_changes_what_everybody_is_recommended(pair: Pair) 
     assert best["lesson_id"] == 7
     assert [reason["lesson_id"] for reason in best["because"]] == [100]
     assert [item["lesson_id"] for item in rest] == [8]
+
+
+async def test_a_watch_is_learned_without_waiting_for_a_look_at_the_outbox(
+    set_up: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announce, "RELAY_GRACE", timedelta(days=1))
+
+    async with set_up.both() as pair:
+        await pair.watch(42, 100)
+        await learned(pair.recommendation, 1)
 
 
 async def test_an_answer_says_how_fresh_it_is(pair: Pair) -> None:
