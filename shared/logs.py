@@ -29,9 +29,19 @@ def configure_logs(wanted: LogFormat) -> None:
     is_text = wanted == "text" or (wanted == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler()
     handler.setFormatter(TextFormatter() if is_text else JSONFormatter())
+    handler.addFilter(_in_one_line)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Let a library warn without a traceback: a lost connection is no mistake in the code."""
+    is_warning = record.levelno < logging.ERROR and record.name.startswith(NOISY)
+    if is_warning and record.exc_info and record.exc_info[1]:
+        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", ()
+        record.exc_info = None
+    return True
 
 
 def without_passwords(text: str) -> str:

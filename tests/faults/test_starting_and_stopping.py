@@ -23,7 +23,7 @@ async def stopped(one: Service, timeout: float = STOP_TIMEOUT) -> None:
     one.ask_to_stop()
     code = await asyncio.to_thread(one.wait, timeout)
     assert code in {0, -signal.SIGTERM}
-    assert "Traceback" not in one.log()
+    assert "Traceback" not in one.log(), one.log()
 
 
 async def test_a_service_that_is_asked_to_stop_leaves_nothing_undone(

@@ -30,6 +30,16 @@ from tests.services.server import free_port
 SECRET: Final = "hunter2"  # noqa: S105 - it is to be looked for
 LINE: Final = "import logging, shared.logs as l; l.configure_logs('auto'); logging.warning('ready')"
 
+WARNINGS: Final = """
+import logging, shared.logs as l
+l.configure_logs('auto')
+try:
+    raise OSError('it is gone')
+except OSError:
+    logging.getLogger('aiormq.connection').warning('the %s ended', 'reader', exc_info=True)
+    logging.getLogger('shared').warning('failed', exc_info=True)
+"""
+
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
@@ -102,6 +112,16 @@ def test_lines_are_for_people_on_a_terminal_and_json_elsewhere() -> None:
     assert json.loads(piped.stderr)["message"] == "ready"
     os.close(ours)
     os.close(theirs)
+
+
+def test_a_library_warns_in_one_line_and_we_show_where_an_error_was() -> None:
+    command = [sys.executable, "-c", WARNINGS]
+    piped = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=True)
+
+    theirs, ours = map(json.loads, piped.stderr.splitlines())
+    assert theirs["message"] == "the reader ended: it is gone"
+    assert "exception" not in theirs
+    assert "Traceback" in ours["exception"]
 
 
 BROKEN: Final = {
