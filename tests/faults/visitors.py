@@ -1,5 +1,6 @@
 """Visitors: users who watch something, and have themselves erased, while parts come and go."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from tests.faults.system import System, in_thread
 
 STAYS: Final = 7  # the user who is never erased
 FIRST: Final = 1000  # visitor
+PACE: Final = 0.5  # seconds between two visitors; each keeps a service busy that was away
 LESSONS: Final = (100, 101, 102)
 QUEUES: Final = (RECOMMENDATION, CONSUMPTION_ERASURE, CONSUMPTION_ERASURE_PARKED)
 
@@ -35,6 +37,7 @@ class Visitors:
         for user_id in itertools.count(FIRST):
             await self.watch(user_id)
             await self.erase(user_id)
+            await asyncio.sleep(PACE)
 
     async def watch(self, user_id: int) -> None:
         """Record watches of the user."""
