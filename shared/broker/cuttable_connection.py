@@ -27,6 +27,14 @@ class CuttableConnection(Connection):
         """Drop the socket with all that was not sent; harmless when it is closed already."""
         self._wire.cut()
 
+    @override
+    def __del__(self) -> None:
+        """Leave nothing to the collector of garbage: who opens a connection closes and cuts it.
+
+        aio-pika would say goodbye here, also for a connection that never came about, in whatever
+        loop there is then; where there is none, Python warns of a `close` that nobody awaited.
+        """
+
 
 class Wire(TransportFactory):
     """Opens the socket as aiormq would, and remembers it."""

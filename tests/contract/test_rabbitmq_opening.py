@@ -1,6 +1,8 @@
 """What RabbitMQ answers when it is opened: it refuses, or it cannot be reached."""
 
 import asyncio
+import gc
+import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Coroutine
@@ -19,6 +21,7 @@ from tests.contract.conversation import (
     WATCHED,
 )
 from tests.contract.proxy import proxied
+from tests.eventually import PATIENCE
 
 
 async def test_wrong_credentials_are_refused_without_repeating_them(amqp_vhost: str) -> None:
@@ -71,6 +74,21 @@ async def test_a_broker_that_is_not_there_is_unavailable() -> None:
             assert_one_sentence_about(str(outage.value), "cannot be reached")
 
 
+def test_a_connection_that_never_came_about_is_gone_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger="aiormq")  # a record would keep it
+    with socket.socket() as reserved, asyncio.Runner() as runner:
+        reserved.bind(("127.0.0.1", 0))
+        broker = RabbitMQ(f"amqp://u:s3cret@127.0.0.1:{reserved.getsockname()[1]}/")
+        with pytest.raises(BrokerUnavailable) as outage:
+            runner.run(broker.depth(LEARNER))
+        asyncio.run(asyncio.sleep(0))  # leaves this thread without a loop
+
+        del outage
+        gc.collect()  # what is said here fails the test
+
+
 async def test_a_host_that_does_not_exist_is_unavailable() -> None:
     with pytest.raises(BrokerUnavailable):
         await RabbitMQ("amqp://u:s3cret@nowhere.invalid/").depth(LEARNER)
@@ -117,7 +135,7 @@ async def test_a_server_that_says_nothing_is_unavailable_in_time(
         proxy.freeze()
         for attempt in attempts(RabbitMQ(proxy.url)):
             with pytest.raises(BrokerUnavailable, match="does not answer"):
-                await asyncio.wait_for(attempt, timeout=5)
+                await asyncio.wait_for(attempt, PATIENCE)
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """Databases that are empty for every run of a machine, and intervals that are worth waiting for."""
 
 import gc
-import warnings
 from collections.abc import Generator
 from datetime import timedelta
 
@@ -28,8 +27,7 @@ def garbage_again() -> Generator[None]:
     """Machines set aside what is there before them, for whoever looks for garbage; this ends it."""
     yield
     gc.unfreeze()
-    with warnings.catch_warnings(action="ignore"):
-        gc.collect()  # what was killed left its connections open, and no other test is to blame
+    gc.collect()  # so that what a machine left open is said of the test that ran it
 
 
 @pytest.fixture
