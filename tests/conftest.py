@@ -28,6 +28,7 @@ from tests.services import (
     postgresql,
     rabbitmq,
 )
+from tests.together import Together, turn_of
 
 DATABASE: Final = "TEST_DATABASE_URL"
 AMQP: Final = "TEST_AMQP_URL"
@@ -38,12 +39,14 @@ NEEDS_POSTGRESQL: Final = {"postgres_url", "database_url"}
 NEEDS_RABBITMQ: Final = {"amqp_url"}
 NEEDS_CHROMIUM: Final = {"chromium_program"}
 
-TOGETHER: Final = {"faults"}  # folders whose tests one worker runs
-APART: Final = {"stateful"}  # folders whose tests have nothing in common
-LONGEST: Final = TOGETHER | APART
-
-# How long an example takes depends on who else uses the machine.
-settings.register_profile("upnext", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes depends on who else uses the machine. The examples are the same each
+# time: what a new one finds is news for whoever looks for it with CHAOS=1, and for nobody else.
+settings.register_profile(
+    "upnext",
+    deadline=None,
+    derandomize=not os.environ.get("CHAOS"),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("upnext")
 
 _servers = ExitStack()
@@ -57,17 +60,14 @@ def pytest_configure(config: pytest.Config) -> None:
         _start([DATABASE, AMQP, CHROMIUM])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares something that takes long to start; begin with what takes longest.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadgroup`, see `tests/together.py`: xdist's own marks do nothing any more."""
+    return Together(config, log) if config.getoption("dist") == "loadgroup" else None
 
-    A worker of pytest-xdist runs a whole file, or all faults, which have servers of their own.
-    """
-    for item in items:
-        folder = item.path.parent.name
-        if folder not in APART:
-            group = folder if folder in TOGETHER else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: turn_of(item.nodeid))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

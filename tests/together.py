@@ -1,0 +1,39 @@
+"""What one worker of pytest-xdist runs, one test after the other, and what is begun with.
+
+The tests of a file share what takes long to start; so do all faults, which have servers of their
+own. What takes longest comes first, so that in the end no worker is alone with it.
+"""
+
+from pathlib import PurePath
+from typing import Final
+
+from typing_extensions import override
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER: Final = {"faults"}  # folders whose tests one worker runs
+APART: Final = {"stateful"}  # folders whose tests have nothing in common
+LONGEST: Final = (*TOGETHER, *APART)  # folders and files, the longest first
+
+
+def scope_of(nodeid: str) -> str:
+    """Name what is not divided among workers, for one of its tests."""
+    file = PurePath(nodeid.partition("::")[0])
+    folder = file.parent.name
+    if folder in APART:
+        return nodeid
+    return folder if folder in TOGETHER else str(file)
+
+
+def turn_of(nodeid: str) -> int:
+    """Return the place in the order of all tests; most have the last one."""
+    file = PurePath(nodeid.partition("::")[0])
+    names = {file.parent.name, file.stem}
+    return next((turn for turn, name in enumerate(LONGEST) if name in names), len(LONGEST))
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """The order of work of pytest-xdist, which knows no folders."""
+
+    @override
+    def _split_scope(self, nodeid: str) -> str:
+        return scope_of(nodeid)
