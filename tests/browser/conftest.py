@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
@@ -14,6 +13,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from shared.broker.connect import open_broker
 from shared.broker.interface import Message, Outcome
 from shared.broker.topology import RECOMMENDATION, WATCH
+from tests.asking import tell
 from tests.product import ROOT, Product, running_product
 from tests.services import fresh_vhost
 
@@ -101,7 +101,7 @@ def product(
 def post(product: Product, *watches: dict[str, int]) -> None:
     """Record watches."""
     url = f"{product.consumption_url}/watches/batch"
-    answer = httpx.post(url, json={"items": watches}).raise_for_status()
+    answer = tell(url, {"items": watches}).raise_for_status()
     assert {item["status"] for item in answer.json()["items"]} == {201}
 
 
@@ -110,14 +110,14 @@ def describe(product: Product) -> None:
     titles = ("Numbers", "Fractions", "Decimals", "Percent", "Ratios", "Powers", "Roots", "Angles")
     items = [{"lesson_id": 101 + place, "title": title} for place, title in enumerate(titles)]
     url = f"{product.recommendation_url}/lessons/batch"
-    httpx.post(url, json={"items": items}).raise_for_status()
+    tell(url, {"items": items}).raise_for_status()
 
 
 @pytest_asyncio.fixture
 async def page(browser: Browser) -> AsyncGenerator[Page]:
     """A tab of its own; at the end, nothing must have gone wrong in it."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(100_000)  # milliseconds, on a busy machine
     page = await context.new_page()
     wrong: list[str] = []
     page.on("console", lambda said: wrong.append(said.text) if is_wrong(said) else None)

@@ -15,7 +15,7 @@ AXE: Final = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 NARROW: Final = {"width": 360, "height": 780}
 
 
-expect.set_options(timeout=15_000)  # milliseconds, on a machine that is busy with other tests
+expect.set_options(timeout=100_000)  # milliseconds, on a machine that is busy with other tests
 
 
 async def opened(page: Page, product: Product, fragment: str = "") -> Page:

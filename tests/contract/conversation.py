@@ -8,9 +8,8 @@ from uuid import uuid4
 
 from shared.broker.interface import Broker, Delivery, Depth, Message, Outcome, Subscription
 from shared.broker.topology import Exchange, Queue
-from tests.eventually import PAUSE
+from tests.eventually import PATIENCE, eventually
 
-PATIENCE: Final = 15.0  # seconds
 DELIVERY_LIMIT: Final = 2
 PREFETCH: Final = 100
 
@@ -83,11 +82,11 @@ async def answered(publishing: "asyncio.Task[list[Outcome]]") -> list[Outcome]:
 async def until_depth(broker: Broker, queue: Queue, ready: int, consumers: int) -> None:
     """Wait for the queue to be so deep: RabbitMQ counts when it has the time."""
     expected = Depth(ready, consumers)
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            if await broker.depth(queue) == expected:
-                return
-            await asyncio.sleep(PAUSE)
+
+    async def is_so_deep() -> bool:
+        return await broker.depth(queue) == expected
+
+    await eventually(is_so_deep)
 
 
 def bodies(deliveries: list[Delivery]) -> list[bytes]:

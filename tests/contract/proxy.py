@@ -8,6 +8,7 @@ from typing import Final
 from yarl import URL
 
 CHUNK: Final = 65_536  # bytes
+HEARTBEAT: Final = 600  # seconds, so that what is noticed within a test is noticed otherwise
 
 
 class Proxy:
@@ -58,7 +59,8 @@ async def proxied(amqp_url: str) -> AsyncIterator[Proxy]:
     target = URL(amqp_url)
     proxy = Proxy(target)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.url = str(target.with_port(server.sockets[0].getsockname()[1]))
+    port = server.sockets[0].getsockname()[1]
+    proxy.url = str(target.with_port(port).update_query(heartbeat=HEARTBEAT))
     try:
         yield proxy
     finally:

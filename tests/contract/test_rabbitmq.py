@@ -1,7 +1,6 @@
 """What only RabbitMQ can do to us while it is used: go away, fall silent, be full."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -28,9 +27,9 @@ from tests.contract.conversation import (
     until_depth,
 )
 from tests.contract.proxy import proxied
-from tests.eventually import PAUSE
+from tests.eventually import PATIENCE, eventually
 
-AT_ONCE = 5.0  # seconds, far less than a heartbeat needs
+FOR_EVER = 600.0  # seconds
 
 
 async def test_a_lost_connection_ends_receiving_and_the_messages_come_again(
@@ -61,12 +60,12 @@ async def test_a_deleted_queue_ends_receiving(rabbitmq: RabbitMQ, channel: Abstr
 
 
 async def test_after_its_exchange_is_deleted_nobody_knows_what_became_of_a_batch(
-    rabbitmq: RabbitMQ, channel: AbstractChannel
+    amqp_vhost: str, channel: AbstractChannel
 ) -> None:
-    async with rabbitmq.publisher(WATCHED) as publisher:
+    async with RabbitMQ(amqp_vhost, confirm_timeout=FOR_EVER).publisher(WATCHED) as publisher:
         await channel.exchange_delete(WATCHED.name)
 
-        async with asyncio.timeout(AT_ONCE):
+        async with asyncio.timeout(PATIENCE):
             assert await publisher.publish(messages(5)) == [Outcome.UNKNOWN] * 5
         with pytest.raises(BrokerUnavailable):
             await publisher.publish(messages(1))
@@ -91,9 +90,8 @@ async def test_a_connection_lost_while_publishing_leaves_the_outcome_unknown(
 async def test_a_silent_broker_leaves_the_outcome_unknown_in_time(
     rabbitmq: RabbitMQ, amqp_vhost: str
 ) -> None:
-    async with proxied(amqp_vhost) as proxy, subscribed(rabbitmq):
+    async with proxied(amqp_vhost) as proxy, subscribed(rabbitmq), asyncio.timeout(PATIENCE):
         impatient = RabbitMQ(proxy.url, confirm_timeout=0.2)
-        started = time.monotonic()
         async with impatient.publisher(WATCHED) as publisher:
             proxy.freeze()
 
@@ -103,11 +101,9 @@ async def test_a_silent_broker_leaves_the_outcome_unknown_in_time(
             with pytest.raises(BrokerUnavailable):
                 await publisher.publish(messages(1))
 
-    assert time.monotonic() - started < AT_ONCE
-
 
 async def test_a_silent_broker_does_not_keep_a_process_from_ending(amqp_vhost: str) -> None:
-    async with proxied(amqp_vhost) as proxy, asyncio.timeout(2 * AT_ONCE):
+    async with proxied(amqp_vhost) as proxy, asyncio.timeout(PATIENCE):
 
         async def process() -> None:
             broker = RabbitMQ(proxy.url, confirm_timeout=0.2)
@@ -124,13 +120,11 @@ async def test_a_subscription_to_a_silent_broker_is_left_in_time(
     async with (
         proxied(amqp_vhost) as proxy,
         sending_to_declared(rabbitmq, 1),
+        asyncio.timeout(PATIENCE),
         RabbitMQ(proxy.url).subscription(LEARNER, PREFETCH) as subscription,
     ):
         await received(subscription, 1)
-        started = time.monotonic()
         proxy.freeze()
-
-    assert time.monotonic() - started < AT_ONCE
 
 
 async def test_a_cancelled_publish_leaves_a_publisher_of_no_more_use(
@@ -198,18 +192,17 @@ async def test_the_depth_is_read_again_after_its_connection_was_lost(amqp_vhost:
 
         proxy.cut()
 
-        async with asyncio.timeout(AT_ONCE):
-            await until_it_answers(broker)
+        await eventually(lambda: answers(broker))
         await broker.close()
 
 
 async def test_the_depth_of_a_silent_broker_is_unavailable(
     amqp_vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.broker.rabbitmq_depth.ANSWER_TIMEOUT", 0.2)
     async with proxied(amqp_vhost) as proxy:
         broker = RabbitMQ(proxy.url)
         await broker.depth(LEARNER)
+        monkeypatch.setattr("shared.broker.rabbitmq_depth.ANSWER_TIMEOUT", 0.2)
         proxy.freeze()
 
         with pytest.raises(BrokerUnavailable):
@@ -237,11 +230,9 @@ async def subscribed(broker: Broker) -> AsyncIterator[None]:
         yield
 
 
-async def until_it_answers(broker: Broker) -> None:
-    while True:
-        try:
-            await broker.depth(LEARNER)
-        except BrokerUnavailable:
-            await asyncio.sleep(PAUSE)
-        else:
-            return
+async def answers(broker: Broker) -> bool:
+    try:
+        await broker.depth(LEARNER)
+    except BrokerUnavailable:
+        return False
+    return True

@@ -19,6 +19,7 @@ class Direction:
 
     delay: float = 0.0  # seconds that each piece takes longer
     bytes_left: int | None = None  # until the connection is cut; None: never
+    bytes_free: int | None = None  # until all that follows is held up; None: never
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -31,6 +32,10 @@ class Direction:
     async def let_through(self, piece: bytes) -> bytes:
         """Return what of the piece arrives, when it does; less than all of it is the last."""
         await self.flowing.wait()
+        if self.bytes_free is not None:
+            self.bytes_free -= len(piece)
+            if self.bytes_free <= 0:
+                self.flowing.clear()
         if self.delay:
             await asyncio.sleep(self.delay)
         if self.bytes_left is None:
@@ -57,9 +62,9 @@ class Network:
     def url(self) -> str:
         """The server's URL, through this network; a broker that is silent is noticed early."""
         target = self._targets[0]
-        account = target.netloc.rpartition("@")[0]
+        account = "".join(target.netloc.rpartition("@")[:2])
         query = "heartbeat=4" if target.scheme == "amqp" else target.query
-        return urlunsplit(target._replace(netloc=f"{account}@127.0.0.1:{self._port}", query=query))
+        return urlunsplit(target._replace(netloc=f"{account}127.0.0.1:{self._port}", query=query))
 
     async def open(self) -> None:
         """Accept connections, again on the same port."""
@@ -112,7 +117,7 @@ class Network:
         self.reset()
         for way in (self.to_server, self.from_server):
             way.delay = 0.0
-            way.bytes_left = None
+            way.bytes_left = way.bytes_free = None
             way.flowing.set()
 
 

@@ -17,7 +17,8 @@ from tests.product import ROOT
 from tests.services.guard import Guard
 from tests.services.server import free_port
 
-START_TIMEOUT: Final = 120.0  # seconds, on a machine that is busy with other things
+START_TIMEOUT: Final = 150.0  # seconds, on a machine that is busy with other things
+END_TIMEOUT: Final = 100.0  # seconds for a process to be gone that was killed
 INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR")  # no setting of the product's
 
 
@@ -67,7 +68,7 @@ class Service:
     def kill(self) -> None:
         """End it at once, like a power cut; harmless when it has ended."""
         self.signal(signal.SIGKILL)
-        self.wait(10.0)
+        self.wait(END_TIMEOUT)
 
     def ask_to_stop(self) -> None:
         """Send what `docker stop` and Kubernetes send."""
@@ -99,7 +100,7 @@ class Service:
 
     async def get(self, path: str) -> dict[str, Any]:
         """Return an answer that has to be there."""
-        async with asking(self.url, timeout=60.0) as client:
+        async with asking(self.url) as client:
             return dict((await client.get(path)).raise_for_status().json())
 
     def is_running(self) -> bool:

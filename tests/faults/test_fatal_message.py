@@ -10,11 +10,13 @@ from shared.background import running
 from tests.eventually import eventually
 from tests.faults.failpoints import fatal_message, harmless_again
 from tests.faults.oracle import BETWEEN_LOOKS
-from tests.faults.service import Service
+from tests.faults.service import END_TIMEOUT, Service
 from tests.faults.stored import inbox_of, set_aside_in
 from tests.faults.system import System
 from tests.faults.test_poison import publish
 from tests.faults.trial import Report, Trial, under_load
+
+LONG = 250.0  # seconds; the service starts anew for every delivery
 
 FATAL = "this one ends the process"
 BODY = f'{{"user_id": 1, "lesson_id": 1, "position": "{FATAL}"}}'.encode()
@@ -46,7 +48,7 @@ async def fatal_among_healthy(system: System, report: Report) -> AsyncIterator[T
             async with running(revive(one, trial), "supervisor"):
                 yield trial
             one.ask_to_stop()  # a kill may come between parking and acknowledging that
-            await asyncio.to_thread(one.wait, 30.0)
+            await asyncio.to_thread(one.wait, END_TIMEOUT)
         harmless_again(one)
         one.start()
         await one.until_ready()
@@ -64,7 +66,7 @@ async def test_a_message_that_ends_the_process_does_not_hold_up_the_others(
             await asyncio.sleep(BETWEEN_LOOKS)
             return trial.answers.accepted.keys() <= await inbox_of(database)
 
-        await eventually(others_are_learned, timeout=100)
+        await eventually(others_are_learned, timeout=LONG)
         assert not await set_aside_in(database)
 
 
@@ -79,7 +81,7 @@ async def test_a_message_that_ends_the_process_is_parked_alone(
             await asyncio.sleep(BETWEEN_LOOKS)
             return bool(await set_aside_in(database))
 
-        await eventually(is_parked, timeout=200)
+        await eventually(is_parked, timeout=LONG)
 
     (parked,) = (await stopped_system.recommendation.get("/parked"))["items"]
     assert parked["detail"] == "delivery_limit"

@@ -7,12 +7,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.faults.service import service
+from tests.faults.service import END_TIMEOUT, service
 from tests.faults.system import Places
 
 SERVICES = pytest.mark.parametrize("package", ["consumption_service", "recommendation_service"])
 SECRET = "s3cret"  # noqa: S105 - nobody's password
-END_TIMEOUT = 100.0  # seconds
 
 
 def with_login(url: str, login: str) -> str:

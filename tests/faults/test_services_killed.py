@@ -180,7 +180,7 @@ async def parked_for_good(system: System, trial: Trial) -> list[str]:
 
 async def send_again(system: System, parked: list[str]) -> None:
     """Do what an operator does about messages that were parked for no fault of theirs."""
-    async with asking(system.recommendation.url, timeout=60.0) as client:
+    async with asking(system.recommendation.url) as client:
         for parked_id in parked:
             answer = await client.post(f"/parked/{parked_id}/redeliver")
             assert answer.is_success, answer.text

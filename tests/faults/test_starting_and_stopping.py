@@ -9,19 +9,16 @@ from tests.eventually import eventually
 from tests.faults.load import CLIENTS
 from tests.faults.oracle import BETWEEN_LOOKS
 from tests.faults.servers import frozen
-from tests.faults.service import Service, service
+from tests.faults.service import END_TIMEOUT, Service, service
 from tests.faults.stored import inbox_of, outbox_size
 from tests.faults.system import System, in_thread
 from tests.faults.trial import Report, under_load
 
-STOP_TIMEOUT = 9.0  # seconds; Docker kills after 10 unless told otherwise
-MUTE_TIMEOUT = 25.0  # seconds; our compose file grants 30
 
-
-async def stopped(one: Service, timeout: float = STOP_TIMEOUT) -> None:
+async def stopped(one: Service) -> None:
     """Ask the service to stop, and wait until it has ended well."""
     one.ask_to_stop()
-    code = await asyncio.to_thread(one.wait, timeout)
+    code = await asyncio.to_thread(one.wait, END_TIMEOUT)
     assert code in {0, -signal.SIGTERM}
     assert "Traceback" not in one.log(), one.log()
 
@@ -58,8 +55,8 @@ async def test_a_consumption_service_that_stops_announces_what_it_accepted(
 @pytest.mark.chaos
 async def test_a_service_stops_in_time_while_the_broker_is_mute(system: System) -> None:
     with frozen(system.servers.broker):
-        await stopped(system.consumption, MUTE_TIMEOUT)
-        await stopped(system.recommendation, MUTE_TIMEOUT)
+        await stopped(system.consumption)
+        await stopped(system.recommendation)
 
 
 @pytest.mark.chaos

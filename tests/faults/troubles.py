@@ -16,7 +16,7 @@ from tests.faults import rabbit
 from tests.faults.network import Network, Wires
 from tests.faults.rabbit import Vhost
 from tests.faults.servers import frozen
-from tests.faults.service import Service
+from tests.faults.service import END_TIMEOUT, Service
 from tests.faults.stored import terminate_backends
 from tests.faults.system import System, in_thread
 from tests.services import Server
@@ -68,7 +68,7 @@ async def stopped_service(scene: Scene, name: str) -> AsyncIterator[None]:
     service = scene.service(name)
     service.ask_to_stop()
     yield
-    await asyncio.to_thread(service.wait, 30.0)
+    await asyncio.to_thread(service.wait, END_TIMEOUT)
     service.start()
 
 

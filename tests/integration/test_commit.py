@@ -19,6 +19,7 @@ from shared.database import Database, open_database
 from shared.errors import Unavailable
 from shared.events import LessonId, UserId, utc_now
 from shared.migrate import migrate
+from tests.eventually import PATIENCE
 
 A_WATCH = Create(UserId(42), LessonId(100), 314)
 IMPOSSIBLE = replace(A_WATCH, position=2**70)  # no column holds it
@@ -80,7 +81,7 @@ async def test_groups_that_are_in_flight_together_share_no_time(
         await both_began.wait()
         return now, []
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*(group.transact(work, most_events=10**6) for _ in range(2)))
 
     earlier, later = sorted(began)

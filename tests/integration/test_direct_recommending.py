@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from recommendation_service.direct import Recommending
 from shared.events import MAX_INTEGER
+from tests.asking import asking_in_turn, tell
 from tests.product import Product, running_product
 from tests.raw_http import connected
+from tests.services.server import wait_until
 
 WATCHES: Final = [
     (user, lesson) for user, last in enumerate((2, 5, 4, 3)) for lesson in range(last)
@@ -34,12 +36,11 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Generator[Product]:
 
 @pytest.fixture(scope="module")
 def client(product: Product) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=product.recommendation_url) as client:
-        for user, lesson in WATCHES:
-            watch = {"user_id": user, "lesson_id": lesson, "position": 314}
-            recorded = httpx.post(f"{product.consumption_url}/watches", json=watch).json()
-            known = {"after": recorded["id"], "wait_ms": 10_000}
-            client.get(f"/users/{user}/recommendations", params=known).raise_for_status()
+    for user, lesson in WATCHES:
+        watch = {"user_id": user, "lesson_id": lesson, "position": 314}
+        tell(f"{product.consumption_url}/watches", watch).raise_for_status()
+    assert wait_until(lambda: product.applied() == len(WATCHES), is_dead=lambda: False)
+    with asking_in_turn(product.recommendation_url) as client:
         yield client
 
 

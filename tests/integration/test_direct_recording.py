@@ -22,6 +22,7 @@ from shared.background import running
 from shared.broker.in_process import InProcessBroker
 from shared.database import Database
 from shared.events import MAX_INTEGER
+from tests.asking import asking_in_turn
 from tests.product import Product, running_product
 from tests.raw_http import connected, post
 from tests.tokens import Issuer, publish, settings_of
@@ -64,7 +65,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Generator[Product]:
 
 @pytest.fixture(scope="module")
 def client(product: Product) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=product.consumption_url) as client:
+    with asking_in_turn(product.consumption_url) as client:
         yield client
 
 
@@ -136,7 +137,7 @@ def test_both_ways_ask_who_it_is(tmp_path: Path) -> None:
     settings = {"API_KEYS": lines} | {name.upper(): value for name, value in trusted.items()}
     with (
         running_product(tmp_path, settings) as product,
-        httpx.Client(base_url=product.consumption_url, headers=[JSON]) as client,
+        asking_in_turn(product.consumption_url, headers=[JSON]) as client,
     ):
         statuses = {
             path: [
@@ -154,7 +155,7 @@ def test_both_ways_ask_who_it_is(tmp_path: Path) -> None:
 def test_both_ways_keep_the_pace(tmp_path: Path) -> None:
     with (
         running_product(tmp_path, {"RATE_LIMIT": "0.001"}) as product,
-        httpx.Client(base_url=product.consumption_url, headers=[JSON]) as client,
+        asking_in_turn(product.consumption_url, headers=[JSON]) as client,
     ):
         statuses = [
             client.post(path, content=WATCH).status_code for path in (DIRECT, DIRECT, LONG_WAY)
@@ -170,7 +171,7 @@ def test_a_request_that_is_refused_directly_counts_once(tmp_path: Path) -> None:
     settings = {"RATE_LIMIT": "20"} | {name.upper(): value for name, value in trusted.items()}
     with (
         running_product(tmp_path, settings) as product,
-        httpx.Client(base_url=product.consumption_url, headers=[JSON]) as client,
+        asking_in_turn(product.consumption_url, headers=[JSON]) as client,
     ):
         answers = [client.post(DIRECT, content=WATCH, headers=bearing(bob)) for _ in range(20)]
 

@@ -23,7 +23,7 @@ from shared.broker.topology import (
 )
 from shared.database import open_database
 from shared.events import utc_now
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
 from tests.integration.pair import SetUp
 
 WATCH = {"user_id": 42, "lesson_id": 100, "position": 314}
@@ -48,7 +48,7 @@ class Told(NamedTuple):
 async def take(source: Subscription, count: int) -> list[Told]:
     """Take so many messages."""
     told: list[Told] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(told) < count:
             for one in await source.receive(count - len(told)):
                 body, user = json.loads(one.body), one.headers.get("x-user-id")
@@ -79,7 +79,7 @@ async def confirm(broker: Broker, receipt: Any, done_at: datetime, **other: obje
     body = json.dumps({**said, "done_at": done_at.isoformat()}).encode()
     message = Message(str(uuid4()), "done", body, type="erasure.done")
     async with broker.publisher(ERASURE) as publisher:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await publisher.publish([message]) == [Outcome.CONFIRMED]
 
 

@@ -26,7 +26,7 @@ async def erased(pair: Pair, user: int) -> dict[str, Any]:
         receipt.update((await pair.consumption.get(f"/erasures/{receipt['id']}")).json())
         return receipt if receipt["done"] else {}
 
-    return dict(await eventually(done, timeout=30))
+    return dict(await eventually(done))
 
 
 async def fingerprint(recommendation: httpx.AsyncClient) -> str:

@@ -10,7 +10,7 @@ import pytest
 from shared.broker.interface import Broker, Message, Outcome
 from shared.broker.topology import RECOMMENDATION, WATCH
 from shared.identifiers import new_id
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
 from tests.integration.pair import SetUp, learned, parked
 
 BODY = {"user_id": 42, "lesson_id": 100, "position": 314}
@@ -41,7 +41,7 @@ async def test_a_foreign_consumer_reads_our_message_with_these_fields(
         with connection.Consumer(foreign, callbacks=[lambda *one: received.put(one)]):
             async with real.both() as pair:
                 await pair.watch(42, 100)
-            connection.drain_events(timeout=60)
+            connection.drain_events(timeout=PATIENCE)
     body, message = received.get_nowait()
 
     assert body.items() >= BODY.items()

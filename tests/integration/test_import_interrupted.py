@@ -2,19 +2,22 @@
 
 import asyncio
 import signal
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Final
 
 import pytest
+import pytest_asyncio
 
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
+from tests.faults.network import Network, network
 from tests.integration.watch_files import a_file, lines
-from tests.product import Product, running_product
+from tests.product import COMMAND_TIMEOUT, Product, running_product
 from upnext.import_memory import FOLDER
 
-MANY: Final = 5000  # enough to be interrupted in the middle
-SLOWLY: Final = "--in-flight=1"
+MANY: Final = 2000  # many requests
+FIRST: Final = 40_000  # bytes; a request has fewer, and all of them together have many more
+ONE_BY_ONE: Final = "--in-flight=1"
 
 
 @pytest.fixture
@@ -30,81 +33,99 @@ def file(tmp_path: Path) -> Path:
     return a_file(tmp_path / "watches.csv", lines(0, count=MANY))
 
 
+@pytest_asyncio.fixture
+async def wire(product: Product) -> AsyncGenerator[Network]:
+    """The way to the product: after the first requests it holds up what comes, until healed."""
+    async with network(product.consumption_url) as opened:
+        opened.to_server.bytes_free = FIRST
+        yield opened
+
+
 async def wait_until_begun(product: Product) -> None:
     """Wait until the first answers are noted on disk; most rows are still to be sent."""
+    await eventually(lambda: list((product.folder / FOLDER).glob("*.json")))
 
-    async def noted() -> bool:
-        # Looked for often: the whole import takes less than a second.
-        for _ in range(100):
-            if list((product.folder / FOLDER).glob("*.json")):
-                return True
-            await asyncio.sleep(0.002)
-        return False
 
-    await eventually(noted)
+async def run(product: Product, wire: Network, file: Path, *options: str) -> tuple[str, str]:
+    """Import over a way that is healed, to the end; return what is said of it."""
+    wire.heal()
+    arguments = ("import", file, "--url", wire.url, *options)
+    done = await asyncio.to_thread(product.run, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
 async def test_an_import_that_was_killed_goes_on_and_records_each_row_once(
-    product: Product, file: Path
+    product: Product, wire: Network, file: Path
 ) -> None:
-    with product.command("import", file, SLOWLY) as killed:
+    with product.command("import", file, ONE_BY_ONE, "--url", wire.url) as killed:
         await wait_until_begun(product)
         killed.kill()
 
-    done = product.run("import", file)
+    output, errors = await run(product, wire, file)
 
-    assert done.returncode == 0, done.stderr
-    assert "Going on after" in done.stderr
-    assert f"{MANY:,} sent" not in done.stdout
+    assert "Going on after" in errors
+    assert f"{MANY:,} sent" not in output
     await eventually(lambda: product.applied() == MANY)
 
 
-async def test_an_import_that_was_stopped_says_so_and_goes_on(product: Product, file: Path) -> None:
-    with product.command("import", file, SLOWLY) as stopped:
+async def test_an_import_that_was_stopped_says_so_and_goes_on(
+    product: Product, wire: Network, file: Path
+) -> None:
+    with product.command("import", file, ONE_BY_ONE, "--url", wire.url) as stopped:
         await wait_until_begun(product)
         stopped.send_signal(signal.SIGINT)
-        _, errors = stopped.communicate()
+        _, said = await asyncio.to_thread(stopped.communicate, timeout=PATIENCE)
 
-    done = product.run("import", file)
+    _, errors = await run(product, wire, file)
 
     assert stopped.returncode != 0
-    assert "goes on from here" in errors
-    assert "Traceback" not in errors
-    assert "Going on after" in done.stderr
+    assert "goes on from here" in said
+    assert "Traceback" not in said
+    assert "Going on after" in errors
     await eventually(lambda: product.applied() == MANY)
 
 
-async def test_from_start_sends_everything_again(product: Product, file: Path) -> None:
-    with product.command("import", file, SLOWLY) as killed:
+async def test_from_start_sends_everything_again(
+    product: Product, wire: Network, file: Path
+) -> None:
+    with product.command("import", file, ONE_BY_ONE, "--url", wire.url) as killed:
         await wait_until_begun(product)
         killed.kill()
 
-    done = product.run("import", file, "--from-start")
+    output, errors = await run(product, wire, file, "--from-start")
 
-    assert "Going on after" not in done.stderr
-    assert f"{MANY:,} sent" in done.stdout
+    assert "Going on after" not in errors
+    assert f"{MANY:,} sent" in output
     await eventually(lambda: product.applied() == MANY)
 
 
-async def test_an_import_outlives_a_crash_of_the_product(product: Product, file: Path) -> None:
-    with product.command("import", file, SLOWLY) as importing:
+async def test_an_import_outlives_a_crash_of_the_product(
+    product: Product, wire: Network, file: Path
+) -> None:
+    options = (ONE_BY_ONE, f"--patience={COMMAND_TIMEOUT:g}", "--url", wire.url)
+    with product.command("import", file, *options) as importing:
         await wait_until_begun(product)
         product.kill()
-        product.start()
+        await asyncio.to_thread(product.start)
+        wire.heal()
 
-        output, errors = importing.communicate(timeout=240)
+        output, errors = await asyncio.to_thread(importing.communicate, timeout=COMMAND_TIMEOUT)
 
         assert importing.returncode == 0, errors
         assert f"{MANY:,} sent" in output
         await eventually(lambda: product.applied() == MANY)
 
 
-async def test_an_import_gives_up_when_the_product_stays_away(product: Product, file: Path) -> None:
-    with product.command("import", file, SLOWLY, "--patience=0.5") as importing:
+async def test_an_import_gives_up_when_the_product_stays_away(
+    product: Product, wire: Network, file: Path
+) -> None:
+    options = (ONE_BY_ONE, "--patience=0.5", "--url", wire.url)
+    with product.command("import", file, *options) as importing:
         await wait_until_begun(product)
         product.kill()
 
-        _, errors = importing.communicate(timeout=240)
+        _, errors = await asyncio.to_thread(importing.communicate, timeout=COMMAND_TIMEOUT)
 
         assert importing.returncode == 1
         assert "Gave up after 0.5 seconds" in errors.splitlines()[-1]

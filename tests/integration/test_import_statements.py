@@ -6,10 +6,10 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from consumption_service.xapi_statements import COMPLETED, PLAYED
+from tests.asking import ask
 from tests.integration.test_xapi import statement
 from tests.product import Product, running_product
 
@@ -41,7 +41,7 @@ def statements_of(user_id: int) -> list[dict[str, Any]]:
 
 def watches_of(product: Product, user_id: int) -> list[dict[str, Any]]:
     query = {"user_id": user_id, "limit": 1000}
-    answer = httpx.get(f"{product.consumption_url}/watches", params=query)
+    answer = ask(f"{product.consumption_url}/watches", params=query)
     items: list[dict[str, Any]] = answer.json()["items"]
     return items
 

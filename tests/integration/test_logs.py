@@ -23,6 +23,7 @@ from shared.broker.topology import WATCH
 from shared.logs import JSONFormatter
 from shared.settings import SharedSettings
 from shared.web import create_app
+from tests.eventually import PATIENCE
 from tests.integration.pair import SetUp, parked
 from tests.product import ROOT
 from tests.services.server import free_port
@@ -174,7 +175,7 @@ async def first_words(environment: dict[str, str], folder: Path) -> str:
     assert process.stderr
     try:
         words = b""
-        while line := await asyncio.wait_for(process.stderr.readline(), 60):
+        while line := await asyncio.wait_for(process.stderr.readline(), PATIENCE):
             words += line
             if b"wait" in line:  # for the database, or for the broker
                 process.kill()

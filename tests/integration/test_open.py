@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.errors import CannotStart
+from tests.asking import ask
 from tests.integration.pair import SetUp
 from tests.product import Product, running_product
 
@@ -101,7 +101,7 @@ def test_a_key_made_by_the_command_opens_what_its_line_locks(tmp_path: Path) -> 
         product.environment["API_KEY"] = key
         imported = product.run("import", "watches.csv")
         forbidden = product.run("parked", "list")
-        stored = httpx.get(
+        stored = ask(
             f"{product.consumption_url}/watches", headers={"Authorization": f"Bearer {key}"}
         )
 

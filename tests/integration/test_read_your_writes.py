@@ -9,6 +9,7 @@ import httpx
 
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
+from tests.eventually import eventually
 from tests.integration.pair import Pair, SetUp, learned, parked
 
 LESSONS = range(1, 30)
@@ -29,6 +30,18 @@ async def ask(
     return await service.get(f"/users/{user}/recommendations", params=query)
 
 
+async def answered(service: httpx.AsyncClient, user: int, after: str) -> httpx.Response:
+    """Ask until there is an answer, however long a busy machine takes to learn."""
+
+    async def there_is() -> httpx.Response | None:
+        answer = await ask(service, user, after)
+        return None if answer.status_code == 503 else answer
+
+    found = await eventually(there_is)
+    assert found
+    return found
+
+
 def check_it_knows(answer: httpx.Response, watch: dict[str, Any]) -> None:
     """An answer that there is knows the watch."""
     assert answer.status_code == 200, answer.text
@@ -42,7 +55,7 @@ async def test_an_answer_after_a_watch_knows_it(pair: Pair) -> None:
     await pair.watch(1, *LESSONS)
     for lesson in (3, 4, 5):
         watch = await watched(pair.consumption, 2, lesson)
-        check_it_knows(await ask(pair.recommendation, 2, watch["id"]), watch)
+        check_it_knows(await answered(pair.recommendation, 2, watch["id"]), watch)
 
 
 async def test_no_answer_is_older_whoever_is_asked_and_however_busy_it_is(real: SetUp) -> None:
@@ -55,18 +68,16 @@ async def test_no_answer_is_older_whoever_is_asked_and_however_busy_it_is(real: 
         pair = Pair(consumption, one)
         await pair.watch(1, *LESSONS)
 
-        async def learner(user: int) -> int:
-            late = 0
+        async def learner(user: int) -> None:
             for lesson in chance.sample(LESSONS, 8):
                 watch = await watched(consumption, user, lesson)
                 for service in chance.sample([one, other], 2):
-                    wait_ms = chance.choice([0, 1, 10, 10_000])
-                    answer = await ask(service, user, watch["id"], wait_ms)
-                    if answer.status_code == 503 and wait_ms < 10_000:
-                        late += 1
-                    else:
-                        check_it_knows(answer, watch)
-            return late
+                    answer = await ask(
+                        service, user, watch["id"], chance.choice([0, 1, 10, 10_000])
+                    )
+                    if answer.status_code == 503:
+                        answer = await answered(service, user, watch["id"])
+                    check_it_knows(answer, watch)
 
         await asyncio.gather(*map(learner, range(10, 22)))
 
@@ -87,7 +98,7 @@ async def test_a_producer_may_name_its_events_as_it_likes(embedded: SetUp) -> No
         async with embedded.broker.publisher(WATCH) as publisher:
             await publisher.publish(messages)
 
-        assert (await ask(service, 1, "event 0")).status_code == 200
+        assert (await answered(service, 1, "event 0")).status_code == 200
         await parked(service, 1)
         assert (await ask(service, 1, "event 1", 0)).status_code == 503
         await learned(service, 1)

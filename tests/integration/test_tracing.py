@@ -7,7 +7,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
-import httpx
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -17,6 +16,7 @@ from typing_extensions import override
 from shared.broker.interface import Message
 from shared.broker.topology import RECOMMENDATION, WATCH
 from shared.tracing import current_traceparent, use
+from tests.asking import tell
 from tests.eventually import eventually
 from tests.integration.pair import SetUp, learned
 from tests.product import running_product
@@ -135,7 +135,7 @@ def test_spans_are_sent_to_the_collector_that_is_set(tmp_path: Path) -> None:
     with collector() as (url, received):
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": url}
         with running_product(tmp_path, settings) as product:
-            httpx.post(f"{product.consumption_url}/watches", json=WATCH_BODY).raise_for_status()
+            tell(f"{product.consumption_url}/watches", WATCH_BODY).raise_for_status()
         # What ends in good order sends what it has.
         sent = b"".join(received)
 
@@ -170,4 +170,4 @@ def collector() -> Iterator[tuple[str, list[bytes]]]:
 def test_a_collector_that_is_away_does_not_keep_the_product_from_working(tmp_path: Path) -> None:
     with running_product(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": AWAY}) as product:
         url = f"{product.consumption_url}/watches"
-        assert httpx.post(url, json=WATCH_BODY).status_code == 201
+        assert tell(url, WATCH_BODY).status_code == 201

@@ -20,7 +20,7 @@ from shared.access.keys import new_key
 from shared.database import open_database
 from shared.migrate import migrate
 from tests.asking import asking
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
 from tests.faults.service import Service, service
 from tests.product import ROOT
 
@@ -76,7 +76,6 @@ class Starter:
         return await self.start("consumption_service", **more), learning
 
 
-@pytest.mark.timeout(300)
 async def test_the_last_release_and_this_version_serve_side_by_side(
     release: Path, settings: dict[str, str], tmp_path: Path
 ) -> None:
@@ -106,7 +105,7 @@ async def test_the_last_release_and_this_version_serve_side_by_side(
 async def stop(*services: Service) -> None:
     for one in services:
         one.ask_to_stop()
-        assert one.wait(30) is not None
+        assert one.wait(PATIENCE) is not None
 
 
 async def migrate_all(settings: Mapping[str, str]) -> None:
@@ -118,14 +117,14 @@ async def migrate_all(settings: Mapping[str, str]) -> None:
 
 async def record(service: Service, user_id: int, lesson_id: int) -> str:
     body = {"user_id": user_id, "lesson_id": lesson_id, "position": 10}
-    async with asking(service.url, timeout=60) as client:
+    async with asking(service.url) as client:
         answer = await client.post("/watches", json=body, headers={"Idempotency-Key": new_key()})
     assert answer.status_code == 201, answer.text
     return answer.headers["Location"]
 
 
 async def report(service: Service, place: str) -> None:
-    async with asking(service.url, timeout=60) as client:
+    async with asking(service.url) as client:
         answer = await client.patch(place, json={"position": 20})
     assert answer.status_code == 200, answer.text
     assert answer.json()["outcome"] == "applied"
@@ -137,7 +136,7 @@ async def learned(service: Service, count: int) -> None:
     async def enough() -> bool:
         return bool((await service.get("/stats"))["events"]["applied"] >= count)
 
-    await eventually(enough, timeout=60)
+    await eventually(enough)
     events = (await service.get("/stats"))["events"]
     assert (events["applied"], events["parked"]) == (count, 0)
 

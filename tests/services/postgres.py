@@ -19,7 +19,7 @@ import asyncpg
 from tests.services.container import Container, contained, has_docker
 from tests.services.packages import install
 from tests.services.process import Process, Program, folder_of, group_of, running, unprivileged
-from tests.services.server import Server, ServiceMissing, free_port
+from tests.services.server import PATIENCE, Server, ServiceMissing, free_port
 
 IMAGE: Final = "postgres:18"
 
@@ -165,7 +165,7 @@ def _execute(url: str, statement: str) -> None:
     failures: list[BaseException] = []
 
     async def execute() -> None:
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await asyncpg.connect(url, timeout=PATIENCE)
         try:
             await connection.execute(statement)
         finally:

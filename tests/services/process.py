@@ -15,7 +15,7 @@ from typing import Final
 from tests.services.guard import Guard
 from tests.services.server import ServiceMissing, wait_until
 
-GRACE: Final = 40.0  # seconds for a shutdown in good order
+GRACE: Final = 100.0  # seconds for a shutdown in good order
 
 CLEAN_UP: Final = 'kill -s "$1" -- "$2"; sleep 2; kill -s KILL -- "-$2"; rm -rf -- "$3"'
 

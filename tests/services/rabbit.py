@@ -19,7 +19,7 @@ from tests.services.container import Container, contained, has_docker
 from tests.services.packages import install
 from tests.services.process import Process, folder_of, running, unprivileged
 from tests.services.rabbit_node import Node, greets
-from tests.services.server import Broker, ServiceMissing, free_port
+from tests.services.server import PATIENCE, Broker, ServiceMissing, free_port
 
 IMAGE: Final = "rabbitmq:4.3-management"
 
@@ -208,5 +208,5 @@ def _call(management_url: str, method: str, path: str, body: object = None) -> N
             "Content-Type": "application/json",
         },
     )
-    with urllib.request.urlopen(request, timeout=30):  # noqa: S310 - see above
+    with urllib.request.urlopen(request, timeout=PATIENCE):  # noqa: S310 - see above
         pass

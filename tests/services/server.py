@@ -1,9 +1,11 @@
 """What a server for tests can do, and the small things every way to run one needs."""
 
+import os
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import Final, Protocol
 
 PATIENCE: Final = 150.0  # seconds until a server that is starting counts as broken
@@ -43,10 +45,24 @@ class Broker(Server, Protocol):
         """The HTTP API's address, credentials included."""
 
 
+def _own_ports() -> Iterator[int]:
+    """Yield the ports of this worker of pytest-xdist, in any order, over and over.
+
+    A port is chosen some time before somebody listens on it, so no other worker may choose it.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    own = PORTS[worker::count]
+    return cycle(random.Random().sample(own, len(own)))  # noqa: S311 - nothing secret about a port
+
+
+_ports: Final = _own_ports()
+
+
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on now."""
     while True:
-        port = random.choice(PORTS)  # noqa: S311 - nothing secret about a port
+        port = next(_ports)
         with socket.socket() as probe:
             # Without this, a port that a killed server used a moment ago looks taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
