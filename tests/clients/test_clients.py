@@ -14,6 +14,7 @@ from tests.asking import ask
 from tests.clients.generators import FOLDER, HERE, PYTHON, install_generators, module, node, run
 from tests.product import Product, running_product
 
+pytestmark = pytest.mark.timeout(1200)  # the first run installs the generators
 SERVICES: Final = ("consumption", "recommendation")
 TSC: Final = ("--strict", "--target", "es2022", "--module", "nodenext", "--skipLibCheck")
 
