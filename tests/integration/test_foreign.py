@@ -6,9 +6,11 @@ from typing import Any
 
 import kombu
 import pytest
+from sqlalchemy import text
 
 from shared.broker.interface import Broker, Message, Outcome
 from shared.broker.topology import RECOMMENDATION, WATCH
+from shared.database import open_database
 from shared.identifiers import new_id
 from tests.eventually import PATIENCE, eventually
 from tests.integration.pair import SetUp, learned, parked
@@ -99,6 +101,25 @@ async def test_a_bad_message_is_parked_alone_while_the_rest_of_its_batch_is_lear
     assert detail in item["detail"]
     assert item["message_id"] == bad.message_id
     assert item["attempts"] == 1
+
+
+async def test_what_the_database_refuses_for_its_content_is_parked_alone(real: SetUp) -> None:
+    never = text("ALTER TABLE learned_watches ADD CHECK (position <> 13)")
+    bad, *good = [message(BODY | {"position": position}) for position in range(13, 24)]
+    async with (
+        real.recommendation(),
+        open_database(real.recommendation_database) as database,
+        database.write() as connection,
+    ):
+        await connection.execute(never)
+    await publish(real.broker, *good[:5], bad, *good[5:])  # so that they come as one batch
+
+    async with real.recommendation() as recommendation:
+        await learned(recommendation, 10)
+        (item,) = await parked(recommendation, 1)
+
+    assert item["reason"] == "not learnable"
+    assert item["message_id"] == bad.message_id
 
 
 async def test_bad_messages_of_all_kinds_are_parked_by_rabbitmq_too(real: SetUp) -> None:
