@@ -41,6 +41,7 @@ from shared.broker.topology import (
     RECOMMENDATION_LESSON_PARKED,
     RECOMMENDATION_PARKED,
     WATCH,
+    dividing_exchange,
 )
 from shared.database import Database, open_database
 from shared.health import database_check, health_routes, trouble_check
@@ -64,6 +65,8 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
         if settings.auto_migrate:
             await migrate(database, recommendation_service)
         await refuse_to_start_if_refused(broker, WATCH)
+        if settings.partitions > 1:
+            await refuse_to_start_if_refused(broker, dividing_exchange(RECOMMENDATION))
         parts = _parts(settings, broker, database)
         await parts.state.follower.load()
         async with AsyncExitStack() as stack:
@@ -112,7 +115,7 @@ def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], st
     yield parts.evaluator.run(), "evaluate"
     yield state.waiting.run(), "look for what requests wait for"
     yield state.served.run(), "remember what was served"
-    yield state.panel.run(broker, RECOMMENDATION), "panel"
+    yield state.panel.run(broker, parts.consumer.queue), "panel"
 
 
 async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> FastAPI:

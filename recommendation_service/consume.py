@@ -22,7 +22,7 @@ from recommendation_service.settings import RecommendationSettings
 from recommendation_service.suspects import apart, gather, is_suspicious
 from shared.background import unbroken
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
-from shared.broker.topology import RECOMMENDATION
+from shared.broker.topology import RECOMMENDATION, divided
 from shared.database import Database, DatabaseUnavailable
 from shared.tracing import learning
 
@@ -33,7 +33,7 @@ PAUSE: Final = (0.1, 10.0)  # seconds to wait for the database: at first, and at
 
 
 class Consumer:
-    """Learns from the queue `recommendation.watch.*`."""
+    """Learns from the queue `recommendation.watch.*`, or its partitions."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Consumer:
         panel: Panel,
     ) -> None:
         self._settings = settings
+        self.queue = divided(RECOMMENDATION, settings.partitions)
         self._database = database
         self._follower = follower
         self._evaluator = evaluator
@@ -57,7 +58,7 @@ class Consumer:
         eraser = Eraser(self._settings.max_message_bytes, self._database, self._follower, broker)
         while True:
             try:
-                async with broker.subscription(RECOMMENDATION, self._settings.prefetch) as source:
+                async with broker.subscription(self.queue, self._settings.prefetch) as source:
                     self._report(None)
                     await self._consume(source, eraser)
             except BrokerError as error:

@@ -15,8 +15,11 @@ class RecommendationSettings(SharedSettings):
     consumption_url: HttpUrl = HttpUrl("http://127.0.0.1:8000")
     """Where the dashboard finds the consumption service."""
 
+    partitions: int = Field(default=1, ge=1, le=64)
+    """Queues that the users are spread over, and with them the work; more than 1 need RabbitMQ."""
+
     prefetch: int = Field(default=300, ge=1, le=2000)
-    """Deliveries that may be unacknowledged at a time."""
+    """Deliveries that may be unacknowledged at a time, of each partition."""
 
     batch_size: int = Field(default=100, ge=1, le=1000)
     """Deliveries that are learned in one transaction, at most."""

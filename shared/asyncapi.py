@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared.asyncapi_page import STYLE, asyncapi_page
 from shared.broker.topic import matches
-from shared.broker.topology import USER_HEADER, WATCH, Exchange, Queue
+from shared.broker.topology import RECOMMENDATION, USER_HEADER, WATCH, Exchange, Queue
 from shared.events import SCHEMA_VERSION
 from shared.messages import CONSUMERS, MESSAGES, Consumer, MessageType
 from shared.pages import policy_with
@@ -37,6 +37,9 @@ HEADERS: Final[Part] = {
         "description": "The trace it belongs to, as W3C Trace Context says it.",
     },
 }
+DIVIDED: Final = f"""\
+With partitions, queues with its name and `.1`, `.2` and so on take its place, by `{USER_HEADER}`.
+"""
 OF_USERS: Final[Part] = {
     USER_HEADER: {
         "type": "string",
@@ -114,7 +117,7 @@ def _queue_channel(queue: Queue) -> Part:
     description = f"""\
 Durable quorum queue, bound to exchange `{queue.exchange.name}` with `{queue.binding_key}`.
 A message that is rejected, or delivered more than {queue.delivery_limit} times again, is parked.
-"""
+{DIVIDED if queue == RECOMMENDATION else ""}"""
     return {
         "address": queue.name,
         "title": queue.name,

@@ -26,6 +26,8 @@ async def run() -> None:
             "WORKERS is for a service that runs by itself, with PostgreSQL and RabbitMQ:"
             " python -m consumption_service, python -m recommendation_service."
         )
+    if recording.amqp_url is None and learning.partitions > 1:
+        raise CannotStart("PARTITIONS needs RabbitMQ: set AMQP_URL.")
     async with (
         open_broker(recording.amqp_url) as broker,
         # The queue is there before the first event is announced.

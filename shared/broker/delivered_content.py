@@ -41,7 +41,8 @@ def body_size(header: bytes) -> int:
 
 def delivery(method: bytes, header: bytes, body: bytes) -> Delivery:
     """Return the delivery that came in these frames."""
-    at = 5 + method[4]  # behind the consumer's tag
+    at = 5 + method[4]
+    consumer = method[5:at]
     tag, redelivered = _TAG.unpack_from(method, at)
     at += _TAG.size
     at += 1 + method[at]  # behind the exchange
@@ -58,6 +59,7 @@ def delivery(method: bytes, header: bytes, body: bytes) -> Delivery:
         headers,
         bool(redelivered),
         count if isinstance(count, int) else redelivered,
+        consumer,
     )
 
 

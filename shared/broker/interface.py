@@ -68,6 +68,7 @@ class Delivery(NamedTuple):
     headers: Mapping[str, object]
     redelivered: bool
     delivery_count: int  # how often it was delivered before and came back
+    consumer: bytes = b""  # which consumer of the subscription received it, where there are several
 
 
 class Publisher(Protocol):
@@ -82,7 +83,10 @@ class Publisher(Protocol):
 
 
 class Subscription(Protocol):
-    """Deliveries of one queue, acknowledged by hand: never more unsettled than the prefetch."""
+    """Deliveries of one queue, acknowledged by hand: never more unsettled than the prefetch.
+
+    Of a queue with partitions, so many from each.
+    """
 
     async def receive(self, limit: int) -> list[Delivery]:
         """Wait for a delivery, and return it with those that are there already, `limit` at most.
@@ -127,4 +131,4 @@ class Broker(Protocol):
         """
 
     async def depth(self, queue: Queue) -> Depth:
-        """Return how many messages wait in the queue, and for how many consumers."""
+        """Return how many messages wait in the queue and its partitions, for how many consumers."""

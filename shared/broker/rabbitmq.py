@@ -21,7 +21,8 @@ from shared.broker.rabbitmq_connection import (
     parsed,
 )
 from shared.broker.rabbitmq_depth import DepthGauge
-from shared.broker.rabbitmq_subscription import consuming
+from shared.broker.rabbitmq_partitions import consuming_partitions
+from shared.broker.rabbitmq_subscription import RabbitMQSubscription, subscribed
 from shared.broker.rabbitmq_topology import declare_exchange, declare_queue
 from shared.broker.topology import Exchange, Queue
 
@@ -35,6 +36,7 @@ class RabbitMQ:
         self._url = url
         self._confirm_timeout = confirm_timeout
         self._gauge = DepthGauge(url)
+        self._divided: dict[str, list[str]] = {}  # the queues that stand for one, as last found
 
     @asynccontextmanager
     async def publisher(self, exchange: Exchange) -> AsyncIterator[Publisher]:
@@ -57,15 +59,29 @@ class RabbitMQ:
         ):
             with explained(url):
                 async with asyncio.timeout(OPEN_TIMEOUT):
-                    await declare_queue(connection, queue)
-                    subscription = await stack.enter_async_context(
-                        consuming(connection, queue.name, prefetch)
-                    )
+                    subscription = await self._consume(stack, connection, queue, prefetch)
             yield subscription
 
+    async def _consume(
+        self, stack: AsyncExitStack, connection: ConsumingConnection, queue: Queue, prefetch: int
+    ) -> RabbitMQSubscription:
+        if queue.partitions is not None:
+            consuming = consuming_partitions(connection, queue, prefetch)
+            subscription, self._divided[queue.name] = await stack.enter_async_context(consuming)
+            return subscription
+        await declare_queue(connection, queue)
+        subscription = await stack.enter_async_context(subscribed(connection, prefetch))
+        await subscription.consume(queue.name)
+        return subscription
+
     async def depth(self, queue: Queue) -> Depth:
-        """Return how many messages wait in the queue, and for how many consumers."""
-        return await self._gauge.read(queue.name)
+        """Return how many messages wait in the queue and its partitions, for how many consumers.
+
+        Partitions are known once there was a subscription.
+        """
+        names = self._divided.get(queue.name, [queue.name])
+        whole, *parts = [await self._gauge.read(name) for name in names]
+        return Depth(sum((one.ready for one in parts), whole.ready), whole.consumers)
 
     async def close(self) -> None:
         """Close the connection that `depth` uses."""

@@ -22,6 +22,7 @@ from aiormq.exceptions import (
     ChannelInvalidStateError,
     ChannelLockedResource,
     ChannelPreconditionFailed,
+    ConnectionCommandInvalid,
     InvalidFrameError,
     ProbableAuthenticationError,
 )
@@ -156,6 +157,8 @@ def explained(url: URL) -> Iterator[None]:
     """Translate what can go wrong on an open connection while declaring and asking."""
     try:
         yield
+    except ConnectionCommandInvalid as error:  # an exchange of a type that it does not know
+        raise BrokerRefused(f"{place(url)} lacks a plugin: {_reason(error)}") from error
     except REFUSALS as error:
         raise BrokerRefused(f"{place(url)} refuses: {_reason(error)}") from error
     except TimeoutError as error:

@@ -1,4 +1,4 @@
-"""Deliveries of a RabbitMQ queue, in order, acknowledged many at a time."""
+"""Deliveries of a RabbitMQ queue, or of several, in order, acknowledged many at a time."""
 
 import asyncio
 import logging
@@ -23,18 +23,36 @@ CANCEL_TIMEOUT: Final = 2.0  # seconds for the broker to process the last acknow
 
 
 class RabbitMQSubscription:
-    """What one consumer receives. It ends with its channel, or when the broker cancels it."""
+    """What the consumers of one channel receive.
+
+    It ends with its channel, or when the broker cancels one of them.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._consumers: set[str] = set()  # their tags
+        self.heard: set[bytes] = set()  # tags of those that got something; whoever looks empties it
         self._buffer: deque[Delivery] = deque()
         self._unsettled: deque[int] = deque()  # tags, rising
         self._changed = asyncio.Event()
         self._loss: str | None = None
         # Kept, because the observer alone does not keep itself alive.
         self._closing = channel.closing
-        self._closing.add_done_callback(lambda _: self._lose("the consuming channel was lost"))
+        self._closing.add_done_callback(lambda _: self.lose("the consuming channel was lost"))
         channel.on_consumer_cancel_callbacks.add(self._on_cancel)
+
+    async def consume(self, queue: str) -> str:
+        """Receive what this queue holds, too; return the tag of the consumer."""
+        await find_queue(self._channel, queue)
+        consumer = await self._channel.basic_consume(LAST_DECLARED, _taken_before)
+        tag = str(consumer.consumer_tag)
+        self._consumers.add(tag)
+        return tag
+
+    async def cancel(self, consumer: str) -> None:
+        """Receive no more by this consumer; what it has received is settled as ever."""
+        self._consumers.discard(consumer)
+        await self._channel.basic_cancel(consumer)
 
     async def receive(self, limit: int) -> list[Delivery]:
         """Wait for a delivery, and return it with those that are there already."""
@@ -80,54 +98,54 @@ class RabbitMQSubscription:
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Put the deliveries in line."""
+        self.heard.update([one.consumer for one in deliveries])
         self._unsettled.extend([one.tag for one in deliveries])
         self._buffer.extend(deliveries)
         self._changed.set()
 
     def _on_cancel(self, _: Basic.Cancel) -> None:
-        self._lose("the broker cancelled the consumer, as it does when a queue is deleted")
+        self.lose("the broker cancelled the consumer, as it does when a queue is deleted")
 
-    def _lose(self, reason: str) -> None:
+    def lose(self, reason: str) -> None:
+        """Let `receive` raise, for this reason unless there is one already."""
         self._loss = self._loss or reason
         self._changed.set()
 
     def end(self) -> None:
         """Receive nothing any more."""
         self._closing.cancel()
-        self._lose("the subscription has ended")
+        self.lose("the subscription has ended")
+
+    async def leave(self) -> None:
+        """Cancel, and wait for the answers: the acknowledgements before are processed by then.
+
+        A quorum queue may ignore acknowledgements that were sent just before the channel closes.
+        """
+        if self._channel.is_closed:
+            return
+        try:
+            async with asyncio.timeout(CANCEL_TIMEOUT):
+                for consumer in tuple(self._consumers):
+                    await self.cancel(consumer)
+        except (TimeoutError, *LOST) as error:
+            log.info("a consumer was not cancelled, its last messages may come again: %r", error)
 
 
 @asynccontextmanager
-async def consuming(
-    connection: ConsumingConnection, queue: str, prefetch: int
+async def subscribed(
+    connection: ConsumingConnection, prefetch: int
 ) -> AsyncIterator[RabbitMQSubscription]:
-    """Consume from the queue while the block lasts."""
+    """Open a subscription, which consumes nothing yet, for the length of the block."""
     channel = await open_channel(connection)
     subscription = RabbitMQSubscription(channel)
     connection.take(channel.number, subscription.take)
     await channel.basic_qos(prefetch_count=prefetch)
-    await find_queue(channel, queue)
-    consumer = await channel.basic_consume(LAST_DECLARED, _taken_before)
     try:
         yield subscription
     finally:
         subscription.end()
-        await _cancel(channel, consumer)
+        await subscription.leave()
 
 
 async def _taken_before(_: DeliveredMessage) -> None:
     """Do nothing: aiormq asks for it, and never sees a delivery."""
-
-
-async def _cancel(channel: Channel, consumer: Basic.ConsumeOk) -> None:
-    """Cancel, and wait for the answer: the acknowledgements before it are processed by then.
-
-    A quorum queue may ignore acknowledgements that were sent just before the channel closes.
-    """
-    if channel.is_closed or consumer.consumer_tag is None:
-        return
-    try:
-        async with asyncio.timeout(CANCEL_TIMEOUT):
-            await channel.basic_cancel(consumer.consumer_tag)
-    except (TimeoutError, *LOST) as error:
-        log.info("the consumer was not cancelled, its last messages may come again: %r", error)

@@ -8,20 +8,30 @@
     exchange watch.dlx, lesson.dlx or
     erasure.dlx (direct) ---------> the queue's name with .parked at its end
 
+With partitions, which reject into the same parking queue:
+
+    exchange watch (topic) ----*--> exchange recommendation.watch (x-consistent-hash)
+                                        | by the header x-user-id
+                                        +--> queue recommendation.watch.*.1
+                                        +--> queue recommendation.watch.*.2, and so on
+
 Whoever starts first declares what it needs; declaring again changes nothing. The arguments are
 given at declaration and not by policy, because losing them would lose messages.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A durable exchange. The nameless one routes to the queue that the routing key names."""
+    """A durable exchange. The nameless one routes to the queue that the routing key names.
+
+    One of the type `x-consistent-hash` routes by the header `x-user-id`.
+    """
 
     name: str
-    type: Literal["topic", "direct"]
+    type: Literal["topic", "direct", "x-consistent-hash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,8 @@ class Queue:
     binding_key: str
     parking: "Queue | None" = None  # where rejected and too often delivered messages go
     delivery_limit: int | None = None  # redeliveries before a message is parked
+    partitions: int | None = None  # that are wanted; None: it can have none
+    is_for_one: bool = False  # one of its consumers gets everything, the others wait
 
 
 def queue_name(service: str, exchange: Exchange, binding_key: str) -> str:
@@ -54,6 +66,33 @@ def consuming_queue(service: str, exchange: Exchange) -> Queue:
     """Return the queue by which a service gets all of an exchange."""
     name = queue_name(service, exchange, "*")
     return Queue(name, exchange, "*", parking=parking_queue(name, exchange), delivery_limit=20)
+
+
+def divided(queue: Queue, partitions: int) -> Queue:
+    """Return the queue with so many partitions that take its place; 1: it keeps its place."""
+    return replace(queue, partitions=partitions)
+
+
+def dividing_exchange(queue: Queue) -> Exchange:
+    """Return the exchange that gives each message to one of the queue's partitions."""
+    return Exchange(queue.name.removesuffix(f".{queue.binding_key}"), "x-consistent-hash")
+
+
+def partition(queue: Queue, number: int) -> Queue:
+    """Return a partition of the queue; they are numbered from 1."""
+    return Queue(
+        name=f"{queue.name}.{number}",
+        exchange=dividing_exchange(queue),
+        binding_key="1",  # the same share for each
+        parking=queue.parking,
+        delivery_limit=queue.delivery_limit,
+        is_for_one=True,
+    )
+
+
+def ballot(queue: Queue) -> Queue:
+    """Return a queue without messages: who wants as many partitions consumes it."""
+    return Queue(f"{queue.name}.partitions.{queue.partitions}", DEFAULT, "")
 
 
 USER_HEADER: Final = "x-user-id"  # in decimal: whose message it is

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from shared.broker import rabbitmq_partitions
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Broker
 from shared.broker.rabbitmq import RabbitMQ
+from tests.contract.partitions import Api
 
 
 @pytest_asyncio.fixture(params=["in_process", "rabbitmq"])
@@ -27,3 +29,14 @@ async def rabbitmq(amqp_vhost: str) -> AsyncIterator[RabbitMQ]:
     rabbitmq = RabbitMQ(amqp_vhost)
     yield rabbitmq
     await rabbitmq.close()
+
+
+@pytest.fixture(autouse=True)
+def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes or goes is noticed soon."""
+    monkeypatch.setattr(rabbitmq_partitions, "INTERVAL", 0.05)
+
+
+@pytest.fixture
+def api(amqp_management_url: str, amqp_vhost: str) -> Api:
+    return Api(amqp_management_url, amqp_vhost)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,15 @@ class Vhost:
     def consumers(self) -> int:
         """Return how many consume from the queue."""
         return int(self._call("GET", f"queues/{self.name}/{QUEUE}").json()["consumers"])
+
+    def partitions(self) -> Counter[str]:
+        """Return how many partitions each connection receives."""
+        return Counter(
+            one["channel_details"]["connection_name"]
+            for one in self._call("GET", f"consumers/{self.name}").json()
+            if one["queue"]["name"].startswith(f"{RECOMMENDATION.name}.")
+            and one["activity_status"] == "single_active"
+        )
 
     def redelivered(self) -> int:
         """Return how often a message of the queue was delivered once more."""

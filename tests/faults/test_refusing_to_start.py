@@ -7,6 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from recommendation_service.settings import RecommendationSettings
+from shared.errors import CannotStart
+from shared.settings import read_settings
 from tests.faults.service import END_TIMEOUT, service
 from tests.faults.system import Places
 
@@ -27,9 +30,12 @@ def database_of(package: str, url: str) -> Mapping[str, str]:
     return {f"{package.removesuffix('_service').upper()}_DATABASE_URL": url}
 
 
-async def last_words(package: str, folder: Path, settings: Mapping[str, str]) -> str:
+async def last_words(
+    package: str, folder: Path, settings: Mapping[str, str], *arguments: str
+) -> str:
     """Start a service that has to refuse, and return what it says."""
     with service(package, folder, settings) as refusing:
+        refusing.module += arguments
         refusing.start()
         code = await asyncio.to_thread(refusing.wait, END_TIMEOUT)
         said = refusing.log()
@@ -110,3 +116,17 @@ async def test_a_setting_that_cannot_be_meant(
     fine = {**database_of(package, places.consumption_database), "AMQP_URL": places.amqp}
 
     assert why in await last_words(package, tmp_path, {**fine, **named})
+
+
+@pytest.mark.parametrize("wrong", ["0", "65", "a few"])
+def test_partitions_that_cannot_be(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARTITIONS", wrong)
+
+    with pytest.raises(CannotStart, match="PARTITIONS: Input should be"):
+        read_settings(RecommendationSettings)
+
+
+async def test_partitions_without_rabbitmq(tmp_path: Path) -> None:
+    said = await last_words("upnext", tmp_path, {"PARTITIONS": "2"}, "run")
+
+    assert "PARTITIONS needs RabbitMQ" in said

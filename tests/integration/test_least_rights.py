@@ -69,14 +69,15 @@ def with_login(url: str, login: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
 
 
+@pytest.mark.parametrize("partitions", [1, 2])
 async def test_a_watch_is_learned_and_a_message_parked_with_no_more_rights_than_these(
-    accounts: Accounts, postgres_database: str, another_postgres_database: str
+    accounts: Accounts, postgres_database: str, another_postgres_database: str, partitions: int
 ) -> None:
     databases = (postgres_database, another_postgres_database)
     async with (
         open_broker(accounts.consumption) as recording,
         open_broker(accounts.recommendation) as learning,
-        SetUp(*databases, learning).recommendation() as recommendation,
+        SetUp(*databases, learning).recommendation(partitions=partitions) as recommendation,
         SetUp(*databases, recording).consumption() as consumption,
     ):
         await Pair(consumption, recommendation).watch(42, 100, 200)

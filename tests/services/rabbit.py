@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -22,6 +23,7 @@ from tests.services.rabbit_node import Node, greets
 from tests.services.server import PATIENCE, Broker, ServiceMissing, free_port
 
 IMAGE: Final = "rabbitmq:4.3-management"
+PLUGINS: Final = Path(__file__).parents[2] / "deploy/rabbitmq/enabled_plugins"
 
 # Debian's own /usr/sbin/rabbitmq-server is a wrapper that insists on its fixed folders.
 PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"
@@ -182,6 +184,7 @@ def _in_docker() -> Iterator[Broker]:
     options = ["-p", f"127.0.0.1:{port}:5672", "-p", f"127.0.0.1:{management}:15672"]
     # The node's data has the host's name; without a fixed one, a restart would lose it.
     options += ["--hostname", "rabbitmq"]
+    options += ["-v", f"{PLUGINS}:/etc/rabbitmq/enabled_plugins:ro"]
     with contained(IMAGE, options, [], lambda: _is_up(*urls)) as container:
         yield RabbitMQ(*urls, container)
 

@@ -54,6 +54,20 @@ def test_images_are_pinned_and_passwords_are_not_there(document: dict[str, Any])
     assert not re.search(r"://\w+:[^@/]+@|password: *\S", str(document), re.IGNORECASE)
 
 
+@pytest.mark.parametrize("document", [ONE, CLUSTER], ids=["one", "cluster"])
+def test_every_rabbitmq_has_the_plugin_that_partitions_need(document: dict[str, Any]) -> None:
+    brokers = [
+        service
+        for service in document["services"].values()
+        if service.get("image", "").startswith("rabbitmq:")
+    ]
+    plugins = "./deploy/rabbitmq/enabled_plugins:/etc/rabbitmq/enabled_plugins:ro"
+
+    assert brokers
+    assert all(plugins in service["volumes"] for service in brokers)
+    assert "rabbitmq_consistent_hash_exchange" in (ROOT / plugins.partition(":")[0]).read_text()
+
+
 def test_nothing_is_published_beyond_this_machine() -> None:
     ports = [port for document in (ONE, CLUSTER) for port in published(document)]
 
