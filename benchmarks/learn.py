@@ -1,9 +1,13 @@
 """Learn: how many watches a second go from a full queue to committed and acknowledged.
 
     python -m benchmarks.learn [--json] [--rounds 3] [--seconds 6] [--watches 30000] [--only NAME]
+                               [--partitions 1 2 4]
 
 Each round fills a quorum queue for each system, starts 1 or 2 consumer processes, and counts over
 the seconds after the first one. The product then learns all the rest, and is asked for every one.
+
+After that it does so with partitions, twice as many watches, and as many processes as partitions;
+the seconds count from when the processes have shared the partitions.
 
     upnext               one transaction for up to 100: inbox, histories, the model and its log
     ack_only             an aio-pika consumer that only acknowledges, prefetch 300
@@ -31,11 +35,13 @@ from benchmarks.harness.systems import Running, System, started
 from benchmarks.peers.learning import metadata
 from shared.broker.connect import open_broker
 from shared.broker.interface import Broker
-from shared.broker.topology import RECOMMENDATION, Queue
+from shared.broker.topology import RECOMMENDATION, Queue, divided
 from shared.errors import CannotStart
 
 PROCESSES: Final = (1, 2)
+PARTITIONS: Final = (1, 2, 4)
 FIRST: Final = 1.0  # seconds after the first watch that are not counted
+SHARED: Final = 4.0  # seconds after the first watch until partitions are shared
 GLANCE: Final = 0.05  # seconds between two looks
 SETTLED: Final = 1.0  # seconds for the last acknowledgements to arrive, or for what lacks them
 PATIENCE: Final = 120.0  # seconds until the first watch, and until the last
@@ -61,10 +67,10 @@ class Turn:
     seconds: int
 
     async def run(self, running: Running, broker: Broker) -> Measured:
-        """Return the rate over the seconds after the first one."""
+        """Return the rate over the seconds that count."""
         progress = self._progress(broker)
         await _reached(progress, 1, PATIENCE)
-        await asyncio.sleep(FIRST)
+        await asyncio.sleep(SHARED if self.queue.partitions else FIRST)
         meter, began, before = Meter(running.pids), monotonic(), await progress()
         await _reached(progress, self.watches, self.seconds)
         done, passed = await progress(), monotonic() - began
@@ -107,7 +113,7 @@ async def _reached(progress: Progress, goal: int, patience: float) -> bool:
 
 def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Give each system its turns, and return what they came to."""
-    turns, left_out = Turns(), {}
+    turns, divided_turns, left_out = Turns(), Turns(), {}
     for number in range(arguments.rounds):
         for processes in PROCESSES:
             for name in arguments.only or SYSTEMS:
@@ -116,12 +122,17 @@ def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[s
                     left_out[name] = system.missing
                     continue
                 say(f"round {number + 1}: {name}, {processes} processes")
-                _turn(servers, system, arguments, turns)
+                _turn(servers, system, None, arguments, turns)
+        for count in arguments.partitions:
+            say(f"round {number + 1}: {count} partitions, as many processes")
+            _turn(servers, _system("upnext", count), count, arguments, divided_turns)
     figures = turns.figures
     return {
         "figures": figures,
         **{f"ratios_{count}": ratios(figures, str(count)) for count in PROCESSES},
-        "verified": turns.verified,
+        "partitions": divided_turns.figures.get("upnext", {}),
+        "verified": turns.verified
+        | {f"{name}, partitions": one for name, one in divided_turns.verified.items()},
         "left_out": left_out,
     }
 
@@ -132,12 +143,22 @@ def _system(name: str, processes: int) -> System:
     return System(name, parts, needs, learns=name == "upnext")
 
 
-def _turn(servers: Servers, system: System, arguments: argparse.Namespace, turns: Turns) -> None:
+def _turn(
+    servers: Servers,
+    system: System,
+    partitions: int | None,
+    arguments: argparse.Namespace,
+    turns: Turns,
+) -> None:
+    watches = arguments.watches
     with stage(servers) as place:
         queue = RECOMMENDATION if system.learns else PEERS
-        turn = Turn(place, system, queue, arguments.watches, arguments.seconds)
+        if partitions:
+            queue, watches = divided(queue, partitions), 2 * arguments.watches
+        turn = Turn(place, system, queue, watches, arguments.seconds)
         asyncio.run(_prepare(turn))
-        with started(system, place, {"RECOMMENDATION_PORT": "0"}) as running:
+        settings = {"RECOMMENDATION_PORT": "0", "PARTITIONS": str(partitions or 1)}
+        with started(system, place, settings) as running:
             turns.note(system.name, len(system.parts), asyncio.run(_run(turn, running)))
         if system.learns:
             turns.check(system.name, asyncio.run(_verified(turn)))
@@ -175,6 +196,8 @@ async def _verified(turn: Turn) -> dict[str, Any]:
 def tables(found: dict[str, Any]) -> list[Table]:
     """Return what a person reads."""
     levels = [_figures(found, str(count)) for count in PROCESSES]
+    if found["partitions"]:
+        levels.append(_partitions(found["partitions"]))
     rows = [
         (one["published"], one["learned"], one["left"], one["complete"])
         for one in found["verified"].values()
@@ -195,6 +218,16 @@ def _figures(found: dict[str, Any], level: str) -> Table:
     return Table(f"Consumer processes: {level}", head, rows)
 
 
+def _partitions(found: dict[str, Any]) -> Table:
+    base = next(iter(found.values()))["rate"]
+    rows = [
+        (count, f"{one['rate']:,.0f}", f"{one['rate'] / base:.2f}", one["limit"])
+        for count, one in found.items()
+    ]
+    head = ("partitions", "watches/s", "times the first", "limited by (cores)")
+    return Table("As many partitions as consumer processes", head, rows)
+
+
 def check(found: dict[str, Any]) -> None:
     """Raise `CannotStart` when something published was not learned, or not acknowledged."""
     if not all(one["complete"] for one in found["verified"].values()):
@@ -205,6 +238,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take the options of this benchmark."""
     add_rounds(parser, rounds=3, seconds=6)
     parser.add_argument("--watches", type=int, default=30_000, help="how full the queue is")
+    parser.add_argument("--partitions", type=int, nargs="*", default=PARTITIONS)
     parser.add_argument("--only", metavar="NAME", action="append", choices=list(SYSTEMS))
 
 

@@ -7,7 +7,7 @@ from benchmarks.harness.wrk import LESSONS, USERS
 from benchmarks.peers.rows import QUEUE
 from shared.broker.connect import open_broker
 from shared.broker.interface import Broker, Message, Outcome
-from shared.broker.topology import WATCH, Queue
+from shared.broker.topology import USER_HEADER, WATCH, Queue, partition
 from shared.errors import CannotStart
 from shared.events import LessonId, UserId, WatchEvent, utc_now
 from shared.identifiers import new_id
@@ -17,7 +17,7 @@ AT_ONCE: Final = 1000  # events in one publish
 
 
 async def fill(amqp: str, queue: Queue, count: int) -> None:
-    """Declare the queue, and publish so many events, confirmed."""
+    """Declare the queue with its partitions, and publish so many events, confirmed."""
     async with open_broker(amqp) as broker:
         async with broker.subscription(queue, 1):
             pass  # declared
@@ -29,8 +29,10 @@ async def fill(amqp: str, queue: Queue, count: int) -> None:
 
 
 async def waiting(broker: Broker, queue: Queue) -> int:
-    """Return how many messages wait to be delivered."""
-    return (await broker.depth(queue)).ready
+    """Return how many messages wait to be delivered, in the queue and its partitions."""
+    parts = [partition(queue, number + 1) for number in range(queue.partitions or 0)]
+    depths = [await broker.depth(one) for one in (queue, *parts)]
+    return sum(one.ready for one in depths)
 
 
 async def left(amqp: str, queue: Queue) -> int:
@@ -51,4 +53,5 @@ def _message() -> Message:
         recorded_at=now,
     )
     body = event.model_dump_json(exclude_none=True).encode()
-    return Message(str(number), "created", body, type="watch.created", timestamp=now)
+    headers = {USER_HEADER: str(event.user_id)}
+    return Message(str(number), "created", body, "watch.created", now, headers=headers)

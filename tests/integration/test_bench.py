@@ -40,14 +40,15 @@ def found_by(benchmark: Benchmark, running: Servers, *options: str) -> dict[str,
 
 
 def test_what_is_learned_is_measured_and_counted(running: Servers) -> None:
-    options = ("--watches", "2000", "--only", "upnext", "--only", "ack_only")
+    options = ("--watches", "2000", "--partitions", "2", "--only", "upnext", "--only", "ack_only")
 
     found = found_by(LEARN, running, *options)
 
     assert set(found["figures"]) == {"upnext", "ack_only"}
     assert set(found["figures"]["upnext"]) == {"1", "2"}
+    assert set(found["partitions"]) == {"2"}
     verified = {"published": 4000, "learned": 4000, "left": 0, "complete": True}
-    assert found["verified"] == {"upnext": verified}
+    assert found["verified"] == {"upnext": verified, "upnext, partitions": verified}
 
 
 def test_what_was_watched_is_seen_to_be_known(running: Servers) -> None:
