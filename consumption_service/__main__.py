@@ -3,10 +3,12 @@
 from consumption_service.app import open_app
 from consumption_service.settings import ConsumptionSettings
 from shared.broker.connect import open_broker
+from shared.engines import refuse_embedded
 from shared.errors import CannotStart
-from shared.server import Listener, bind, run_to_completion, serve
+from shared.program import run_to_completion
+from shared.server import Listener, bind, serve
 from shared.settings import read_settings
-from shared.workers import refuse_embedded, supervise
+from shared.workers import supervise
 
 
 async def main() -> None:

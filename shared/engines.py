@@ -35,6 +35,12 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+asyncpg")
 
 
+def refuse_embedded(database_url: str) -> None:
+    """Raise `CannotStart` unless the database is for several processes."""
+    if parse_url(database_url).get_backend_name() == "sqlite":
+        raise CannotStart("WORKERS needs PostgreSQL: SQLite is for one process.")
+
+
 def postgresql_engine(url: URL) -> AsyncEngine:
     """Return the engine for PostgreSQL, through asyncpg.
 

@@ -6,8 +6,7 @@ import logging
 import resource
 import signal
 import socket
-import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -18,10 +17,9 @@ from typing_extensions import override
 
 from shared.connection import protocol_within
 from shared.errors import CannotStart
-from shared.logs import configure_logs, without_passwords
 from shared.refusing import MOST_LINGERING
-from shared.settings import LogFormat, LogSettings, SharedSettings, read_settings
-from shared.workers import CANNOT_START, inherited_socket, is_worker, stop_with_parent
+from shared.settings import SharedSettings
+from shared.workers import inherited_socket, stop_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -110,23 +108,6 @@ def _config(listener: Listener) -> uvicorn.Config:
     )
 
 
-def run_to_completion(work: Coroutine[None, None, None]) -> None:
-    """Run a whole program; one that cannot start ends with a sentence and status 1."""
-    log_format: LogFormat = "auto"
-    try:
-        log_format = read_settings(LogSettings).log_format
-        configure_logs(log_format)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(work)
-    except CannotStart as reason:
-        work.close()  # it may not have begun
-        if log_format == "json":  # whoever asked for it reads nothing else
-            log.critical("cannot start: %s", reason)
-        else:
-            print(f"upnext: {without_passwords(str(reason))}", file=sys.stderr)  # noqa: T201
-        sys.exit(CANNOT_START if is_worker() else 1)
-
-
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket at the address, or raise `CannotStart`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -137,12 +118,3 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise CannotStart(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
     return bound
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return uvloop's loops where there is a build of it, else asyncio's."""
-    try:
-        import uvloop  # noqa: PLC0415 - not on every platform
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop

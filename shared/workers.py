@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from shared.engines import parse_url
 from shared.errors import CannotStart
 
 log = logging.getLogger(__name__)
@@ -28,12 +27,6 @@ async def supervise(package: str, count: int, bound: socket.socket) -> None:
     """Run so many workers of the service until SIGINT or SIGTERM, or until one cannot start."""
     log.info("%s: %d workers on port %d", package, count, bound.getsockname()[1])
     await _Supervisor(package, bound).run(count)
-
-
-def refuse_embedded(database_url: str) -> None:
-    """Raise `CannotStart` unless the database is for several processes."""
-    if parse_url(database_url).get_backend_name() == "sqlite":
-        raise CannotStart("WORKERS needs PostgreSQL: SQLite is for one process.")
 
 
 def is_worker() -> bool:

@@ -1,18 +1,19 @@
-"""The command `upnext`."""
+"""The command `upnext`.
+
+What only the services need is imported by the commands that need it too: it takes longer than most
+of the others altogether.
+"""
 
 from typing import Annotated
 
 import typer
 
-from shared.server import run_to_completion
+from shared.program import run_to_completion
 from upnext.addresses import consumption_address
 from upnext.demo_command import demo_command
 from upnext.import_command import import_command
 from upnext.key import key
-from upnext.migrate import migrate_both
 from upnext.parked import parked
-from upnext.rebuild import rebuild_model
-from upnext.run import run as run_both
 
 cli = typer.Typer(
     help="Record what is watched, and recommend what to watch next.",
@@ -29,12 +30,16 @@ cli.add_typer(parked, name="parked")
 @cli.command()
 def run() -> None:
     """Start both services in this process, until Ctrl-C."""
+    from upnext.run import run as run_both  # noqa: PLC0415
+
     run_to_completion(run_both())
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the tables of both services to the newest version."""
+    from upnext.migrate import migrate_both  # noqa: PLC0415
+
     run_to_completion(migrate_both())
 
 
@@ -45,6 +50,8 @@ def rebuild(
     ] = None,
 ) -> None:
     """Learn what is missing and fold the model anew, while the services go on."""
+    from upnext.rebuild import rebuild_model  # noqa: PLC0415
+
     run_to_completion(rebuild_model(url or consumption_address()))
 
 

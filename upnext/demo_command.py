@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shared.server import run_to_completion
+from shared.program import run_to_completion
 from upnext.addresses import consumption_address, recommendation_address
 from upnext.demo import Services, demo
 from upnext.demo_stream import simulate

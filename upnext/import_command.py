@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shared.server import run_to_completion
+from shared.program import run_to_completion
 from upnext.addresses import consumption_address
 from upnext.import_file import Result, Wish, import_file
 from upnext.import_statements import Tally, import_statements

@@ -20,7 +20,8 @@ from shared.access.rights import Rights
 from shared.events import LessonId, utc_now
 from shared.identifiers import new_id
 from shared.problems import documented
-from shared.server import Listener, run_to_completion, serve
+from shared.program import run_to_completion
+from shared.server import Listener, serve
 from shared.settings import SharedSettings, read_settings
 from shared.web import create_app
 

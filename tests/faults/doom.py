@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from shared.server import run_to_completion
+from shared.program import run_to_completion
 from tests.product import ROOT
 
 PRODUCT: Final = ("consumption_service", "recommendation_service", "shared")
