@@ -12,7 +12,22 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER: Final = {"faults"}  # folders whose tests one worker runs
 APART: Final = {"stateful"}  # folders whose tests have nothing in common
-LONGEST: Final = (*TOGETHER, *APART)  # folders and files, the longest first
+LONGEST: Final = (  # folders and files, the longest first
+    "faults",
+    "stateful",
+    "test_bench_quality",
+    "test_clients",
+    "test_import",
+    "test_openapi",
+    "test_rebuild_command",
+    "test_dashboard",
+    "test_bench",
+    "test_import_interrupted",
+    "test_import_statements",
+    "test_forgetting_users",
+    "test_heavy_users",
+    "test_learn",
+)
 
 
 def scope_of(nodeid: str) -> str:

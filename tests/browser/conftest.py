@@ -128,8 +128,8 @@ async def page(browser: Browser) -> AsyncGenerator[Page]:
 
 
 def is_wrong(said: ConsoleMessage) -> bool:
-    """Tell an error from what the browser says when a test has stopped the service."""
-    return said.type == "error" and "net::ERR_" not in said.text
+    """Tell an error from what the browser says when the service was stopped, or is too busy."""
+    return said.type == "error" and not any(one in said.text for one in ("net::ERR_", " 503 "))
 
 
 @pytest.fixture

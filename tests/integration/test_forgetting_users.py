@@ -89,7 +89,7 @@ def stories(draw: st.DrawFn) -> list[Happening]:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(story=stories())
 async def test_the_model_is_the_one_that_never_knew_the_erased(

@@ -95,7 +95,7 @@ def long_histories(draw: st.DrawFn) -> list[list[Event]]:
 
 
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -97,7 +97,7 @@ def streams(draw: st.DrawFn) -> list[Event]:
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

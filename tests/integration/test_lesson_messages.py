@@ -132,7 +132,7 @@ def descriptions(draw: st.DrawFn) -> LessonState:
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data(), states=st.lists(descriptions(), min_size=1, max_size=10))
 async def test_any_order_any_number_of_times_ends_in_the_same_catalogue(

@@ -14,7 +14,7 @@ from tests.product import running_product
 
 FUZZ = (sys.executable, "-m", "schemathesis.cli", "run")
 PACE = ("--workers", "1", "--request-timeout", "100")
-OPTIONS = ("--max-examples", "20", "--checks", "all", "--seed", "1", *PACE)  # the same each time
+OPTIONS = ("--max-examples", "10", "--checks", "all", "--seed", "1", *PACE)  # the same each time
 # That a time must not lie in the future cannot be said in a schema.
 EXCEPT = ("--exclude-checks", "positive_data_acceptance")
 # What a request waits for with `after` may not come, and 503 is the answer to that; waiting for it

@@ -10,7 +10,8 @@ from tests.asking import asking
 from tests.eventually import eventually
 from tests.product import Product, running_product
 
-USERS, LESSONS = 30, 20
+USERS, LATER, LESSONS = 12, 4, 20  # later: while the model is rebuilt
+PACE = 0.02  # seconds between two questions; the processor is for the rebuilding, too
 
 
 async def record(product: Product, users: range) -> None:
@@ -32,6 +33,7 @@ async def in_use(product: Product) -> AsyncGenerator[list[int]]:
             while True:
                 answer = (await client.get("/users/3/recommendations")).raise_for_status()
                 answers.append(len(answer.json()["items"]))
+                await asyncio.sleep(PACE)
 
     async with running(ask(), "ask"):
         yield answers
@@ -54,10 +56,10 @@ async def test_it_ends_in_the_same_model_while_the_service_answers(
             quiet = await asyncio.to_thread(product.run, "rebuild")
             busy, _ = await asyncio.gather(
                 asyncio.to_thread(product.run, "rebuild"),
-                record(product, range(USERS, USERS + 10)),
+                record(product, range(USERS, USERS + LATER)),
             )
 
-        after = await learned(product, USERS + 10)
+        after = await learned(product, USERS + LATER)
         last = await asyncio.to_thread(product.run, "rebuild")
 
     assert (quiet.returncode, busy.returncode) == (0, 0), quiet.stderr + busy.stderr

@@ -2,6 +2,7 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.product import ROOT
 from tests.together import LONGEST, Together, scope_of, turn_of
 
 
@@ -22,6 +23,12 @@ def test_the_longest_come_first() -> None:
 
     assert first == sorted(first)
     assert max(first) < turn_of("tests/unit/test_together.py::test")
+
+
+def test_what_is_begun_with_is_there() -> None:
+    there = {path.stem for path in ROOT.glob("tests/**/*")}
+
+    assert set(LONGEST) <= there
 
 
 def test_xdist_asks_for_the_scope_under_this_name() -> None:
