@@ -27,6 +27,7 @@ OPTIONS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE: Final = 100_000  # milliseconds, on a machine that is busy with other tests
 SCREENSHOTS: Final = ROOT / "var" / "screenshots"
 LEARNERS: Final = 12
 LESSONS: Final = 10
@@ -43,7 +44,7 @@ async def browser(chromium_program: str) -> AsyncGenerator[Browser]:
     """The browser, without a window."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=chromium_program, args=list(OPTIONS)
+            executable_path=chromium_program, args=list(OPTIONS), timeout=PATIENCE
         )
         yield browser
         await browser.close()
@@ -117,7 +118,7 @@ def describe(product: Product) -> None:
 async def page(browser: Browser) -> AsyncGenerator[Page]:
     """A tab of its own; at the end, nothing must have gone wrong in it."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(100_000)  # milliseconds, on a busy machine
+    context.set_default_timeout(PATIENCE)
     page = await context.new_page()
     wrong: list[str] = []
     page.on("console", lambda said: wrong.append(said.text) if is_wrong(said) else None)

@@ -1,5 +1,6 @@
 """The dashboard, in a real browser: what it shows is what is there, and its buttons do it."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -8,14 +9,14 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.asking import ask
-from tests.browser.conftest import post
+from tests.browser.conftest import PATIENCE, post
+from tests.eventually import eventually
 from tests.product import Product, running_product
 
 AXE: Final = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 NARROW: Final = {"width": 360, "height": 780}
 
-
-expect.set_options(timeout=100_000)  # milliseconds, on a machine that is busy with other tests
+expect.set_options(timeout=PATIENCE)
 
 
 async def opened(page: Page, product: Product, fragment: str = "") -> Page:
@@ -69,7 +70,10 @@ async def test_a_watch_shows_up_without_loading_again(page: Page, product: Produ
 
     post(product, {"user_id": 1, "lesson_id": 107, "position": 5})
 
-    await expect(applied).to_have_text(f"{before + 1}")
+    async def has_grown() -> bool:
+        return await number_in(applied) > before
+
+    await eventually(has_grown)
     await expect(page.locator("#chart-fresh")).to_have_attribute("aria-label", re.compile(r"\d"))
 
 
@@ -131,9 +135,10 @@ async def test_a_parked_message_can_be_redelivered(page: Page, product: Product)
     message = page.locator("#messages li", has_text="id sound")
     await expect(message).to_contain_text("dead-lettered")
 
-    await message.get_by_role("button", name="Redeliver").click()
-
-    await expect(message).to_contain_text("It was redelivered: learned.")
+    await asyncio.gather(  # looked for from the beginning, because it does not stay
+        expect(message).to_contain_text("It was redelivered: learned."),
+        message.get_by_role("button", name="Redeliver").click(),
+    )
     await expect(message).to_have_count(0)
     assert asked(product, "/users/99/recommendations")["strategy"] == "personal"
 
@@ -174,9 +179,7 @@ async def test_light_and_dark_can_be_chosen_and_stay(page: Page, product: Produc
     await page.reload()
 
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    assert (
-        await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(12, 15, 22)"
-    )
+    await expect(page.locator("body")).to_have_css("background-color", "rgb(12, 15, 22)")
 
 
 async def test_it_fits_a_narrow_screen(page: Page, product: Product, screenshots: Path) -> None:
