@@ -30,7 +30,8 @@ from tests.services.server import ServiceMissing
 
 PATIENCE: Final = 30.0  # seconds that a watch may take until it is learned
 GLANCE: Final = 0.002  # seconds between two looks
-SHOWN: Final = {"EXPLORE": "0"}  # no place is kept for lessons that do not rank there
+# No place is kept for lessons that do not rank there, and every watch teaches the weights.
+SHOWN: Final = {"EXPLORE": "0", "EVALUATION_SHARE": "1"}
 
 Say = Callable[[str], None]
 

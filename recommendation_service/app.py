@@ -90,7 +90,7 @@ class _Parts(NamedTuple):
 
 def _parts(settings: RecommendationSettings, broker: Broker, database: Database) -> _Parts:
     follower, panel = Follower(database), Panel()
-    evaluator = Evaluator(database, follower)
+    evaluator = Evaluator(database, follower, settings.evaluation_share)
     recommender = Recommender(database, follower, panel, settings.explore)
     waiting = Waiting(database, follower)
     return _Parts(

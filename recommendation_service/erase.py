@@ -15,11 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.histories import change_histories
 from recommendation_service.latest_meetings import latest_meetings
-from recommendation_service.learn import Counted, advance, locked_state
+from recommendation_service.learn import News, advance
 from recommendation_service.merge import Pair, Touched
-from recommendation_service.model.history import WINDOW, Change, difference
+from recommendation_service.model.history import WINDOW, difference
 from recommendation_service.park import forget_parked
-from recommendation_service.stored_meetings import bounds_of
 from recommendation_service.tables import (
     hidden_lessons,
     inbox,
@@ -28,6 +27,7 @@ from recommendation_service.tables import (
     served_lists,
 )
 from recommendation_service.tombstones import set_tombstone
+from recommendation_service.turn import alone, learn_beside_others
 from shared.bulk import insert_new_rows
 from shared.database import Database
 from shared.events import LessonId, UserErased, utc_now
@@ -39,19 +39,20 @@ STATEMENT: Final = 10_000  # watches that are forgotten in one statement: it mus
 async def erase(database: Database, erasure: UserErased) -> None:
     """Forget the user. To do it again changes nothing, and completes what was broken off."""
     async with database.write() as connection:
-        await _begin(connection, erasure)
+        await alone(connection)
+        await _begin(database, connection, erasure)
         more = await _take_away(database, connection, erasure)
     while more:
         async with database.write() as connection:
+            await learn_beside_others(connection, [erasure.user_id])
             more = await _take_away(database, connection, erasure)
 
 
-async def _begin(connection: AsyncConnection, erasure: UserErased) -> None:
+async def _begin(database: Database, connection: AsyncConnection, erasure: UserErased) -> None:
     """Set the tombstone, and forget all but the watches and what they amount to."""
-    state = await locked_state(connection)
     await set_tombstone(connection, erasure)
     is_new = await insert_new_rows(connection, inbox, [(erasure.erasure_id, utc_now())])
-    counted = Counted(applied=1) if is_new else Counted(duplicates=1)
+    news = News(applied=1) if is_new else News(duplicates=1)
     hides = hidden_lessons.c.user_id == erasure.user_id
     before = hidden_lessons.c.hidden_at <= erasure.erased_at
     await connection.execute(delete(hidden_lessons).where(hides, before))
@@ -60,13 +61,12 @@ async def _begin(connection: AsyncConnection, erasure: UserErased) -> None:
         delete(served_lists).where(got, served_lists.c.served_at <= erasure.erased_at)
     )
     await forget_parked(connection, erasure)
-    await advance(connection, state, Change(), state.applied_through, counted)
+    await advance(database, connection, news)
 
 
 async def _take_away(database: Database, connection: AsyncConnection, erasure: UserErased) -> bool:
     """Take the latest meetings away that there would not be; return whether there may be more."""
     kept = await _date_anew(database, connection, erasure)
-    state = await locked_state(connection)
     count = PORTION + len(kept) + WINDOW
     history = await latest_meetings(connection, erasure.user_id, count)
     # `difference` has to be shown what comes before the first that goes.
@@ -81,8 +81,7 @@ async def _take_away(database: Database, connection: AsyncConnection, erasure: U
     watched = database.among(learned_watches.c.lesson_id, going)
     rows = (_erased(erasure), watched) if more else (_erased(erasure),)
     await _forget(connection, and_(*rows))
-    change = change.with_bounds(await bounds_of(database, connection, change.lost))
-    await advance(connection, state, change, state.applied_through)
+    await advance(database, connection, News(change))
     return more
 
 
@@ -93,13 +92,12 @@ async def _date_anew(
 
     Between two portions the user may watch more of them.
     """
-    state = await locked_state(connection)
     kept = await _kept(connection, erasure)
     watched_since = database.among(learned_watches.c.lesson_id, kept)
     lessons = await _forget(connection, _erased(erasure) & watched_since)
     touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
     _, change = await change_histories(database, connection, touched)
-    await advance(connection, state, change, state.applied_through)
+    await advance(database, connection, News(change))
     return kept
 
 

@@ -4,8 +4,9 @@ For every lesson that a user with a history meets next, the rank that the model 
 lessons not met yet is noted, and beside it the rank by plain popularity. The same look teaches the
 weights that combine the model's counts. A lesson nobody met before counts as a miss for both.
 
-It may take a tenth of the time, and a few milliseconds of each batch: while more comes in than that
-pays for, it looks at some events and not at others, and counts how many.
+It may take a share of the time, and a few milliseconds of each batch: while more comes in than that
+pays for, it looks at some events and not at others, and counts how many. With all of the time as its
+share it looks at every event, however long that takes.
 """
 
 import asyncio
@@ -29,7 +30,6 @@ from shared.database import Database, DatabaseUnavailable
 log = logging.getLogger(__name__)
 
 K: Final = 10  # the length of the list that a lesson has to be in
-SHARE: Final = 0.1  # of the time that evaluation may take
 SAVINGS: Final = 0.5  # seconds of it that can be saved up while little comes in
 GLANCE: Final = 0.005  # seconds that the answers may wait for the evaluation of one batch
 BLOCK: Final = 1000  # events in a row of the table, about
@@ -61,11 +61,12 @@ class Report:
 class Evaluator:
     """Evaluates what this process learns, and saves the sums and the weights now and then."""
 
-    def __init__(self, database: Database, follower: Follower) -> None:
+    def __init__(self, database: Database, follower: Follower, share: float) -> None:
         self._database = database
         self._follower = follower
         self.served = Served(database)
-        self._credit = SAVINGS
+        self._share = share  # of the time
+        self._credit = SAVINGS if share else 0.0
         self._paid_at = time.monotonic()
         self._sums = _nothing()
         self._saving = asyncio.Lock()
@@ -86,7 +87,7 @@ class Evaluator:
         self._earn()
         # A first lesson says nothing of how well users are known; it teaches the weights, though.
         self._sums["events"] += bool(step.before)
-        if min(self._credit, left) <= 0:
+        if self._share < 1 and min(self._credit, left) <= 0:
             return 0.0
         began = time.perf_counter()
         before = await self._whole(step)
@@ -98,7 +99,7 @@ class Evaluator:
 
     def _earn(self) -> None:
         now = time.monotonic()
-        self._credit = min(self._credit + SHARE * (now - self._paid_at), SAVINGS)
+        self._credit = min(self._credit + self._share * (now - self._paid_at), SAVINGS)
         self._paid_at = now
 
     async def _whole(self, step: Step) -> Sequence[Meeting] | None:

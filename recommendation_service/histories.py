@@ -1,6 +1,7 @@
 """Histories: bring what users met in line with their watches, and tell the model what changes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,7 +23,6 @@ from recommendation_service.model.history import (
 )
 from recommendation_service.stored_meetings import (
     First,
-    bounds_of,
     first_watches,
     known_meetings,
     write_meetings,
@@ -67,11 +67,11 @@ async def change_histories(
     database: Database, connection: AsyncConnection, touched: Touched
 ) -> Progress:
     """Bring the meetings in line with the watches, and return what that means for the model."""
-    corrections = await _corrections(database, connection, touched)
-    if not corrections:
+    users = {pair.user_id for pair in touched.seen.keys() | touched.withdrawn}
+    if not users:
         return Progress()
-    users = {one.user_id for one in corrections}
     recent = await latest_meetings_of(database, connection, users, RECENT)
+    corrections = await _corrections(database, connection, touched, recent)
     steps: list[Step] = []
     for one in corrections:
         history = recent.get(one.user_id, [])
@@ -83,22 +83,23 @@ async def change_histories(
         {Pair(one.user_id, lesson): at for one in corrections for lesson, at in one.new.items()},
     )
     steps.sort(key=_time_of)
-    return Progress(steps, await _joined(database, connection, steps))
+    return Progress(steps, _joined(steps))
 
 
 async def _corrections(
-    database: Database, connection: AsyncConnection, touched: Touched
+    database: Database,
+    connection: AsyncConnection,
+    touched: Touched,
+    recent: Mapping[UserId, Sequence[Meeting]],
 ) -> list[Correction]:
     """Return, for each user whose history changes, how."""
-    pairs = touched.seen.keys() | touched.withdrawn
-    if not pairs:
-        return []
-    before = await known_meetings(database, connection, pairs)
+    fresh, unclear = _told_apart(touched.seen, recent)
+    before = await known_meetings(database, connection, unclear | touched.withdrawn)
     after: dict[Pair, First] = {
-        pair: min(time, before.get(pair) or time) for pair, time in touched.seen.items()
+        pair: min(touched.seen[pair], before.get(pair) or touched.seen[pair])
+        for pair in fresh | unclear
     }
-    if touched.withdrawn:
-        after |= await first_watches(database, connection, touched.withdrawn)
+    after |= await first_watches(database, connection, touched.withdrawn)
     users: dict[UserId, Correction] = {}
     for pair, time in after.items():
         if before.get(pair) != time:
@@ -106,6 +107,29 @@ async def _corrections(
             one = users.setdefault(user_id, Correction(user_id, {}, {}))
             one.old[lesson_id], one.new[lesson_id] = before.get(pair), time
     return list(users.values())
+
+
+def _told_apart(
+    seen: Mapping[Pair, datetime], recent: Mapping[UserId, Sequence[Meeting]]
+) -> tuple[set[Pair], set[Pair]]:
+    """Return which pairs meet for the first time, and of which the latest meetings do not tell.
+
+    The others have met before, and no later: they change nothing.
+    """
+    met = {
+        user_id: {meeting.lesson_id: meeting.at for meeting in history}
+        for user_id, history in recent.items()
+    }
+    fresh: set[Pair] = set()
+    unclear: set[Pair] = set()
+    for pair, time in seen.items():
+        of_user = met.get(pair.user_id, {})
+        at = of_user.get(pair.lesson_id)
+        if at is None and len(of_user) < RECENT:
+            fresh.add(pair)
+        elif at is None or time.timestamp() < at:
+            unclear.add(pair)
+    return fresh, unclear
 
 
 def _reaches(recent: Sequence[Meeting], one: Correction) -> bool:
@@ -146,13 +170,10 @@ def _time_of(step: Step) -> float:
     return step.met.at if step.met else 0.0
 
 
-async def _joined(database: Database, connection: AsyncConnection, steps: Iterable[Step]) -> Change:
-    """Make one change of many; it says when lessons that lost a meeting are met now."""
+def _joined(steps: Iterable[Step]) -> Change:
+    """Make one change of many."""
     parts = [step.change for step in steps]
-    whole = Change(
+    return Change(
         added=tuple(one for part in parts for one in part.added),
         removed=tuple(one for part in parts for one in part.removed),
     )
-    if not whole.lost:
-        return whole
-    return whole.with_bounds(await bounds_of(database, connection, whole.lost))

@@ -9,9 +9,9 @@ before and what it contributes after.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.histories import Step, change_histories
@@ -21,8 +21,10 @@ from recommendation_service.model.fingerprint import BITS, MODULUS, fingerprint
 from recommendation_service.model.history import Change
 from recommendation_service.read import Event
 from recommendation_service.retention import learned_long_ago
+from recommendation_service.stored_meetings import bounds_of
 from recommendation_service.tables import inbox, model_changes, model_state
 from recommendation_service.tombstones import not_erased
+from recommendation_service.turn import learn_beside_others
 from shared.bulk import insert_new_rows
 from shared.database import Database
 from shared.events import utc_now
@@ -39,64 +41,75 @@ class Learned:
     fresh: Sequence[Event]  # the events that were not known before
 
 
-class Counted(NamedTuple):
-    """How many events a transaction learned, and how many it knew."""
+class News(NamedTuple):
+    """What a transaction found out."""
 
-    applied: int = 0
-    duplicates: int = 0
+    change: Change = Change()
+    through: datetime | None = None  # when the latest event was recorded
+    applied: int = 0  # events that were learned
+    duplicates: int = 0  # events that were known
 
 
-NOTHING: Final = Counted()
+class Advanced(NamedTuple):
+    """The version of the model after a transaction, and how it came about."""
+
+    version: int
+    change: Change
+    through: datetime | None
 
 
 async def learn(
     database: Database, connection: AsyncConnection, events: Sequence[Event]
 ) -> Learned:
     """Learn the events that were not learned before."""
-    state = await locked_state(connection)
-    fresh = await _remember(database, connection, events, state.inbox_since)
-    counting = await not_erased(database, connection, fresh) if state.erased_users else fresh
+    known = await learn_beside_others(connection, {event.user_id for event in events})
+    fresh = await _remember(database, connection, events, known.inbox_since)
+    counting = await not_erased(database, connection, fresh) if known.erased_users else fresh
     touched = await merge_watches(database, connection, counting)
     steps, change = await change_histories(database, connection, touched)
-    through = max((event.recorded_at for event in fresh), default=None)
-    if state.applied_through and through:
-        through = max(through, state.applied_through)
-    through = through or state.applied_through
     applied = len(fresh)
-    counted = Counted(applied, duplicates=len(events) - applied)
-    version = await advance(connection, state, change, through, counted)
+    news = News(
+        change,
+        max((event.recorded_at for event in fresh), default=None),
+        applied,
+        duplicates=len(events) - applied,
+    )
+    version, change, through = await advance(database, connection, news)
     return Learned(version, change, steps, through, fresh)
 
 
-async def locked_state(connection: AsyncConnection) -> Row[Any]:
-    """Return how far learning has come, and keep it until the transaction ends.
+async def advance(database: Database, connection: AsyncConnection, news: News) -> Advanced:
+    """Make the news the next version of the model, and put its change into the log.
 
-    This lock makes the learning processes take turns, so none works from a stale history.
+    From here until the end of the transaction learners take turns. So the versions appear in their
+    order, and each sees what those before it left.
     """
-    return (await connection.execute(_STATE)).one()
-
-
-async def advance(
-    connection: AsyncConnection,
-    state: Row[Any],
-    change: Change,
-    through: datetime | None,
-    counted: Counted = NOTHING,
-) -> int:
-    """Put the change of the model into the log, and return the version after it."""
-    version: int = state.version + bool(change)
+    difference = fingerprint(news.change.added) - fingerprint(news.change.removed)
+    state = (await connection.execute(_STATE)).one()
+    change = await _dated(database, connection, news.change)
+    version = state.version + bool(change)
+    through = max(filter(None, (state.applied_through, news.through)), default=None)
     await connection.execute(
         _NEXT_STATE,
         {
             "version": version,
-            "fingerprint": _fingerprint_after(state.fingerprint, change),
-            "applied": state.applied + counted.applied,
-            "duplicates": state.duplicates + counted.duplicates,
+            "fingerprint": _plus(state.fingerprint, difference),
+            "applied": state.applied + news.applied,
+            "duplicates": state.duplicates + news.duplicates,
             "applied_through": through,
         },
     )
-    await _log(connection, version, change, through)
-    return version
+    if change:
+        record = {"version": version, "change": encode(change), "applied_through": through}
+        await connection.execute(_LOG, record | {"learned_at": utc_now()})
+    return Advanced(version, change, through)
+
+
+async def _dated(database: Database, connection: AsyncConnection, change: Change) -> Change:
+    """Return the change with when the lessons that lost a meeting are met now."""
+    if not change.lost:
+        return change
+    return change.with_bounds(await bounds_of(database, connection, change.lost))
 
 
 async def _remember(
@@ -115,21 +128,12 @@ async def _remember(
     return list(new.values())
 
 
-async def _log(
-    connection: AsyncConnection, version: int, change: Change, through: datetime | None
-) -> None:
-    if change:
-        record = {"version": version, "change": encode(change), "applied_through": through}
-        await connection.execute(_LOG, record | {"learned_at": utc_now()})
-
-
-def _fingerprint_after(stored: bytes, change: Change) -> bytes:
-    before = int.from_bytes(stored, "big")
-    after = before + fingerprint(change.added) - fingerprint(change.removed)
+def _plus(stored: bytes, difference: int) -> bytes:
+    after = int.from_bytes(stored, "big") + difference
     return (after % MODULUS).to_bytes(BITS // 8, "big")
 
 
 # Made once: to put a statement together takes longer than to carry it out.
-_STATE: Final = select(model_state).with_for_update()
+_STATE: Final = select(model_state).with_for_update(key_share=True)
 _NEXT_STATE: Final = update(model_state)
 _LOG: Final = insert(model_changes)

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.learn import Learned, learn, locked_state
+from recommendation_service.learn import Learned, learn
 from recommendation_service.read import Reason, Unprocessable, read
 from recommendation_service.tables import parked
+from recommendation_service.turn import alone
 from shared.broker.interface import Delivery
 from shared.broker.topology import WATCH, Exchange
 from shared.bulk import delete_rows
@@ -139,7 +140,7 @@ async def retry_parked(database: Database, parked_id: UUID, max_bytes: int) -> L
     Raises `Conflict`, and leaves the message where it is, when it still cannot be processed.
     """
     async with database.write() as connection:
-        await locked_state(connection)  # first, as erasing does, which discards parked messages
+        await alone(connection)  # first, as erasing does, which discards parked messages
         message = await take_parked(connection, parked_id)
         with refused():
             event = read(delivery_of(message), max_bytes)

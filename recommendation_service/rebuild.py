@@ -25,6 +25,7 @@ from recommendation_service.tables import (
     model_changes,
     model_state,
 )
+from recommendation_service.turn import alone
 from shared.database import Database
 from shared.events import utc_now
 
@@ -74,7 +75,7 @@ async def _not_yet_learned(
 
 async def _fold_anew(connection: AsyncConnection) -> tuple[bytes, bytes]:
     """Compute the meetings and the model again; return the fingerprints before and after."""
-    state = (await connection.execute(select(model_state).with_for_update())).one()
+    state = await alone(connection)
     await connection.execute(delete(meetings))
     pair = learned_watches.c.user_id, learned_watches.c.lesson_id
     first = select(*pair, func.min(learned_watches.c.occurred_at))

@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.learn import locked_state
 from recommendation_service.read import Event
 from recommendation_service.tables import attribution, erased_users, served_lists
+from recommendation_service.turn import beside_learners
 from shared.database import Database, DatabaseUnavailable
 from shared.events import Kind, LessonId, UserId, utc_now
 from shared.identifiers import first_id_at, new_id
@@ -111,7 +111,7 @@ class Served:
         if not served:
             return
         async with self._database.write() as connection:
-            await locked_state(connection)  # nobody is erased meanwhile
+            await beside_learners(connection)  # nobody is erased meanwhile
             erased = await self._erased(connection, served)
             rows = [
                 {

@@ -20,6 +20,8 @@ async def known_meetings(
     database: Database, connection: AsyncConnection, pairs: Collection[Pair]
 ) -> dict[Pair, First]:
     """Return the stored meetings of at least these pairs."""
+    if not pairs:
+        return {}
     query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at).where(
         database.among(meetings.c.user_id, {pair.user_id for pair in pairs}),
         database.among(meetings.c.lesson_id, {pair.lesson_id for pair in pairs}),
@@ -32,6 +34,8 @@ async def first_watches(
     database: Database, connection: AsyncConnection, pairs: Collection[Pair]
 ) -> dict[Pair, First]:
     """Look up the earliest remaining watch of each pair, None when nothing remains."""
+    if not pairs:
+        return {}
     watch = learned_watches.c
     first = func.min(watch.occurred_at, type_=watch.occurred_at.type)
     query = (

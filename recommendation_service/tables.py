@@ -73,7 +73,7 @@ meetings: Final = Table(
     Index(None, "lesson_id", "met_at"),
 )
 
-# One row: how far learning has come. Its lock lets one process learn at a time.
+# One row: how far learning has come. Its lock makes versions appear in their order.
 model_state: Final = Table(
     "model_state",
     metadata,

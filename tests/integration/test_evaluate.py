@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from recommendation_service import evaluate
 from tests.eventually import eventually
 from tests.integration.pair import Pair, SetUp, learned
 
@@ -16,11 +15,13 @@ async def evaluated(pair: Pair) -> dict[str, Any]:
 
 
 async def test_a_course_that_everybody_follows_is_predicted_better_than_by_popularity(
-    set_up: SetUp, monkeypatch: pytest.MonkeyPatch
+    set_up: SetUp,
 ) -> None:
-    for limit in ("GLANCE", "SAVINGS"):
-        monkeypatch.setattr(evaluate, limit, 1000.0)  # all are looked at, however long it takes
-    async with set_up.both() as pair:
+    async with (
+        set_up.recommendation(evaluation_share=1) as recommendation,
+        set_up.consumption() as consumption,
+    ):
+        pair = Pair(consumption, recommendation)
         for user_id in range(20):
             await pair.watch(user_id, *(range(100, 120) if user_id % 2 else range(200, 220)))
         await learned(pair.recommendation, 400)
@@ -47,3 +48,23 @@ async def test_a_first_watch_is_nothing_to_predict(set_up: SetUp) -> None:
 
     assert report["events"] == report["evaluated"] == 0
     assert report["upnext"] == {"hit@10": 0, "ndcg@10": 0, "mrr@10": 0}
+
+
+@pytest.mark.parametrize(("share", "evaluated_of_all"), [(0, 0), (1, 1)])
+async def test_every_watch_is_predicted_or_none_where_that_is_asked_for(
+    set_up: SetUp, share: float, evaluated_of_all: int
+) -> None:
+    async with (
+        set_up.recommendation(evaluation_share=share) as recommendation,
+        set_up.consumption() as consumption,
+    ):
+        pair = Pair(consumption, recommendation)
+        for user_id in range(3):
+            await pair.watch(user_id, *range(100, 140))
+        await learned(pair.recommendation, 120)
+
+        async def saved() -> bool:
+            return bool((await evaluated(pair))["events"] == 3 * 39)
+
+        await eventually(saved)
+        assert (await evaluated(pair))["evaluated"] == evaluated_of_all * 3 * 39

@@ -1,0 +1,66 @@
+"""Turn: who may change what is known at the same time.
+
+Learners work side by side: each keeps the users of its batch to itself, and the others wait for
+these alone. Whoever changes more than some users' histories works when nobody learns.
+
+On SQLite a transaction that writes has the database to itself.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ARRAY, BigInteger, Row, bindparam, func, select, text, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from recommendation_service.tables import model_state
+from shared.events import UserId
+
+MOST: Final = 200  # users that are locked one by one: a lock takes room that all sessions share
+
+
+class Known(NamedTuple):
+    """What a learner has to know of the past; it stays true until the transaction ends."""
+
+    inbox_since: datetime | None  # events learned before may be forgotten; None: none is
+    erased_users: int  # how many there are
+
+
+async def learn_beside_others(connection: AsyncConnection, users: Collection[UserId]) -> Known:
+    """Wait until nobody else learns of these users, and keep it so until the transaction ends."""
+    if len(users) > MOST:
+        state = await alone(connection)
+        return Known(state.inbox_since, state.erased_users)
+    if connection.dialect.name == "sqlite":
+        return Known(*(await connection.execute(_KNOWN)).one())
+    # In an order in which nobody waits in a circle.
+    return Known(*(await connection.execute(_KNOWN_OF_MINE, {"users": sorted(users)})).one())
+
+
+async def beside_learners(connection: AsyncConnection) -> None:
+    """Wait until nobody works alone, and keep it so until the transaction ends."""
+    await connection.execute(_KNOWN)
+
+
+async def alone(connection: AsyncConnection) -> Row[Any]:
+    """Wait until nobody learns, keep it so until the transaction ends, and return the state."""
+    if connection.dialect.name != "sqlite":
+        await connection.execute(_ALONE)
+    return (await connection.execute(select(model_state))).one()
+
+
+# Made once: to put a statement together takes longer than to carry it out.
+#
+# To lock a row locks its table a little: `_ALONE` waits for all who did, and they for it, in the
+# order in which they came. The row's own lock makes it the latest one, whatever else was waited
+# for, and is of the kind that an update of the row does not wait for.
+_COLUMNS: Final = [model_state.c[name] for name in Known._fields]
+_KNOWN: Final = select(*_COLUMNS).with_for_update(read=True, key_share=True)
+_USERS: Final = func.unnest(bindparam("users", None, ARRAY(BigInteger))).table_valued("id")
+_LOCKS: Final = select(func.count(func.pg_advisory_xact_lock(_USERS.render_derived().c.id)))
+_KNOWN_OF_MINE: Final = (
+    select(*_COLUMNS)
+    .join_from(model_state, _LOCKS.cte("locks"), true())
+    .with_for_update(read=True, key_share=True, of=model_state)
+)
+_ALONE: Final = text(f"LOCK TABLE {model_state.name} IN EXCLUSIVE MODE")

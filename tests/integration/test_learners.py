@@ -1,0 +1,113 @@
+"""Learners work side by side, and what comes of it is what one alone would have learned."""
+
+import asyncio
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+
+from recommendation_service.follow import Follower
+from recommendation_service.learn import News, advance
+from recommendation_service.model.counts import FIRST, LAST, MET
+from recommendation_service.model.model import Model
+from recommendation_service.tables import model_state
+from recommendation_service.turn import alone, learn_beside_others
+from shared.database import Database
+from shared.events import UserId
+from tests.eventually import eventually
+from tests.examples import an_event
+from tests.integration.test_learn import expected_fingerprint, forget_all, learn_all, streams
+
+WAITING: Final = text("""
+    SELECT count(*) FROM pg_locks
+    WHERE NOT granted AND locktype = :kind
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+async def test_learners_side_by_side_make_the_same_model(
+    recommendation_database: Database, data: st.DataObject
+) -> None:
+    events = data.draw(streams())
+    arriving = data.draw(st.permutations(events + data.draw(st.lists(st.sampled_from(events)))))
+    size = data.draw(st.integers(1, 4))
+    await forget_all(recommendation_database)
+
+    batches = [arriving[start : start + size] for start in range(0, len(arriving), size)]
+    learners = await asyncio.gather(
+        *(learn_all(recommendation_database, batches[start::3]) for start in range(3))
+    )
+
+    restarted = Follower(recommendation_database)
+    await restarted.load()
+    assert restarted.model.fingerprint == expected_fingerprint(events)
+    for learner in learners:
+        await learner.catch_up()
+        assert learner.version == restarted.version
+        assert learner.model.fingerprint == restarted.model.fingerprint
+        assert met_from_to(learner.model) == met_from_to(restarted.model)
+    async with recommendation_database.read() as connection:
+        state = (await connection.execute(select(model_state))).one()
+    assert state.applied == len({event.event_id for event in events})
+    assert state.applied + state.duplicates == len(arriving)
+
+
+async def test_learners_wait_for_each_other_only_where_they_share_a_user(
+    recommendation_database: Database,
+) -> None:
+    if recommendation_database.is_sqlite:
+        pytest.skip("SQLite has one transaction at a time")
+    async with recommendation_database.write() as connection:
+        await learn_beside_others(connection, [UserId(1), UserId(2)])
+
+        await learn_all(recommendation_database, [[an_event(user=3)]])
+        sharing = asyncio.create_task(learn_all(recommendation_database, [[an_event(user=2)]]))
+        await eventually(lambda: waiting(recommendation_database, "advisory"))
+    await sharing
+
+
+async def test_who_works_alone_waits_for_learners_and_they_for_it(
+    recommendation_database: Database,
+) -> None:
+    if recommendation_database.is_sqlite:
+        pytest.skip("SQLite has one transaction at a time")
+    alone_now = asyncio.Event()
+
+    async def work_alone() -> None:
+        async with recommendation_database.write() as connection:
+            await alone(connection)
+            alone_now.set()
+
+    async with recommendation_database.write() as connection:
+        await learn_beside_others(connection, [UserId(1)])
+        other = asyncio.create_task(work_alone())
+        await eventually(lambda: waiting(recommendation_database, "relation"))
+        late = asyncio.create_task(learn_all(recommendation_database, [[an_event(user=2)]]))
+        await eventually(lambda: waiting(recommendation_database, "relation", count=2))
+        assert not alone_now.is_set()
+        await advance(recommendation_database, connection, News(applied=1))
+    await asyncio.gather(other, late)
+
+
+async def waiting(database: Database, kind: str, count: int = 1) -> bool:
+    """Whether so many sessions wait for a lock of the kind."""
+    async with database.read() as connection:
+        return (await connection.scalar(WAITING, {"kind": kind}) or 0) >= count
+
+
+def met_from_to(model: Model) -> dict[int, tuple[float, float]]:
+    """When each lesson was first and last met, of those that anybody meets."""
+    first, last, met = (model.counts.figures[row] for row in (FIRST, LAST, MET))
+    return {
+        lesson: (first[index], last[index])
+        for lesson, index in model.counts.index.items()
+        if met[index]
+    }
