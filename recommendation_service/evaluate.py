@@ -5,8 +5,8 @@ lessons not met yet is noted, and beside it the rank by plain popularity. The sa
 weights that combine the model's counts. A lesson nobody met before counts as a miss for both.
 
 It may take a share of the time, and a few milliseconds of each batch: while more comes in than that
-pays for, it looks at some events and not at others, and counts how many. With all of the time as its
-share it looks at every event, however long that takes.
+pays for, it looks at some events and not at others, and counts how many. With all of the time as
+its share it looks at every event, however long that takes.
 """
 
 import asyncio
