@@ -199,10 +199,10 @@ def tables(found: dict[str, Any]) -> list[Table]:
     if found["partitions"]:
         levels.append(_partitions(found["partitions"]))
     rows = [
-        (one["published"], one["learned"], one["left"], one["complete"])
-        for one in found["verified"].values()
+        (name, one["published"], one["learned"], one["left"], one["complete"])
+        for name, one in found["verified"].items()
     ]
-    head = ("published", "learned", "left in the queue", "every one, once")
+    head = ("system", "published", "learned", "left in the queue", "every one, once")
     return [*levels, Table("Verified afterwards", head, rows)]
 
 

@@ -54,6 +54,23 @@ async def test_after_an_erasure_the_user_is_known_nowhere(pair: Pair) -> None:
     assert [item["lesson_id"] for item in await pair.recommended(1)] == [14]
 
 
+async def test_users_of_every_partition_are_learned_and_erased(real: SetUp) -> None:
+    async with (
+        real.recommendation(partitions=4) as recommendation,
+        real.consumption() as consumption,
+    ):
+        pair = Pair(consumption, recommendation)
+        for user in range(1, 13):
+            await pair.watch(user, 10, 10 + user)
+        await learned(recommendation, 24)
+        assert [item["lesson_id"] for item in await pair.recommended(99)][:1] == [10]
+
+        for user in range(1, 13):
+            await erased(pair, user)
+
+        assert await pair.recommended(99) == []
+
+
 async def test_what_is_parked_of_the_user_goes_too(pair: Pair, set_up: SetUp) -> None:
     unreadable, theirs, anothers = (
         b"{",
