@@ -91,8 +91,10 @@ class Partitions:
             await self._look()
 
     async def _look(self) -> None:
-        in_favour = await self._count_consumers(ballot(self._queue))
+        before = await self._count_consumers(ballot(self._queue))
         everybody = await self._count_consumers(self._queue)
+        # Once more, lest one who left meanwhile stands for one who wants another number.
+        in_favour = min(before, await self._count_consumers(ballot(self._queue)))
         await self._agree(in_favour, everybody)
         await self._share(everybody)
 

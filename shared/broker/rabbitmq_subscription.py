@@ -30,7 +30,7 @@ class RabbitMQSubscription:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._consumers: set[str] = set()  # their tags
+        self._consumers: list[str] = []  # their tags
         self.heard: set[bytes] = set()  # tags of those that got something; whoever looks empties it
         self._buffer: deque[Delivery] = deque()
         self._unsettled: deque[int] = deque()  # tags, rising
@@ -46,12 +46,12 @@ class RabbitMQSubscription:
         await find_queue(self._channel, queue)
         consumer = await self._channel.basic_consume(LAST_DECLARED, _taken_before)
         tag = str(consumer.consumer_tag)
-        self._consumers.add(tag)
+        self._consumers.append(tag)
         return tag
 
     async def cancel(self, consumer: str) -> None:
         """Receive no more by this consumer; what it has received is settled as ever."""
-        self._consumers.discard(consumer)
+        self._consumers.remove(consumer)
         await self._channel.basic_cancel(consumer)
 
     async def receive(self, limit: int) -> list[Delivery]:
@@ -117,7 +117,7 @@ class RabbitMQSubscription:
         self.lose("the subscription has ended")
 
     async def leave(self) -> None:
-        """Cancel, and wait for the answers: the acknowledgements before are processed by then.
+        """Cancel the last consumer first, and wait: acknowledgements before are processed by then.
 
         A quorum queue may ignore acknowledgements that were sent just before the channel closes.
         """
@@ -125,7 +125,7 @@ class RabbitMQSubscription:
             return
         try:
             async with asyncio.timeout(CANCEL_TIMEOUT):
-                for consumer in tuple(self._consumers):
+                for consumer in self._consumers[::-1]:
                     await self.cancel(consumer)
         except (TimeoutError, *LOST) as error:
             log.info("a consumer was not cancelled, its last messages may come again: %r", error)
