@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STARTUP_TIMEOUT: Final = 30.0  # seconds to wait for a database that is not up yet
+STATEMENT_TIMEOUT: Final = 10.0  # seconds that a statement may take
 
 AWAY: Final = (OSError, TimeoutError, PoolTimeout, OperationalError, DriverError, InterfaceError)
 # Classes of SQLSTATE: connection, state of the transaction (read-only, as a standby is), rolled
@@ -84,10 +85,14 @@ UtcTime: Final = DateTime(timezone=True).with_variant(_StoredAsUtc(), "sqlite")
 class Database:
     """One database, reached through a pool of connections."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, statement_timeout: float | None = STATEMENT_TIMEOUT) -> None:
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgresql_engine(self.url)
+        self.engine = (
+            sqlite_engine(self.url)
+            if self.is_sqlite
+            else postgresql_engine(self.url, statement_timeout)
+        )
         # A read is one statement, so it needs no transaction of its own on PostgreSQL.
         self._reading = self.engine.execution_options(
             **({"begin": "BEGIN"} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
@@ -150,13 +155,18 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str, *, patience: float = STARTUP_TIMEOUT) -> AsyncIterator[Database]:
+async def open_database(
+    url: str,
+    *,
+    patience: float = STARTUP_TIMEOUT,
+    statement_timeout: float | None = STATEMENT_TIMEOUT,
+) -> AsyncIterator[Database]:
     """Wait until the database answers, and close it at the end.
 
     Raises `CannotStart` at once when it refuses, or when it does not answer within `patience`
-    seconds.
+    seconds. A statement of whoever has no request to answer may take as long as it takes: None.
     """
-    database = Database(url)
+    database = Database(url, statement_timeout)
     try:
         await _wait_for(database, patience)
         yield database

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.errors import CannotStart
 
-COMMAND_TIMEOUT: Final = 10.0  # seconds a statement may take
 POOL_TIMEOUT: Final = 5.0  # seconds to wait for a free connection
 POOL_SIZE: Final = 8
 BUSY_TIMEOUT: Final = 10_000  # milliseconds that SQLite waits for another process's lock
@@ -41,7 +40,7 @@ def refuse_embedded(database_url: str) -> None:
         raise CannotStart("WORKERS needs PostgreSQL: SQLite is for one process.")
 
 
-def postgresql_engine(url: URL) -> AsyncEngine:
+def postgresql_engine(url: URL, statement_timeout: float | None) -> AsyncEngine:
     """Return the engine for PostgreSQL, through asyncpg.
 
     What the URL says of TLS (`sslmode`, `sslrootcert` and so on) is read by asyncpg itself, as
@@ -60,7 +59,7 @@ def postgresql_engine(url: URL) -> AsyncEngine:
         connect_args={
             "dsn": URL.create("postgresql", query=tls).render_as_string(),
             "timeout": POOL_TIMEOUT,
-            "command_timeout": COMMAND_TIMEOUT,
+            "command_timeout": statement_timeout,
             "server_settings": {"application_name": "upnext"},
         },
     )

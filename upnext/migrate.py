@@ -20,5 +20,5 @@ async def migrate_both() -> None:
 
 
 async def _upgrade(url: str, service: ModuleType) -> None:
-    async with open_database(url) as database:
+    async with open_database(url, statement_timeout=None) as database:
         await migrate.migrate(database, service)

@@ -23,7 +23,9 @@ PAGE: Final = 1000  # watches in one request
 async def rebuild_model(consumption_url: str) -> None:
     """Rebuild the model, and say what was found."""
     settings = read_settings(RecommendationSettings)
-    async with open_database(settings.recommendation_database_url) as database:
+    async with open_database(
+        settings.recommendation_database_url, statement_timeout=None
+    ) as database:
         try:
             found = await rebuild(database, _pages(consumption_url))
         except httpx.HTTPError as error:
