@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from consumption_service import announce
+from shared.database import open_database
 from tests.eventually import eventually
 from tests.integration.pair import Pair, SetUp, learned, stats_of
 
@@ -43,6 +44,26 @@ async def test_an_answer_says_how_fresh_it_is(pair: Pair) -> None:
 
     assert datetime.fromisoformat(answer["applied_through"]) == datetime.fromisoformat(recorded)
     assert 0 <= answer["lag_ms"] < 30_000
+
+
+async def test_while_a_watch_waits_to_be_learned_the_answers_grow_older(embedded: SetUp) -> None:
+    async with embedded.both() as pair:
+
+        async def lag() -> int:
+            answer = await pair.recommendation.get("/users/1/recommendations")
+            return int(answer.json()["lag_ms"])
+
+        await pair.watch(1, 100)
+        await learned(pair.recommendation, 1)
+        before = await lag()
+        async with open_database(embedded.recommendation_database) as database, database.write():
+            await pair.watch(1, 101)
+
+            async def is_older() -> bool:
+                return await lag() > before + 300
+
+            await eventually(is_older)
+        await learned(pair.recommendation, 2)
 
 
 async def test_an_unknown_user_gets_the_popular_lessons(pair: Pair) -> None:
