@@ -112,6 +112,22 @@ class PairMachine(Machine):
 
         self.run(meanwhile())
 
+    @rule(posts=st.lists(posts(AT), min_size=2, max_size=4), user=st.integers(0, 2))
+    def rebuild_from_what_was_read_before_an_erasure(self, posts: list[Post], user: int) -> None:
+        """What comes later than the erasure, and was recorded before it, counts no longer."""
+
+        async def late() -> None:
+            await self._recommendation.kill()
+            for post in posts:  # the first is on its way; what follows waits, and is dropped
+                await self._recorder.send_at_once([post._replace(user_id=user, key=None)])
+            pages = [page async for page in self._pages()]
+            await self._recorder.send_at_once([Erase(user)])
+            await self._recommendation.start()
+            await eventually(self._has_learned_all)
+            await rebuild(self._learned, _each(pages))
+
+        self.run(late())
+
     async def _pages(self) -> AsyncIterator[Sequence[Event]]:
         listed = await self._recorder.listed(PAGE)
         for start in range(0, len(listed), PAGE):
@@ -148,6 +164,11 @@ class PairMachine(Machine):
         receipts = [await get(self._consumption.client, f"/erasures/{id_}") for id_ in erasures]
         done = all(receipt["done"] for receipt in receipts)
         return enough and done and await self._recorder.waiting() == 0
+
+
+async def _each(pages: Sequence[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
+    for page in pages:
+        yield page
 
 
 def _known(state: State) -> Knowledge:
