@@ -121,6 +121,22 @@ async def test_what_waited_for_the_broker_is_never_published(database_url: str) 
     }
 
 
+async def test_what_waited_in_memory_is_never_published(database_url: str) -> None:
+    broker = InProcessBroker()
+    async with (
+        broker.subscription(RECOMMENDATION, 10) as source,
+        SetUp(database_url, "", broker).consumption() as consumption,
+    ):
+        await post(consumption, 7)
+        (delivery,) = await source.receive(1)  # until it is settled, nothing else is published
+        await post(consumption, 42)
+        await erase(consumption, 42)
+        await source.ack(delivery.tag)
+        (told,) = await take(source, 1)
+
+    assert told.kind == "erased"
+
+
 async def test_a_user_may_come_back_and_be_erased_again(database_url: str) -> None:
     async with SetUp(database_url, "", InProcessBroker()).consumption() as consumption:
         await post(consumption, 42)
