@@ -60,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _start([DATABASE, AMQP, CHROMIUM])
 
 
+@pytest.hookimpl(optionalhook=True)  # there may be no xdist at work
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With `--dist loadgroup`, see `tests/together.py`: xdist's own marks do nothing any more."""
     return Together(config, log) if config.getoption("dist") == "loadgroup" else None

@@ -22,6 +22,7 @@ from upnext.progress import Show, progress
 
 IN_FLIGHT: Final = 4  # requests at a time
 PATIENCE: Final = 60.0  # seconds without any answer
+ANSWER_TIMEOUT: Final = 30.0  # seconds
 LEARNING_PATIENCE: Final = 60.0  # seconds without anything learned
 LOOK_INTERVAL: Final = 0.05  # seconds between two looks at what is learned
 TOLD: Final = 3  # learners
@@ -43,7 +44,10 @@ async def demo(services: Services, watches: Sequence[SimulatedWatch], console: C
     Raises `CannotStart` when a service is not there.
     """
     async with httpx.AsyncClient(
-        base_url=services.recommendation, headers=credentials(), trust_env=False
+        base_url=services.recommendation,
+        headers=credentials(),
+        timeout=ANSWER_TIMEOUT,
+        trust_env=False,
     ) as client:
         before = await _applied(client)
         await _describe_lessons(client)
