@@ -3,16 +3,18 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from recommendation_service.curriculum import finished_by, next_in_course
 from recommendation_service.follow import Follower
+from recommendation_service.group_rank import GroupRank
 from recommendation_service.group_read import GroupRead
 from recommendation_service.hidden import hidden_by
 from recommendation_service.latest_meetings import KNOWN, met_among
 from recommendation_service.model.explain import Because
 from recommendation_service.model.explore import NOBODY, Visitor
 from recommendation_service.model.history import Meeting
+from recommendation_service.model.lists import Wanted
 from recommendation_service.model.model import Model, Window
 from recommendation_service.model.rank import Reason, Scored
 from recommendation_service.model.view import Labels, View
@@ -55,6 +57,14 @@ class Freshness:
     lag_ms: int
 
 
+class Asked(NamedTuple):
+    """What is asked for somebody who met these lessons, oldest first."""
+
+    history: Sequence[Meeting]
+    request: Request
+    user_id: UserId | None = None  # of whoever gets some new lessons
+
+
 class Recommender:
     """Answers from the model of this process and the histories in the database."""
 
@@ -63,6 +73,7 @@ class Recommender:
     ) -> None:
         self._database = database
         self._histories = GroupRead(database)
+        self._lists = GroupRank(self._rank_all)
         self._follower = follower
         self._panel = panel
         self._explore = explore
@@ -76,7 +87,7 @@ class Recommender:
         history, hidden = await self._histories.known(user_id)
         request = replace(request, exclude={*request.exclude, *hidden})
         if len(history) < KNOWN:
-            found = self._found(history, request, Visitor(user_id, self._explore))
+            found = await self._lists.ranked(Asked(history, request, user_id))
         else:
             found = await self._not_met(user_id, history, request)
         return self._items(history, request, found), "personal" if history else "popular"
@@ -85,14 +96,17 @@ class Recommender:
         """Return the best lessons for somebody who just watched these, oldest first."""
         now = self._now()
         history = [Meeting(lesson, now) for lesson in dict.fromkeys(lessons)]
-        return self._items(history, request, self._found(history, request))
+        (found,) = self._rank_all([Asked(history, request)])
+        return self._items(history, request, found)
 
-    def _found(
-        self, history: Sequence[Meeting], request: Request, visitor: Visitor = NOBODY
-    ) -> list[Scored]:
+    def _rank_all(self, asked: Sequence[Asked]) -> list[list[Scored]]:
+        return self._model.recommend_all([self._wanted(one) for one in asked], self._now())
+
+    def _wanted(self, asked: Asked) -> Wanted:
+        history, request, user_id = asked
+        visitor = NOBODY if user_id is None else Visitor(user_id, self._explore)
         visitor = visitor._replace(view=self._view(request.labels))
-        now = self._now()
-        return self._model.recommend(history, now, request.limit, request.exclude, visitor)
+        return Wanted(history, request.limit, request.exclude, visitor)
 
     def _view(self, labels: Labels) -> View:
         """Return what may be shown: by the clock, even where the answer is for another time."""
@@ -108,7 +122,8 @@ class Recommender:
         """
         left: list[Scored] = []
         for depth in DEPTHS:
-            found = self._found(history, replace(request, limit=depth * request.limit))
+            deeper = replace(request, limit=depth * request.limit)
+            found = await self._lists.ranked(Asked(history, deeper))
             lessons = [one.lesson_id for one in found]
             async with self._database.read() as connection:
                 met = await met_among(self._database, connection, user_id, lessons)

@@ -1,5 +1,7 @@
 """Arrays: the types of what the model computes with."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,8 @@ Floats = NDArray[np.float64]
 Logs = NDArray[np.float32]  # logarithms: single precision is faster, and exact enough to rank by
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+Array = TypeVar("Array", Floats, Logs, Indices)
 
 
 def union(some: Indices, others: Indices, size: int) -> Indices:

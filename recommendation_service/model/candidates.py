@@ -13,6 +13,7 @@ from recommendation_service.model.arrays import Floats, Indices
 from recommendation_service.model.counts import FIRST, MET, Counts
 from recommendation_service.model.evidence import Evidence
 from recommendation_service.model.features import Situation
+from recommendation_service.model.field import Field
 
 FEW: Final = 2_000  # lessons; up to here all are candidates
 PER_SOURCE: Final = 100  # lessons that each count puts forward
@@ -37,8 +38,9 @@ class Candidates:
         chosen[list(self._counts.just_met)] = True
         if user.recent:
             near = self._near(user, unseen)
-            for sums in Evidence(self._counts, user.recent, user.now, near).sums():
-                chosen[_best(near, sums)] = True
+            field = Field([near], len(self._counts))
+            for sums in Evidence(self._counts, [user.recent], user.now, field).sums():
+                chosen[_best(near, sums[0, field.places(near)])] = True
         candidates = unseen[chosen[unseen]]
         return candidates if len(candidates) >= limit else unseen
 

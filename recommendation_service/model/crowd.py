@@ -2,7 +2,7 @@
 
 It is the same for all users. So it is worked out for all lessons at once, and used again until
 something changes or a second has passed. Only when few of many lessons are asked for, it is worked
-out for these alone.
+out for these alone. What is returned is shared, and not to be written to.
 """
 
 from math import nan
@@ -12,10 +12,10 @@ import numpy as np
 
 from recommendation_service.model.arrays import Indices, Logs
 from recommendation_service.model.counts import FIRST, MET, Counts
+from recommendation_service.model.field import Field
 from recommendation_service.model.shares import SMOOTHING, smooth, take_logs
 
 KEPT: Final = 1.0  # seconds that a look is used again
-FEW: Final = 0.5  # the part of all lessons; fewer are looked at alone
 EVER: Final = 0.1  # meetings lately that all meetings ever are worth in the background
 DAMPING: Final = 5.0  # meetings that are added to a lesson's own, so that rare ones do not lead
 SHORT: Final = 600.0  # seconds of age
@@ -41,12 +41,12 @@ class Crowd:
         self._looked_at = nan  # never
         self._changes = 0  # counted when it looked
 
-    def of(self, candidates: Indices, now: float) -> Popularity:
-        """What speaks for candidates, at least one, at a time or up to a second before."""
-        if len(candidates) < FEW * len(self.counts):
-            rows = _look(self.counts, candidates, now)
+    def of(self, field: Field, now: float) -> Popularity:
+        """What speaks for the lessons of a field at a time or up to a second before."""
+        if field.is_whole:
+            rows = self._look_at_all(now)
         else:
-            rows = self._look_at_all(now).take(candidates, axis=1)
+            rows = _look(self.counts, field.candidates[0], now)
         return Popularity(rows[:AGE], *rows[AGE:])
 
     def _look_at_all(self, now: float) -> Logs:

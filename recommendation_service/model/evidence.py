@@ -23,8 +23,11 @@ import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
 from recommendation_service.model.counts import (
+    ACROSS,
+    IN_SESSION,
     MET,
     NO_LESSON,
+    PATH_BITS,
     ROW_ACROSS,
     ROW_FORWARD,
     ROW_IN_SESSION,
@@ -35,13 +38,17 @@ from recommendation_service.model.counts import (
     weight,
 )
 from recommendation_service.model.crowd import DAMPING
-from recommendation_service.model.rows import gather
+from recommendation_service.model.field import Field
+from recommendation_service.model.rows import Row, gather
 
 NEAR: Final = 5  # latest lessons that "next" and "previous" look at
 FAR: Final = 20  # latest lessons that "far" and "together" look at
 NEXT, PREVIOUS, BEYOND, TOGETHER = range(4)  # the order of the factors
 PRIORS: Final = (2.0, 1.0, 1.0)  # meetings that a share is worth to the next, more special one
+PATH_LENGTH: Final = 3  # lessons in the number of a path
 
+_NOWHERE: Final = np.zeros(0, np.int64)
+_NEVER: Final = np.zeros(0)
 _RANKS: Final = np.arange(1, FAR + 1)
 _NEAR: Final = (_RANKS <= NEAR) / _RANKS
 _LATEST, _EARLIER = _RANKS == 1, _RANKS > 1
@@ -56,74 +63,92 @@ _PARTS: Final = np.stack(
 
 
 class Evidence:
-    """What speaks for candidates, from a user's latest lessons: indices, latest first, not none."""
+    """What speaks for the candidates of users, at least one of whom met a lesson that is known.
+
+    `recents` has the indices of the latest lessons of each user, latest first.
+    """
 
     def __init__(
-        self, counts: Counts, recent: Sequence[int], now: float, candidates: Indices
+        self, counts: Counts, recents: Sequence[Sequence[int]], now: float, field: Field
     ) -> None:
-        self._counts, self._recent, self._now = counts, recent, now
-        self._size = len(candidates)
-        # Those that are no candidates share one place, after all others.
-        self._places = np.full(len(counts), self._size)
-        self._places[candidates] = np.arange(self._size)
-        others, self._steps = gather([counts.transitions[recent[0]]])
-        self._after = self._places.take(others)
-        self._figures = counts.figures.take(recent, axis=1)
+        self._counts, self._recents, self._now, self._field = counts, recents, now, field
+        # The latest lesson of each user, then the one before it of each, and so on.
+        ranked = [
+            (recent[rank], user, rank)
+            for rank in range(max(map(len, recents)))
+            for user, recent in enumerate(recents)
+            if rank < len(recent)
+        ]
+        self._lessons, self._users, self._ranks = np.array(ranked).T
+        self._figures = counts.figures.take(self._lessons, axis=1)
+        latest = self._lessons[self._ranks == 0]
+        self._after, self._steps, _ = self._gathered(counts.transitions, latest)
 
     def sums(self) -> list[Floats]:
-        """The six sums: [candidates] each; "together" is not divided yet."""
-        rows = [self._counts.neighbours[index] for index in self._recent]
-        others, figures = gather(rows)
-        lengths = [len(row) for row in rows]
-        near = sum(lengths[:NEAR])
-        places, (recent, forward, backward) = self._places.take(others), figures.T
-        spread = factors_of(self._figures, self._now).repeat(lengths, axis=1)
-        short, long = self._steps.T
+        """The six sums: [users, size] of the field each; "together" is not divided yet."""
+        places, figures, lengths = self._gathered(self._counts.neighbours, self._lessons)
+        spread = factors_of(self._figures, self._ranks, self._now).repeat(lengths, axis=1)
+        near = sum(lengths[: np.count_nonzero(self._ranks < NEAR)])
+        recent, forward, backward = figures
+        short, long = self._steps
+        sums = self._field.sums
         return [
-            self._sum(places[:near], spread[NEXT, :near] * recent[:near]),
-            self._sum(places[:near], spread[PREVIOUS, :near] * backward[:near]),
-            self._sum(self._after, short),
-            self._sum(self._after, long),
-            self._sum(places, spread[BEYOND] * forward),
-            self._sum(places, spread[TOGETHER] * (forward + backward)),
+            sums(places[:near], spread[NEXT, :near] * recent[:near]),
+            sums(places[:near], spread[PREVIOUS, :near] * backward[:near]),
+            sums(self._after, short),
+            sums(self._after, long),
+            sums(places, spread[BEYOND] * forward),
+            sums(places, spread[TOGETHER] * (forward + backward)),
         ]
 
     def masses(self) -> Floats:
-        """How many meetings each sum rests on: [6]."""
-        figures = self._figures.take(_RESTS_ON, axis=0)
-        masses = (_PARTS[:, : len(self._recent)] * figures).sum(axis=1)
-        masses[NEXT] /= weight(self._now)
-        return np.asarray(masses)
+        """How many meetings each sum rests on: [users, 6]."""
+        parts = _PARTS.take(self._ranks, axis=1) * self._figures.take(_RESTS_ON, axis=0)
+        parts[NEXT] /= weight(self._now)
+        whose = np.arange(len(self._recents))[:, None] == self._users
+        return np.asarray(whose @ parts.T)
 
     def path(self, background: Floats | Logs) -> Floats | Logs:
-        """The share of each candidate among the ways to go on: [candidates], together 1."""
+        """The share of each candidate among the ways to go on; together 1 for each user."""
         share = background
         for (places, times), prior in zip(self._ways(), PRIORS, strict=False):
-            total = times[places < self._size].sum()
-            if total:
-                share = (self._sum(places, times) + prior * share) / (total + prior)
+            if len(places):  # mostly few or none came by the same lessons
+                went = self._field.sums(places, times)
+                share = (went + prior * share) / (went.sum(axis=1, keepdims=True) + prior)
         return share
+
+    def _gathered(
+        self, table: Sequence[Row], lessons: Indices
+    ) -> tuple[Indices, Floats, list[int]]:
+        """The rows of the first of the lessons: places [n], figures [width, n], and lengths."""
+        rows = [table[lesson] for lesson in lessons.tolist()]
+        others, figures = gather(rows)
+        lengths = [len(row) for row in rows]
+        users = self._users[: len(rows)].repeat(lengths)
+        return self._field.places(others, users), figures.T, lengths
 
     def _ways(self) -> Iterable[tuple[Indices, Floats]]:
         """Where people went on to, and how often: all, then those who came the same way."""
-        second, third = (*self._recent[1:3], NO_LESSON, NO_LESSON)[:2]
-        yield self._after, self._steps.sum(axis=1)
-        if second < NO_LESSON:
-            yield self._ended(path_number(second, 0, 0), path_number(second + 1, 0, 0))
-        if max(second, third) < NO_LESSON:
-            yield self._ended(path_number(second, third, 0), path_number(second, third + 1, 0))
+        yield self._after, self._steps[IN_SESSION] + self._steps[ACROSS]
+        yield self._ended(1)
+        yield self._ended(2)
 
-    def _ended(self, low: int, high: int) -> tuple[Indices, Floats]:
-        """Where paths, numbered from `low` to below `high`, ended, and how often."""
-        numbers, times = self._counts.paths[self._recent[0]].between(low, high)
-        return self._places.take(numbers & NO_LESSON), times
+    def _ended(self, lessons: int) -> tuple[Indices, Floats]:
+        """Where those went on to who came by so many of the same lessons, and how often."""
+        bits = PATH_BITS * (PATH_LENGTH - lessons)
+        places, often = [_NOWHERE], [_NEVER]
+        for user, recent in enumerate(self._recents):
+            before = recent[1 : lessons + 1]
+            if len(before) == lessons and max(before) < NO_LESSON:
+                first = path_number(*before, *(0,) * (PATH_LENGTH - lessons))
+                numbers, times = self._counts.paths[recent[0]].between(first, first + 2**bits)
+                places.append(self._field.places(numbers & NO_LESSON, user))
+                often.append(times)
+        return np.concatenate(places), np.concatenate(often)
 
-    def _sum(self, places: Indices, terms: Floats) -> Floats:
-        return np.asarray(np.bincount(places, terms, self._size + 1)[:-1])
 
-
-def factors_of(figures: Floats, now: float) -> Floats:
-    """What the rows of the latest lessons, of these figures, are multiplied by: [4, recent]."""
+def factors_of(figures: Floats, ranks: Indices | Sequence[int], now: float) -> Floats:
+    """What the rows of latest lessons, of these figures, are multiplied by: [4, lessons]."""
     added = np.array([[weight(now)], [DAMPING], [SHARES], [DAMPING]])
     divisors = figures.take(_DIVIDED_BY, axis=0) + added
-    return np.asarray(_FACTORS[:, : figures.shape[1]] / divisors)
+    return np.asarray(_FACTORS.take(ranks, axis=1) / divisors)

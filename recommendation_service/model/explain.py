@@ -21,6 +21,7 @@ from recommendation_service.model.counts import (
 from recommendation_service.model.evidence import BEYOND, NEXT, PREVIOUS, TOGETHER, factors_of
 from recommendation_service.model.features import FROM_LESSONS, Situation
 from recommendation_service.model.rank import Scored
+from recommendation_service.model.rows import Row
 from shared.events import LessonId
 
 
@@ -59,17 +60,23 @@ def because(
 def with_reasons(counts: Counts, user: Situation, ranked: Sequence[Scored]) -> list[Scored]:
     """Say of each lesson whether people met it near one of the user's latest lessons."""
     near = [counts.neighbours[one] for one in user.recent]
-    met = counts.figures[MET]
+    met = counts.figures[MET, [counts.index[one.lesson_id] for one in ranked]].tolist()
     reasoned = []
-    for one in ranked:
-        index = counts.index[one.lesson_id]
-        if one.reason == "new" or not met[index]:
+    for one, times in zip(ranked, met, strict=True):
+        if one.reason == "new" or not times:
             reasoned.append(Scored(one.lesson_id, one.score, "new"))
-        elif any(index in row for row in near):
+        elif _is_in_any(near, counts.index[one.lesson_id]):
             reasoned.append(Scored(one.lesson_id, one.score, "watched_together"))
         else:
             reasoned.append(one)
     return reasoned
+
+
+def _is_in_any(rows: Sequence[Row], index: int) -> bool:
+    for row in rows:  # noqa: SIM110 - quicker than `any`, for a few rows
+        if index in row:
+            return True
+    return False
 
 
 def _terms(counts: Counts, user: Situation, index: int) -> Floats:
@@ -79,7 +86,7 @@ def _terms(counts: Counts, user: Situation, index: int) -> Floats:
     """
     latest = counts.transitions[user.recent[0]].read(index)
     figures = np.array([counts.neighbours[one].read(index) for one in user.recent]).T
-    factors = factors_of(counts.figures[:, list(user.recent)], user.now)
+    factors = factors_of(counts.figures[:, list(user.recent)], range(len(user.recent)), user.now)
     terms = np.zeros((len(FROM_LESSONS), len(user.recent)))
     terms[0] = factors[NEXT] * figures[RECENT]
     terms[1] = factors[PREVIOUS] * figures[BACKWARD]

@@ -42,17 +42,14 @@ class Visitor(NamedTuple):
 NOBODY: Final = Visitor(UserId(0), 0.0)  # gets no new lessons that do not rank
 
 
-def newcomers(counts: Counts, visitor: Visitor, now: float, limit: int, unseen: Indices) -> Indices:
-    """The new lessons for a user today: their indices.
+def newcomers(counts: Counts, visitor: Visitor, now: float, limit: int, new: Indices) -> Indices:
+    """Those of the new lessons that a user gets today: their indices.
 
     As many as the share of `limit` places, at most half of them. What is left of a whole place
     decides how many users get one more.
     """
-    if not visitor.share:
-        return unseen[:0]
-    new = unseen[is_new(counts, unseen, now)]
-    if not len(new):
-        return new
+    if not (visitor.share and len(new)):
+        return new[:0]
     if len(new) > NEWEST:
         new = new[np.argpartition(-counts.figures[FIRST, new], NEWEST)[:NEWEST]]
     seed = _mixed(_mixed(floor(now / DAY) % 2**32) ^ visitor.user_id)
@@ -63,22 +60,21 @@ def newcomers(counts: Counts, visitor: Visitor, now: float, limit: int, unseen: 
     return new[drawn]
 
 
-def is_new(counts: Counts, indices: Indices, now: float) -> Mask:
-    """Which lessons are new: [indices]."""
+def are_new(counts: Counts, now: float) -> Mask:
+    """Which lessons are new: [lessons]."""
     figures = counts.figures
-    young = figures[FIRST].take(indices) > now - YOUTH
-    return np.asarray(young & (figures[MET].take(indices) < ENOUGH))
+    return np.asarray((figures[FIRST] > now - YOUTH) & (figures[MET] < ENOUGH))
 
 
 def with_newcomers(
-    counts: Counts, ranked: Sequence[Scored], chosen: Sequence[Scored], now: float
+    counts: Counts, ranked: Sequence[Scored], chosen: Sequence[Scored], new: Mask
 ) -> list[Scored]:
     """Put the chosen lessons into the last places, unless there are as many new ones anyway."""
     if not chosen:
         return list(ranked)
     there = {one.lesson_id for one in ranked}
-    indices = np.array([counts.index[lesson_id] for lesson_id in there], np.int64)
-    wanted = len(chosen) - int(is_new(counts, indices, now).sum())
+    indices = [counts.index[lesson_id] for lesson_id in there]
+    wanted = len(chosen) - int(new[indices].sum())
     added = [one for one in chosen if one.lesson_id not in there][: max(wanted, 0)]
     added = [one._replace(reason="new") for one in added]
     added.sort(key=lambda one: (-one.score, one.lesson_id))

@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from recommendation_service.model.arrays import Floats, Indices, Logs
+from recommendation_service.model.arrays import Floats, Logs
 from recommendation_service.model.counts import FIRST, Counts
 from recommendation_service.model.crowd import Crowd, Popularity
 from recommendation_service.model.evidence import FAR, Evidence
+from recommendation_service.model.field import Field
 from recommendation_service.model.history import Meeting
 from recommendation_service.model.shares import SMOOTHING, smooth, take_logs
 
@@ -54,33 +55,34 @@ def situation(counts: Counts, history: Sequence[Meeting], now: float) -> Situati
     )
 
 
-def features(crowd: Crowd, user: Situation, candidates: Indices) -> Logs:
-    """The features of candidates, at least one: [features, candidates]."""
-    popular = crowd.of(candidates, user.now)
-    logs = np.empty((len(NAMES), len(candidates)), np.float32)
-    logs[POPULAR], logs[AGE] = popular.shares, popular.age
-    if user.recent:
-        logs[START] = 0.0
-        _write_shares(crowd.counts, user, candidates, popular, logs)
+def features(crowd: Crowd, users: Sequence[Situation], field: Field) -> Logs:
+    """The features of the lessons of a field, for users at one time: [users, features, size]."""
+    now = users[0].now
+    popular = crowd.of(field, now)
+    logs = np.empty((len(users), len(NAMES), field.size), np.float32)
+    logs[:, POPULAR], logs[:, AGE] = popular.shares, popular.age
+    recents = [user.recent for user in users]
+    if any(recents):
+        logs[[bool(recent) for recent in recents], START] = 0.0
+        _write_shares(Evidence(crowd.counts, recents, now, field), popular, logs)
     else:
-        logs[LESSON_BASED] = popular.background
-    take_logs(logs[LESSON_BASED])
-    _write_passed(user, crowd.counts.figures[FIRST].take(candidates), logs[PASSED_BY])
+        logs[:, LESSON_BASED] = popular.background
+    take_logs(logs[:, LESSON_BASED])
+    first = field.pick(crowd.counts.figures[FIRST])
+    for user, passed in zip(users, logs[:, PASSED_BY], strict=True):
+        _write_passed(user, first, passed)
     return logs
 
 
-def _write_shares(
-    counts: Counts, user: Situation, candidates: Indices, popular: Popularity, shares: Logs
-) -> None:
-    """Write the share of each candidate in what speaks for it from the user's latest lessons."""
-    found = Evidence(counts, user.recent, user.now, candidates)
-    for row, sums in zip(shares[SUMMED], found.sums(), strict=True):
-        row[:] = sums
-    shares[TOGETHER] *= popular.rareness
+def _write_shares(found: Evidence, popular: Popularity, shares: Logs) -> None:
+    """Write the share of each lesson in what speaks for it from the latest lessons of users."""
+    for feature, sums in enumerate(found.sums(), SUMMED.start):
+        shares[:, feature] = sums
+    shares[:, TOGETHER] *= popular.rareness
     masses = found.masses()
     own = (masses / (masses + SMOOTHING)).astype(np.float32)
-    smooth(shares[SUMMED], own, popular.background)
-    shares[PATH] = found.path(popular.background)
+    smooth(shares[:, SUMMED], own, popular.background)
+    shares[:, PATH] = found.path(popular.background)
 
 
 def _write_passed(user: Situation, first: Floats, passed: Logs) -> None:

@@ -11,21 +11,23 @@ from typing import Literal
 
 import numpy as np
 
-from recommendation_service.model.arrays import Indices, union
+from recommendation_service.model.arrays import union
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.counts import BACKWARD, FORWARD, LAST, MET, SHARES, Counts
 from recommendation_service.model.crowd import Crowd
-from recommendation_service.model.explain import Because, because, with_reasons
-from recommendation_service.model.explore import NOBODY, Visitor, newcomers, with_newcomers
-from recommendation_service.model.features import LESSON_BASED, Situation, situation
+from recommendation_service.model.explain import Because, because
+from recommendation_service.model.explore import NOBODY, Visitor
+from recommendation_service.model.features import LESSON_BASED, situation
+from recommendation_service.model.field import Field
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
 from recommendation_service.model.fold import fold
 from recommendation_service.model.history import Change, Meeting
+from recommendation_service.model.lists import Lists, Wanted
 from recommendation_service.model.offer import Offer
 from recommendation_service.model.rank import Scored, best, score
 from recommendation_service.model.rows import gather
 from recommendation_service.model.shares import SMOOTHING
-from recommendation_service.model.view import View, filled, young_among
+from recommendation_service.model.view import View
 from recommendation_service.model.weights import Weights
 from shared.events import LessonId
 
@@ -42,6 +44,7 @@ class Model:
         self.offer = Offer(self.counts)
         self._crowd = Crowd(self.counts)
         self._candidates = Candidates(self.counts)
+        self._lists = Lists(self.counts, self._crowd, self._candidates)
 
     @classmethod
     def of(cls, histories: Iterable[Sequence[Meeting]], weights: Weights | None = None) -> "Model":
@@ -86,27 +89,11 @@ class Model:
         known, new lessons get a share of the places. Where a catalogue is known, lessons of it that
         nobody met are among the new ones, and fill a list that would end early.
         """
-        seen, view, size = _seen(history, exclude), visitor.view, len(self.counts)
-        unseen = self.counts.without(seen, view.mask(size) if view else None)
-        young = young_among(self.counts, view, seen)
-        user = situation(self.counts, history, now)
-        eligible = np.concatenate([unseen, young]) if len(young) else unseen
-        new = newcomers(self.counts, visitor, now, limit, eligible)
-        ranked = self._ranked(user, unseen, limit, new)
-        return filled(self.counts, ranked, view, seen, limit) if view else ranked
+        return self.recommend_all([Wanted(history, limit, exclude, visitor)], now)[0]
 
-    def _ranked(self, user: Situation, unseen: Indices, limit: int, new: Indices) -> list[Scored]:
-        """The best of the unseen lessons, and some of these new ones."""
-        indices = self._candidates.for_user(user, unseen, limit)
-        if not len(indices):
-            return []
-        indices = union(indices, new, len(self.counts)) if len(new) else indices
-        scoring = score(self._crowd, self.weights, user, indices)
-        ranked = best(self.counts.lessons, indices, scoring.chances, limit)
-        chances = scoring.chances[np.searchsorted(indices, new)]
-        chosen = best(self.counts.lessons, new, chances, len(new))
-        ranked = with_newcomers(self.counts, ranked, chosen, user.now)
-        return with_reasons(self.counts, user, ranked)
+    def recommend_all(self, wanted: Sequence[Wanted], now: float) -> list[list[Scored]]:
+        """The same for each list that is wanted, which costs less than one after the other."""
+        return self._lists.of(self.weights, wanted, now)
 
     def explain(
         self, history: Sequence[Meeting], now: float, found: Sequence[Scored]
@@ -121,10 +108,10 @@ class Model:
             return [[] for _ in found]
         places = np.array([self.counts.index[lesson_id] for lesson_id in known])
         candidates = self._candidates.for_user(user, self.counts.without(_seen(history)), 0)
-        indices = union(candidates, places, len(self.counts))
-        logs = score(self._crowd, self.weights, user, indices).logs[LESSON_BASED]
-        merits = self.weights.of(user)[LESSON_BASED, None] * logs
-        columns = dict(zip(known, merits.T[np.searchsorted(indices, places)], strict=True))
+        field = Field([union(candidates, places, len(self.counts))], len(self.counts))
+        logs = score(self._crowd, self.weights, [user], field).logs[0, LESSON_BASED]
+        merits = self.weights.of([user])[0, LESSON_BASED, None] * logs
+        columns = dict(zip(known, merits.T[field.places(places)], strict=True))
         return [because(self.counts, user, one, columns.get(one.lesson_id)) for one in found]
 
     def learn_weights(
@@ -136,14 +123,15 @@ class Model:
         not among them, and so nothing was learned.
         """
         user = situation(self.counts, history, now)
-        indices = self._candidates.for_user(user, self.counts.without(_seen(history)), 0)
-        came = np.flatnonzero(indices == self.counts.index.get(lesson_id, -1))
+        candidates = self._candidates.for_user(user, self.counts.without(_seen(history)), 0)
+        came = candidates[candidates == self.counts.index.get(lesson_id, -1)]
         if not len(came):
             return None
-        scoring = score(self._crowd, self.weights, user, indices)
-        place = int(came[0])
-        self.weights.learn(user, scoring.logs, scoring.chances, place)
-        return int((scoring.chances > scoring.chances[place]).sum()) + 1
+        field = Field([candidates], len(self.counts))
+        scoring = score(self._crowd, self.weights, [user], field)
+        logs, chances, place = scoring.logs[0], scoring.chances[0], int(field.places(came)[0])
+        self.weights.learn(user, logs, chances, place)
+        return int((chances > chances[place]).sum()) + 1
 
     def popularity_rank(self, history: Sequence[Meeting], lesson_id: LessonId) -> int | None:
         """The place, from 1, of a lesson among those the user did not meet, the most met first.

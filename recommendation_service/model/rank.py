@@ -5,15 +5,19 @@ the weighted features over the candidates.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from math import inf
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
 from recommendation_service.model.crowd import Crowd
 from recommendation_service.model.features import Situation, features
+from recommendation_service.model.field import Field
 from recommendation_service.model.weights import Weights
 from shared.events import LessonId
+
+PARTS: Final = 128  # into which scores are divided to find the best
 
 Reason = Literal["watched_together", "popular", "new", "similar", "watched_next", "next_in_course"]
 
@@ -27,19 +31,19 @@ class Scored(NamedTuple):
 
 
 class Scoring(NamedTuple):
-    """What was found out about each candidate."""
+    """What was found out about the lessons of a field for each user."""
 
-    candidates: Indices  # sorted
-    logs: Logs  # the features: [features, candidates]
-    chances: Logs  # [candidates]; together 1
+    logs: Logs  # the features: [users, features, size]
+    chances: Logs  # [users, size]; of each user together 1, and 0 for what is no candidate
 
 
-def score(crowd: Crowd, weights: Weights, user: Situation, candidates: Indices) -> Scoring:
-    """Score candidates, at least one."""
-    logs = features(crowd, user, candidates)
-    sums = weights.of(user).astype(np.float32) @ logs
-    powers = np.exp(sums - sums.max())
-    return Scoring(candidates, logs, powers / powers.sum())
+def score(crowd: Crowd, weights: Weights, users: Sequence[Situation], field: Field) -> Scoring:
+    """Score the candidates of users, at one time."""
+    logs = features(crowd, users, field)
+    sums = np.matmul(weights.of(users).astype(np.float32)[:, None], logs)[:, 0]
+    np.put(sums, field.out, -np.inf)
+    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+    return Scoring(logs, powers / powers.sum(axis=1, keepdims=True))
 
 
 def best(
@@ -54,9 +58,19 @@ def best(
     `scores` belong to `indices`, and those to `lessons`.
     """
     if limit < len(scores):
-        least = np.partition(scores, -limit)[-limit] if limit else np.inf
-        enough = np.flatnonzero(scores >= least)
-        indices, scores = indices[enough], scores[enough]
+        enough = np.flatnonzero(scores >= _least(scores, limit))
+        indices, scores = indices.take(enough), scores.take(enough)
     pairs: Iterable[tuple[int, float]] = zip(indices.tolist(), scores.tolist(), strict=True)
     scored = [Scored(lessons[index], value, reason) for index, value in pairs]
     return sorted(scored, key=lambda one: (-one.score, one.lesson_id))[:limit]
+
+
+def _least(scores: Floats | Logs, limit: int) -> float:
+    """A score that at least `limit` of more reach, and not many more of them."""
+    if not limit:
+        return inf
+    # As many parts as their best are enough to look at; they are quickly found.
+    length = len(scores) // PARTS
+    parts = scores[: length * PARTS].reshape(length, PARTS).max(axis=0) if length else scores
+    parts = parts if len(parts) >= limit else scores
+    return float(np.partition(parts, -limit)[-limit])

@@ -16,11 +16,11 @@ FLOOR: Final = 1e-3  # a share far below this counts as none
 
 
 def smooth(sums: Logs, own: Logs, background: Logs) -> None:
-    """Make shares of sums, in place: `own` is the part of each that is not background."""
-    totals = sums.sum(axis=1)
+    """Make shares of sums [..., lessons], in place; `own` is what is not background: [...]."""
+    totals = sums.sum(axis=-1)
     nothing = totals <= 0.0
     own[nothing], totals[nothing] = 0.0, 1.0
-    sums *= (own / totals)[:, None]
+    sums *= (own / totals)[..., None]
     sums += np.multiply.outer(1.0 - own, background)
 
 

@@ -9,6 +9,7 @@ over users: they depend on the order of learning, and are kept apart from the ta
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Final, Self
 
 import numpy as np
@@ -45,9 +46,9 @@ class Weights:
         self._values = _defaults() if values is None else values
         self._squares = np.full(SHAPE, 0.01) if squares is None else squares
 
-    def of(self, user: Situation) -> Floats:
-        """The weight of each feature for a user: [features]."""
-        return np.asarray(self._values[_rows(user)].sum(axis=0))
+    def of(self, users: Sequence[Situation]) -> Floats:
+        """The weight of each feature for users: [users, features]."""
+        return np.asarray(self._values[[_rows(user) for user in users]].sum(axis=1))
 
     def learn(self, user: Situation, logs: Logs, chances: Logs, came: int) -> None:
         """One step towards the candidate that came; `chances` are what was given to each."""

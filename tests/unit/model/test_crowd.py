@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommendation_service.model import crowd
+from recommendation_service.model import field
 from recommendation_service.model.model import Model
 from tests.unit.model.examples import (
     NOW,
@@ -45,7 +45,7 @@ def test_few_of_many_lessons_are_looked_at_alone_and_share_alike(
     history = histories.get(user, [])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crowd, "FEW", 2.0)
+        patch.setattr(field, "MOST", 2.0)
         alone = {one.lesson_id for one in model.recommend(history, NOW, 20)}
 
     assert alone == {one.lesson_id for one in model.recommend(history, NOW, 20)}
