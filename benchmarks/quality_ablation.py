@@ -20,6 +20,7 @@ from recommendation_service.model.arrays import Indices, Logs
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.crowd import Crowd
 from recommendation_service.model.features import NAMES, Situation, features, situation
+from recommendation_service.model.field import Field
 from recommendation_service.model.history import Meeting
 from recommendation_service.model.history import difference as change_of
 from recommendation_service.model.model import Model
@@ -65,7 +66,7 @@ class Variant:
 
     def chances(self, look: Look) -> Logs:
         """The chance of each candidate."""
-        sums = self._weights.of(self._user(look)).astype(np.float32) @ self._logs(look)
+        sums = self._weights.of([self._user(look)])[0].astype(np.float32) @ self._logs(look)
         powers = np.exp(sums - sums.max())
         return np.asarray(powers / powers.sum())
 
@@ -129,7 +130,9 @@ class Replay:
         candidates = self._candidates.for_user(user, counts.without(met), limit)
         if not len(candidates):
             return None
-        return Look(user, candidates, features(self._crowd, user, candidates))
+        field = Field([candidates], len(counts))
+        logs = features(self._crowd, [user], field)[0]
+        return Look(user, candidates, logs.take(field.places(candidates), axis=1))
 
 
 def ablation(watches: Sequence[Watch], asked: Questions, say: Say) -> dict[str, Figures]:

@@ -47,8 +47,7 @@ NEXT, PREVIOUS, BEYOND, TOGETHER = range(4)  # the order of the factors
 PRIORS: Final = (2.0, 1.0, 1.0)  # meetings that a share is worth to the next, more special one
 PATH_LENGTH: Final = 3  # lessons in the number of a path
 
-_NOWHERE: Final = np.zeros(0, np.int64)
-_NEVER: Final = np.zeros(0)
+_NOWHERE: Final = np.zeros(0, np.int64), np.zeros(0)
 _RANKS: Final = np.arange(1, FAR + 1)
 _NEAR: Final = (_RANKS <= NEAR) / _RANKS
 _LATEST, _EARLIER = _RANKS == 1, _RANKS > 1
@@ -112,7 +111,7 @@ class Evidence:
         """The share of each candidate among the ways to go on; together 1 for each user."""
         share = background
         for (places, times), prior in zip(self._ways(), PRIORS, strict=False):
-            if len(places):  # mostly few or none came by the same lessons
+            if len(places):
                 went = self._field.sums(places, times)
                 share = (went + prior * share) / (went.sum(axis=1, keepdims=True) + prior)
         return share
@@ -124,8 +123,10 @@ class Evidence:
         rows = [table[lesson] for lesson in lessons.tolist()]
         others, figures = gather(rows)
         lengths = [len(row) for row in rows]
-        users = self._users[: len(rows)].repeat(lengths)
-        return self._field.places(others, users), figures.T, lengths
+        places = self._field.places(others)
+        if len(self._recents) > 1:
+            places = places + (self._users[: len(rows)] * self._field.size).repeat(lengths)
+        return places, figures.T, lengths
 
     def _ways(self) -> Iterable[tuple[Indices, Floats]]:
         """Where people went on to, and how often: all, then those who came the same way."""
@@ -136,15 +137,17 @@ class Evidence:
     def _ended(self, lessons: int) -> tuple[Indices, Floats]:
         """Where those went on to who came by so many of the same lessons, and how often."""
         bits = PATH_BITS * (PATH_LENGTH - lessons)
-        places, often = [_NOWHERE], [_NEVER]
+        places, often = [], []
         for user, recent in enumerate(self._recents):
             before = recent[1 : lessons + 1]
             if len(before) == lessons and max(before) < NO_LESSON:
                 first = path_number(*before, *(0,) * (PATH_LENGTH - lessons))
                 numbers, times = self._counts.paths[recent[0]].between(first, first + 2**bits)
-                places.append(self._field.places(numbers & NO_LESSON, user))
-                often.append(times)
-        return np.concatenate(places), np.concatenate(often)
+                if len(numbers):  # mostly nobody came the same way
+                    ended = self._field.places(numbers & NO_LESSON)
+                    places.append(ended + user * self._field.size)
+                    often.append(times)
+        return (np.concatenate(places), np.concatenate(often)) if places else _NOWHERE
 
 
 def factors_of(figures: Floats, ranks: Indices | Sequence[int], now: float) -> Floats:

@@ -47,12 +47,15 @@ class Field:
         """The figures of all lessons as they stand in a row: [..., lessons] to [..., size]."""
         return figures if self.is_whole else figures.take(self.candidates[0], axis=-1)
 
-    def places(self, lessons: Indices, users: Indices | int = 0) -> Indices:
-        """The place of each lesson, each in the row of a user, counted through all rows."""
-        return lessons + users * self.size if self.is_whole else self._places.take(lessons)
+    def places(self, lessons: Indices) -> Indices:
+        """The place of each lesson in a row."""
+        return lessons if self.is_whole else self._places.take(lessons)
 
     def sums(self, places: Indices, terms: Floats) -> Floats:
-        """The sum of the terms of each candidate, given their places: [users, size]."""
+        """The sum of the terms of each candidate, by their places: [users, size].
+
+        Places are counted through all rows: a row begins where the one before it ends.
+        """
         shape = len(self.candidates), self.size
         sums = np.bincount(places, terms, shape[0] * shape[1] + 1)[:-1]
         sums[self.out] = 0.0

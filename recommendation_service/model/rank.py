@@ -41,7 +41,7 @@ def score(crowd: Crowd, weights: Weights, users: Sequence[Situation], field: Fie
     """Score the candidates of users, at one time."""
     logs = features(crowd, users, field)
     sums = np.matmul(weights.of(users).astype(np.float32)[:, None], logs)[:, 0]
-    np.put(sums, field.out, -np.inf)
+    sums.put(field.out, -np.inf)
     powers = np.exp(sums - sums.max(axis=1, keepdims=True))
     return Scoring(logs, powers / powers.sum(axis=1, keepdims=True))
 
