@@ -66,10 +66,10 @@ def best(
 
 
 def _least(scores: Floats | Logs, limit: int) -> float:
-    """A score that at least `limit` of more reach, and not many more of them."""
+    """A score that at least `limit` of the scores reach, and not many more."""
     if not limit:
         return inf
-    # As many parts as their best are enough to look at; they are quickly found.
+    # The best of each part are few, and quickly found; so many of them reach it already.
     length = len(scores) // PARTS
     parts = scores[: length * PARTS].reshape(length, PARTS).max(axis=0) if length else scores
     parts = parts if len(parts) >= limit else scores
