@@ -40,8 +40,8 @@ from shared.errors import CannotStart
 
 PROCESSES: Final = (1, 2)
 PARTITIONS: Final = (1, 2, 4)
-FIRST: Final = 1.0  # seconds after the first watch that are not counted
-SHARED: Final = 4.0  # seconds after the first watch until partitions are shared
+FIRST: Final = 1.0  # seconds after the first watch that are not counted, half of all at most
+SHARED: Final = 4.0  # the same with partitions, which are shared by then
 GLANCE: Final = 0.05  # seconds between two looks
 SETTLED: Final = 1.0  # seconds for the last acknowledgements to arrive, or for what lacks them
 PATIENCE: Final = 120.0  # seconds until the first watch, and until the last
@@ -70,7 +70,7 @@ class Turn:
         """Return the rate over the seconds that count."""
         progress = self._progress(broker)
         await _reached(progress, 1, PATIENCE)
-        await asyncio.sleep(SHARED if self.queue.partitions else FIRST)
+        await _reached(progress, self.watches // 2, SHARED if self.queue.partitions else FIRST)
         meter, began, before = Meter(running.pids), monotonic(), await progress()
         await _reached(progress, self.watches, self.seconds)
         done, passed = await progress(), monotonic() - began
