@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -197,50 +195,6 @@ async def test_a_message_about_no_erasure_is_parked_and_stops_nothing(real: SetU
 
     async with real.broker.subscription(CONSUMPTION_ERASURE_PARKED, 10) as source:
         assert len(await take(source, 3)) == 3
-
-
-@asynccontextmanager
-async def two_services(set_up: SetUp) -> AsyncIterator[Sequence[httpx.AsyncClient]]:
-    """Two processes' worth of the service on one database."""
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(set_up.consumption()) for _ in range(2)]
-
-
-async def test_what_is_recorded_at_the_same_time_is_erased_or_recorded_after(
-    set_up: SetUp,
-) -> None:
-    """For whoever goes by the times, as the recommendation service does, it is the same."""
-    async with (
-        set_up.broker.subscription(RECOMMENDATION, 1000) as source,
-        two_services(set_up) as services,
-    ):
-        posts = [asyncio.create_task(post(services[n % 2], 42)) for n in range(150)]
-        receipts = []
-        for number in range(4):
-            await asyncio.wait(posts[number * 20 : number * 20 + 1])
-            receipts.append(await erase(services[number % 2], 42))
-        watches = await asyncio.gather(*posts)
-        erased_at = max(receipt["requested_at"] for receipt in receipts)
-
-        left = (await services[0].get("/watches", params={"limit": 1000})).json()["items"]
-        assert {one["id"] for one in left} == {
-            one["id"] for one in watches if moment(one["recorded_at"]) > moment(erased_at)
-        }
-
-        told: list[Told] = []
-        wanted = {one["id"] for one in [*left, *receipts]}
-        while not wanted <= {one.id for one in told}:
-            told += await take(source, 1)
-        late = [one for one in told if one.kind == "created" and counts(one, erased_at)]
-        assert {one.id for one in late} == {one["id"] for one in left}
-
-
-def counts(one: Told, erased_at: str) -> bool:
-    return moment(one.body["recorded_at"]) > moment(erased_at)
-
-
-def moment(time: str) -> datetime:
-    return datetime.fromisoformat(time)
 
 
 @pytest.mark.parametrize("user_id", [-1, 2**63, "x"])

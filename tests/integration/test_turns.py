@@ -1,19 +1,23 @@
 """Recording and erasing take turns, also where two processes do it on one PostgreSQL."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
 from consumption_service import commit
 from consumption_service.erase import erase as erase_rows
 from consumption_service.record import record
+from shared.broker.topology import RECOMMENDATION
 from shared.database import open_database
 from tests.eventually import eventually
 from tests.integration.pair import SetUp
-from tests.integration.test_erase import erase, moment, post, two_services
+from tests.integration.test_erase import Told, erase, post, take
 
 WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
@@ -79,3 +83,47 @@ async def test_what_comes_during_an_erasure_is_recorded_after_it(
         watch, receipt = await posting, await erasing
         assert moment(watch["recorded_at"]) > moment(receipt["requested_at"])
         assert len((await one.get("/watches")).json()["items"]) == 1
+
+
+@asynccontextmanager
+async def two_services(set_up: SetUp) -> AsyncIterator[Sequence[httpx.AsyncClient]]:
+    """Two processes' worth of the service on one database."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(set_up.consumption()) for _ in range(2)]
+
+
+async def test_what_is_recorded_at_the_same_time_is_erased_or_recorded_after(
+    set_up: SetUp,
+) -> None:
+    """For whoever goes by the times, as the recommendation service does, it is the same."""
+    async with (
+        set_up.broker.subscription(RECOMMENDATION, 1000) as source,
+        two_services(set_up) as services,
+    ):
+        posts = [asyncio.create_task(post(services[n % 2], 42)) for n in range(150)]
+        receipts = []
+        for number in range(4):
+            await asyncio.wait(posts[number * 20 : number * 20 + 1])
+            receipts.append(await erase(services[number % 2], 42))
+        watches = await asyncio.gather(*posts)
+        erased_at = max(receipt["requested_at"] for receipt in receipts)
+
+        left = (await services[0].get("/watches", params={"limit": 1000})).json()["items"]
+        assert {one["id"] for one in left} == {
+            one["id"] for one in watches if moment(one["recorded_at"]) > moment(erased_at)
+        }
+
+        told: list[Told] = []
+        wanted = {one["id"] for one in [*left, *receipts]}
+        while not wanted <= {one.id for one in told}:
+            told += await take(source, 1)
+        late = [one for one in told if one.kind == "created" and counts(one, erased_at)]
+        assert {one.id for one in late} == {one["id"] for one in left}
+
+
+def counts(one: Told, erased_at: str) -> bool:
+    return moment(one.body["recorded_at"]) > moment(erased_at)
+
+
+def moment(time: str) -> datetime:
+    return datetime.fromisoformat(time)
