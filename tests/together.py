@@ -1,7 +1,8 @@
 """What one worker of pytest-xdist runs, one test after the other, and what is begun with.
 
-The tests of a file share what takes long to start; so do all faults, which have servers of their
-own. What takes longest comes first, so that in the end no worker is alone with it.
+The tests of a file share what takes long to start; so do the faults, which have servers of their
+own: one half of them and the other. What takes longest comes first, so that in the end no worker is
+alone with it.
 """
 
 from pathlib import PurePath
@@ -10,7 +11,8 @@ from typing import Final
 from typing_extensions import override
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER: Final = {"faults"}  # folders whose tests one worker runs
+TOGETHER: Final = {"faults"}  # folders of which one worker runs a half
+SECOND_HALF: Final = "test_s"  # where it begins
 APART: Final = {"stateful"}  # folders whose tests have nothing in common
 LONGEST: Final = (  # folders and files, the longest first
     "faults",
@@ -36,7 +38,9 @@ def scope_of(nodeid: str) -> str:
     folder = file.parent.name
     if folder in APART:
         return nodeid
-    return folder if folder in TOGETHER else str(file)
+    if folder in TOGETHER:
+        return f"{folder}, second half" if file.stem >= SECOND_HALF else folder
+    return str(file)
 
 
 def turn_of(nodeid: str) -> int:

@@ -6,10 +6,11 @@ from tests.product import ROOT
 from tests.together import LONGEST, Together, scope_of, turn_of
 
 
-def test_a_file_stays_together_and_so_do_all_faults() -> None:
+def test_a_file_stays_together_and_so_do_the_halves_of_the_faults() -> None:
     assert scope_of("tests/unit/test_a.py::test_one") == scope_of("tests/unit/test_a.py::test_b[c]")
     assert scope_of("tests/unit/test_a.py::test_one") != scope_of("tests/unit/test_b.py::test_one")
     assert scope_of("tests/faults/test_a.py::test_a") == scope_of("tests/faults/test_b.py::test_b")
+    assert scope_of("tests/faults/test_a.py::test_a") != scope_of("tests/faults/test_w.py::test_w")
 
 
 def test_machines_have_nothing_in_common() -> None:
