@@ -49,8 +49,9 @@ class Recommendations(BaseModel):
     user_id: int | None = Field(description="Null for a visitor.")
     items: list[Recommendation]
     applied_through: datetime | None = Field(
-        description="What one consumption service recorded until then is known. Of several, each"
-        " may be as late as its events are."
+        description="When the latest watch that is known was recorded. Where one process records"
+        " and one learns, all until then is known; of several, each may be behind. `after` makes"
+        " sure of a watch."
     )
     lag_ms: int = Field(
         description="How long the latest watch took from its recording until it was learned; while"
