@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from recommendation_service.merge import WatchState, state_of, stored_states
 from recommendation_service.read import Event
 from recommendation_service.tables import inbox, model_changes, model_state, served_lists
+from recommendation_service.turn import alone
 from shared.database import Database
 from shared.events import utc_now
 from shared.identifiers import first_id_at
@@ -38,6 +39,7 @@ async def forget_events(database: Database, before: datetime) -> None:
     async with database.write() as connection:
         if not await connection.scalar(select(exists().where(old))):
             return
+        await alone(connection)  # who learns has known the time before anything is forgotten
         sooner = or_(state.inbox_since.is_(None), state.inbox_since < before)
         await connection.execute(update(model_state).where(sooner).values(inbox_since=before))
     await delete_where(database, inbox, old)

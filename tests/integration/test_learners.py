@@ -1,25 +1,28 @@
 """Learners work side by side, and what comes of it is what one alone would have learned."""
 
 import asyncio
+from datetime import timedelta
 from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from recommendation_service.follow import Follower
 from recommendation_service.learn import News, advance
 from recommendation_service.model.counts import FIRST, LAST, MET
 from recommendation_service.model.model import Model
-from recommendation_service.tables import model_state
+from recommendation_service.retention import forget_events
+from recommendation_service.tables import inbox, model_state
 from recommendation_service.turn import alone, learn_beside_others
 from shared.database import Database
-from shared.events import UserId
+from shared.events import UserId, utc_now
 from tests.eventually import eventually
 from tests.examples import an_event
 from tests.integration.test_learn import expected_fingerprint, forget_all, learn_all, streams
 
+REMEMBERED: Final = select(func.count()).select_from(inbox)
 WAITING: Final = text("""
     SELECT count(*) FROM pg_locks
     WHERE NOT granted AND locktype = :kind
@@ -95,6 +98,24 @@ async def test_who_works_alone_waits_for_learners_and_they_for_it(
         assert not alone_now.is_set()
         await advance(recommendation_database, connection, News(applied=1))
     await asyncio.gather(other, late)
+
+
+async def test_events_are_forgotten_when_no_learner_takes_them_for_remembered(
+    recommendation_database: Database,
+) -> None:
+    if recommendation_database.is_sqlite:
+        pytest.skip("SQLite has one transaction at a time")
+    await learn_all(recommendation_database, [[an_event(user=1)]])
+    async with recommendation_database.write() as connection:
+        await learn_beside_others(connection, [UserId(2)])
+        tomorrow = utc_now() + timedelta(days=1)
+        forgetting = asyncio.create_task(forget_events(recommendation_database, tomorrow))
+        await eventually(lambda: waiting(recommendation_database, "relation"))
+        assert await connection.scalar(REMEMBERED) == 1
+    await forgetting
+
+    async with recommendation_database.read() as connection:
+        assert await connection.scalar(REMEMBERED) == 0
 
 
 async def waiting(database: Database, kind: str, count: int = 1) -> bool:
