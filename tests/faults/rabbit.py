@@ -65,9 +65,10 @@ class Vhost:
         """Take the queue away, and with it what waits in it."""
         self._call("DELETE", f"queues/{self.name}/{QUEUE}")
 
-    def consumers(self) -> int:
-        """Return how many consume from the queue."""
-        return int(self._call("GET", f"queues/{self.name}/{QUEUE}").json()["consumers"])
+    def consumers(self) -> int | None:
+        """Return how many consume from the queue; None while its figures are not known yet."""
+        count: int | None = self._call("GET", f"queues/{self.name}/{QUEUE}").json().get("consumers")
+        return count
 
     def partitions(self) -> Counter[str]:
         """Return how many partitions each connection receives."""

@@ -81,9 +81,11 @@ async def test_watches_are_accepted_while_the_broker_has_an_alarm(
     begin, end = ALARMS[kind]
     async with under_load(f"F6 {kind} alarm", system, report) as trial:
         await in_thread(lambda: begin(broker))
-        await until_outbox_holds(system, 500)
-        await eventually(lambda: trouble_of(system))
-        await in_thread(lambda: end(broker))
+        try:
+            await until_outbox_holds(system, 500)
+            await eventually(lambda: trouble_of(system))
+        finally:
+            await in_thread(lambda: end(broker))
         await trial.recovered()
 
     assert_prompt(trial)

@@ -43,15 +43,18 @@ async def test_while_an_alarm_holds_up_publishers_the_queue_is_learned(
         system.recommendation.kill()
         await trial.load.more(300)
         await in_thread(lambda: rabbit.raise_memory_alarm(broker))
-        queued = trial.answers.accepted.keys() - await outbox_of(places.consumption_database)
-        system.recommendation.start()
+        try:
+            accepted = set(trial.answers.accepted)  # before the outbox is looked at
+            queued = accepted - await outbox_of(places.consumption_database)
+            system.recommendation.start()
 
-        async def is_learned() -> bool:
-            await asyncio.sleep(BETWEEN_LOOKS)
-            return queued <= await inbox_of(places.recommendation_database)
+            async def is_learned() -> bool:
+                await asyncio.sleep(BETWEEN_LOOKS)
+                return queued <= await inbox_of(places.recommendation_database)
 
-        await eventually(is_learned)
-        await in_thread(lambda: rabbit.end_memory_alarm(broker))
+            await eventually(is_learned)
+        finally:
+            await in_thread(lambda: rabbit.end_memory_alarm(broker))
         await trial.recovered()
 
     assert queued

@@ -156,16 +156,20 @@ async def torn(scene: Scene, name: str) -> AsyncIterator[None]:
 async def memory_alarm(scene: Scene) -> AsyncIterator[None]:
     """Let the broker read from no publisher."""
     await in_thread(lambda: rabbit.raise_memory_alarm(scene.system.servers.broker))
-    yield
-    await in_thread(lambda: rabbit.end_memory_alarm(scene.system.servers.broker))
+    try:
+        yield
+    finally:
+        await in_thread(lambda: rabbit.end_memory_alarm(scene.system.servers.broker))
 
 
 @asynccontextmanager
 async def disk_alarm(scene: Scene) -> AsyncIterator[None]:
     """Let the broker believe that its disk is full."""
     await in_thread(lambda: rabbit.raise_disk_alarm(scene.system.servers.broker))
-    yield
-    await in_thread(lambda: rabbit.end_disk_alarm(scene.system.servers.broker))
+    try:
+        yield
+    finally:
+        await in_thread(lambda: rabbit.end_disk_alarm(scene.system.servers.broker))
 
 
 @asynccontextmanager
