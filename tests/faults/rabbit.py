@@ -77,6 +77,7 @@ class Vhost:
             for one in self._call("GET", f"consumers/{self.name}").json()
             if one["queue"]["name"].startswith(f"{RECOMMENDATION.name}.")
             and one["activity_status"] == "single_active"
+            and one["channel_details"]  # else it is just closing
         )
 
     def redelivered(self) -> int:
