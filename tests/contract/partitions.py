@@ -55,6 +55,7 @@ class Api:
             one["channel_details"]["connection_name"]
             for one in await self.ask("consumers")
             if one["queue"]["name"] in names and one["activity_status"] == "single_active"
+            if one["channel_details"]  # else it is just closing
         )
 
 
