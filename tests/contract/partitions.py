@@ -16,6 +16,7 @@ from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.topology import divided, partition
 from tests.contract.conversation import LEARNER, PREFETCH, WATCHED, consumed
 from tests.eventually import PAUSE, eventually
+from tests.services.rabbit import receiving
 
 QUEUE: Final = replace(LEARNER, name="learner.watched.*")
 WHOLE: Final = {("watched", QUEUE.name)}  # the bindings of a queue that is not divided
@@ -51,12 +52,7 @@ class Api:
     async def active(self, count: int) -> Counter[str]:
         """How many of the partitions each connection receives."""
         names = {partition(QUEUE, number).name for number in range(1, count + 1)}
-        return Counter(
-            one["channel_details"]["connection_name"]
-            for one in await self.ask("consumers")
-            if one["queue"]["name"] in names and one["activity_status"] == "single_active"
-            if one["channel_details"]  # else it is just closing
-        )
+        return receiving(await self.ask("consumers"), names)
 
 
 def routed(*numbers: int) -> set[tuple[str, str]]:

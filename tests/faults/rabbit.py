@@ -12,9 +12,10 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from shared.broker.topology import RECOMMENDATION, WATCH
+from shared.broker.topology import RECOMMENDATION, WATCH, partition
 from tests.services import Broker, ServiceMissing
 from tests.services.process import group_of, unprivileged
+from tests.services.rabbit import receiving
 
 # Debian's own /usr/sbin/rabbitmqctl is a wrapper that insists on its fixed folders.
 PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"
@@ -70,15 +71,10 @@ class Vhost:
         count: int | None = self._call("GET", f"queues/{self.name}/{QUEUE}").json().get("consumers")
         return count
 
-    def partitions(self) -> Counter[str]:
-        """Return how many partitions each connection receives."""
-        return Counter(
-            one["channel_details"]["connection_name"]
-            for one in self._call("GET", f"consumers/{self.name}").json()
-            if one["queue"]["name"].startswith(f"{RECOMMENDATION.name}.")
-            and one["activity_status"] == "single_active"
-            and one["channel_details"]  # else it is just closing
-        )
+    def partitions(self, count: int) -> Counter[str]:
+        """Return how many of the partitions each connection receives."""
+        names = {partition(RECOMMENDATION, number).name for number in range(1, count + 1)}
+        return receiving(self._call("GET", f"consumers/{self.name}").json(), names)
 
     def redelivered(self) -> int:
         """Return how often a message of the queue was delivered once more."""

@@ -40,7 +40,7 @@ async def test_a_process_that_is_killed_leaves_its_partitions_to_the_other(
 
         async def is_shared() -> bool:
             await trial.load.answered(1)
-            return [*vhost.partitions().values()] == [PARTITIONS // COUNT] * COUNT
+            return [*vhost.partitions(PARTITIONS).values()] == [PARTITIONS // COUNT] * COUNT
 
         await eventually(is_shared)
         victim = random.choice(sorted(workers_of(service.pid)))  # noqa: S311 - no secret

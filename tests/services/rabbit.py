@@ -8,11 +8,12 @@ import urllib.error
 import urllib.request
 import uuid
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from tests.services.certificates import Certificate
@@ -213,3 +214,17 @@ def _call(management_url: str, method: str, path: str, body: object = None) -> N
     )
     with urllib.request.urlopen(request, timeout=PATIENCE):  # noqa: S310 - see above
         pass
+
+
+def receiving(consumers: Iterable[Mapping[str, Any]], queues: Collection[str]) -> Counter[str]:
+    """How many of these queues, which are for one at a time, each connection receives.
+
+    The consumers are what the HTTP API lists; one that is just closing has no channel.
+    """
+    return Counter(
+        one["channel_details"]["connection_name"]
+        for one in consumers
+        if one["queue"]["name"] in queues
+        and one["activity_status"] == "single_active"
+        and one["channel_details"]
+    )
