@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Row, delete, func, select, update
 
 from recommendation_service.follow import Follower
 from recommendation_service.learn import learn
@@ -66,6 +67,12 @@ def rank(event: Event) -> tuple[object, ...]:
     return event.kind is Kind.DELETED, event.reported_at, event.position
 
 
+def check_counted(state: Row[Any], events: Sequence[Event], arriving: Sequence[Event]) -> None:
+    """Each event is counted once as learned, and all else that arrived as known."""
+    assert state.applied == len({event.event_id for event in events})
+    assert state.applied + state.duplicates == len(arriving)
+
+
 @st.composite
 def streams(draw: st.DrawFn) -> list[Event]:
     """A few users who watch, report and delete; times repeat and come late."""
@@ -120,8 +127,7 @@ async def test_any_order_and_any_repetition_make_the_same_model(
     async with recommendation_database.read() as connection:
         state = (await connection.execute(select(model_state))).one()
     assert int.from_bytes(state.fingerprint, "big") == follower.model.fingerprint
-    assert state.applied == len({event.event_id for event in events})
-    assert state.applied + state.duplicates == len(arriving)
+    check_counted(state, events, arriving)
 
 
 async def test_an_event_delivered_twice_is_learned_once(recommendation_database: Database) -> None:

@@ -20,7 +20,13 @@ from shared.database import Database
 from shared.events import UserId, utc_now
 from tests.eventually import eventually
 from tests.examples import an_event
-from tests.integration.test_learn import expected_fingerprint, forget_all, learn_all, streams
+from tests.integration.test_learn import (
+    check_counted,
+    expected_fingerprint,
+    forget_all,
+    learn_all,
+    streams,
+)
 
 REMEMBERED: Final = select(func.count()).select_from(inbox)
 WAITING: Final = text("""
@@ -28,6 +34,14 @@ WAITING: Final = text("""
     WHERE NOT granted AND locktype = :kind
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """)
+
+
+@pytest.fixture
+def shared_database(recommendation_database: Database) -> Database:
+    """A database in which transactions run beside each other."""
+    if recommendation_database.is_sqlite:
+        pytest.skip("SQLite has one transaction at a time")
+    return recommendation_database
 
 
 @settings(
@@ -59,62 +73,55 @@ async def test_learners_side_by_side_make_the_same_model(
         assert met_from_to(learner.model) == met_from_to(restarted.model)
     async with recommendation_database.read() as connection:
         state = (await connection.execute(select(model_state))).one()
-    assert state.applied == len({event.event_id for event in events})
-    assert state.applied + state.duplicates == len(arriving)
+    check_counted(state, events, arriving)
 
 
 async def test_learners_wait_for_each_other_only_where_they_share_a_user(
-    recommendation_database: Database,
+    shared_database: Database,
 ) -> None:
-    if recommendation_database.is_sqlite:
-        pytest.skip("SQLite has one transaction at a time")
-    async with recommendation_database.write() as connection:
+    async with shared_database.write() as connection:
         await learn_beside_others(connection, [UserId(1), UserId(2)])
 
-        await learn_all(recommendation_database, [[an_event(user=3)]])
-        sharing = asyncio.create_task(learn_all(recommendation_database, [[an_event(user=2)]]))
-        await eventually(lambda: waiting(recommendation_database, "advisory"))
+        await learn_all(shared_database, [[an_event(user=3)]])
+        sharing = asyncio.create_task(learn_all(shared_database, [[an_event(user=2)]]))
+        await eventually(lambda: waiting(shared_database, "advisory"))
     await sharing
 
 
 async def test_who_works_alone_waits_for_learners_and_they_for_it(
-    recommendation_database: Database,
+    shared_database: Database,
 ) -> None:
-    if recommendation_database.is_sqlite:
-        pytest.skip("SQLite has one transaction at a time")
     alone_now = asyncio.Event()
 
     async def work_alone() -> None:
-        async with recommendation_database.write() as connection:
+        async with shared_database.write() as connection:
             await alone(connection)
             alone_now.set()
 
-    async with recommendation_database.write() as connection:
+    async with shared_database.write() as connection:
         await learn_beside_others(connection, [UserId(1)])
         other = asyncio.create_task(work_alone())
-        await eventually(lambda: waiting(recommendation_database, "relation"))
-        late = asyncio.create_task(learn_all(recommendation_database, [[an_event(user=2)]]))
-        await eventually(lambda: waiting(recommendation_database, "relation", count=2))
+        await eventually(lambda: waiting(shared_database, "relation"))
+        late = asyncio.create_task(learn_all(shared_database, [[an_event(user=2)]]))
+        await eventually(lambda: waiting(shared_database, "relation", count=2))
         assert not alone_now.is_set()
-        await advance(recommendation_database, connection, News(applied=1))
+        await advance(shared_database, connection, News(applied=1))
     await asyncio.gather(other, late)
 
 
 async def test_events_are_forgotten_when_no_learner_takes_them_for_remembered(
-    recommendation_database: Database,
+    shared_database: Database,
 ) -> None:
-    if recommendation_database.is_sqlite:
-        pytest.skip("SQLite has one transaction at a time")
-    await learn_all(recommendation_database, [[an_event(user=1)]])
-    async with recommendation_database.write() as connection:
+    await learn_all(shared_database, [[an_event(user=1)]])
+    async with shared_database.write() as connection:
         await learn_beside_others(connection, [UserId(2)])
         tomorrow = utc_now() + timedelta(days=1)
-        forgetting = asyncio.create_task(forget_events(recommendation_database, tomorrow))
-        await eventually(lambda: waiting(recommendation_database, "relation"))
+        forgetting = asyncio.create_task(forget_events(shared_database, tomorrow))
+        await eventually(lambda: waiting(shared_database, "relation"))
         assert await connection.scalar(REMEMBERED) == 1
     await forgetting
 
-    async with recommendation_database.read() as connection:
+    async with shared_database.read() as connection:
         assert await connection.scalar(REMEMBERED) == 0
 
 
