@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -13,9 +14,8 @@ from shared.events import Kind, LessonId, Position, UserId
 from shared.tracing import current_traceparent
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """One watch as it is stored."""
+class Watch(NamedTuple):
+    """One watch as it is stored: a row of `watches`."""
 
     id: UUID
     user_id: UserId
@@ -77,8 +77,7 @@ class Delete:
 Command = Create | Report | Delete
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """What came of a command: the watch afterwards, and whether it was created, moved or undone."""
 
     watch: Watch
@@ -88,9 +87,11 @@ class Done:
 Outcome = Done | ServiceError
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEvent:
-    """An event on its way to the broker. A created event has the id of its watch."""
+class OutboxEvent(NamedTuple):
+    """An event on its way to the broker: a row of `outbox`.
+
+    A created event has the id of its watch.
+    """
 
     event_id: UUID
     kind: Kind

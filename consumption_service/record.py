@@ -6,9 +6,8 @@ handled as if the reports had come one after the other.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -37,8 +36,6 @@ from shared.events import Kind
 from shared.identifiers import new_id
 
 MOST_SEGMENTS: Final = 10_000  # of a watch; more would be every other second of five hours
-
-WATCH_ROW: Final = attrgetter(*watches.c.keys())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,8 @@ class Group:
         claim = self.claims.get(command.key) if command.key else None
         if claim and claim.watch_id != watch_id:
             return self._replay(command, claim)
-        occurred_at = command.occurred_at or self.now
+        now = self.now
+        occurred_at = command.occurred_at or now
         watch = Watch(
             watch_id,
             command.user_id,
@@ -94,7 +92,7 @@ class Group:
             command.duration,
             occurred_at=occurred_at,
             reported_at=occurred_at,
-            recorded_at=self.now,
+            recorded_at=now,
             furthest=command.position,
             segments=None if command.segments is None else merged(command.segments),
         )
@@ -116,19 +114,19 @@ class Group:
         reported_at = report.occurred_at or self.now
         moves = (reported_at, report.position) > (watch.reported_at, watch.position)
         if moves:
-            after = replace(after, position=report.position, reported_at=reported_at)
+            after = after._replace(position=report.position, reported_at=reported_at)
         if after == watch:
             return Done(watch, changed=False)
         if after.segments and len(after.segments) > MOST_SEGMENTS:
             return Invalid(f"A watch holds {MOST_SEGMENTS:,} separate segments at most.")
-        after = replace(after, recorded_at=self.now)
+        after = after._replace(recorded_at=self.now)
         self._change(watch.id, after)
         self.events.append(event_of(new_id(), Kind.UPDATED, after, report.traceparent))
         return Done(after, changed=moves)
 
     def _delete(self, watch: Watch, command: Delete) -> Outcome:
         self._change(watch.id, None)
-        gone = replace(watch, recorded_at=self.now)
+        gone = watch._replace(recorded_at=self.now)
         self.events.append(event_of(new_id(), Kind.DELETED, gone, command.traceparent))
         return Done(watch, changed=True)
 
@@ -144,10 +142,10 @@ def _seen_more(watch: Watch, report: Report) -> Watch:
         unsegmented = watch.unsegmented
         if watch.segments is not None:
             unsegmented = max(unsegmented or 0, report.position)
-        return replace(watch, furthest=furthest, unsegmented=unsegmented)
+        return watch._replace(furthest=furthest, unsegmented=unsegmented)
     unsegmented = watch.unsegmented if watch.segments is not None else watch.furthest
     segments = merged([*(watch.segments or []), *report.segments])
-    return replace(watch, furthest=furthest, segments=segments, unsegmented=unsegmented)
+    return watch._replace(furthest=furthest, segments=segments, unsegmented=unsegmented)
 
 
 async def record(
@@ -214,15 +212,10 @@ async def _read_watches(
 
 
 async def _write(group: Group, connection: AsyncConnection) -> None:
-    new = [WATCH_ROW(watch) for id_ in group.created if (watch := group.watches[id_])]
-    await insert_rows(connection, watches, new)
+    new = [watch for id_ in group.created if (watch := group.watches[id_])]
+    await insert_rows(connection, {watches: new, outbox: group.events})
     for watch_id in sorted(group.touched):
         await _write_change(connection, watch_id, group.watches[watch_id])
-    told = [
-        (one.event_id, one.kind.value, one.body, one.user_id, one.traceparent)
-        for one in group.events
-    ]
-    await insert_rows(connection, outbox, told)
 
 
 async def _write_change(connection: AsyncConnection, watch_id: UUID, watch: Watch | None) -> None:

@@ -9,9 +9,9 @@ before and what it contributes after.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.histories import Step, change_histories
@@ -62,9 +62,9 @@ async def learn(
     database: Database, connection: AsyncConnection, events: Sequence[Event]
 ) -> Learned:
     """Learn the events that were not learned before."""
-    known = await learn_beside_others(connection, {event.user_id for event in events})
-    fresh = await _remember(database, connection, events, known.inbox_since)
-    counting = await not_erased(database, connection, fresh) if known.erased_users else fresh
+    state = await learn_beside_others(connection, {event.user_id for event in events})
+    fresh = await _remember(database, connection, events, state.inbox_since)
+    counting = await not_erased(database, connection, fresh) if state.erased_users else fresh
     touched = await merge_watches(database, connection, counting)
     steps, change = await change_histories(database, connection, touched)
     applied = len(fresh)
@@ -74,31 +74,42 @@ async def learn(
         applied,
         duplicates=len(events) - applied,
     )
-    version, change, through = await advance(database, connection, news)
+    version, change, through = await advance(database, connection, news, state)
     return Learned(version, change, steps, through, fresh)
 
 
-async def advance(database: Database, connection: AsyncConnection, news: News) -> Advanced:
+async def advance(
+    database: Database, connection: AsyncConnection, news: News, state: Row[Any] | None = None
+) -> Advanced:
     """Make the news the next version of the model, and put its change into the log.
 
     From here until the end of the transaction learners take turns. So the versions appear in their
-    order, and each sees what those before it left.
+    order, and each sees what those before it left: the `state` of the beginning, as a rule.
     """
-    difference = fingerprint(news.change.added) - fingerprint(news.change.removed)
-    state = (await connection.execute(_STATE)).one()
-    change = await _dated(database, connection, news.change)
+    if state is None or news.change.lost:
+        state = (await connection.execute(_STATE)).one()
+        news = news._replace(change=await _dated(database, connection, news.change))
+    while (advanced := await _follow(connection, state, news)) is None:
+        state = (await connection.execute(_STATE)).one()  # and nobody else changes it from now on
+    return advanced
+
+
+async def _follow(connection: AsyncConnection, state: Row[Any], news: News) -> Advanced | None:
+    """Let the news follow this state; None where another came in between."""
+    change = news.change
+    difference = fingerprint(change.added) - fingerprint(change.removed)
     version = state.version + bool(change)
     through = max(filter(None, (state.applied_through, news.through)), default=None)
-    await connection.execute(
-        _NEXT_STATE,
-        {
-            "version": version,
-            "fingerprint": _plus(state.fingerprint, difference),
-            "applied": state.applied + news.applied,
-            "duplicates": state.duplicates + news.duplicates,
-            "applied_through": through,
-        },
-    )
+    following = {
+        "version": version,
+        "fingerprint": _plus(state.fingerprint, difference),
+        "applied": state.applied + news.applied,
+        "duplicates": state.duplicates + news.duplicates,
+        "applied_through": through,
+    }
+    counted = {"known": state.version, "counted": state.applied + state.duplicates}
+    if (await connection.execute(_NEXT_STATE, following | counted)).rowcount == 0:
+        return None
     if change:
         record = {"version": version, "change": encode(change), "applied_through": through}
         await connection.execute(_LOG, record | {"learned_at": utc_now()})
@@ -135,5 +146,8 @@ def _plus(stored: bytes, difference: int) -> bytes:
 
 # Made once: to put a statement together takes longer than to carry it out.
 _STATE: Final = select(model_state).with_for_update(key_share=True)
-_NEXT_STATE: Final = update(model_state)
+_NEXT_STATE: Final = update(model_state).where(
+    model_state.c.version == bindparam("known"),
+    model_state.c.applied + model_state.c.duplicates == bindparam("counted"),
+)
 _LOG: Final = insert(model_changes)

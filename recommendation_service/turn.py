@@ -7,8 +7,7 @@ On SQLite a transaction that writes has the database to itself.
 """
 
 from collections.abc import Collection
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import ARRAY, BigInteger, Row, bindparam, func, select, text, true
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,27 +18,23 @@ from shared.events import UserId
 MOST: Final = 200  # users that are locked one by one: a lock takes room that all sessions share
 
 
-class Known(NamedTuple):
-    """What a learner has to know of the past; it stays true until the transaction ends."""
+async def learn_beside_others(connection: AsyncConnection, users: Collection[UserId]) -> Row[Any]:
+    """Wait until nobody else learns of these users, keep it so, and return the state.
 
-    inbox_since: datetime | None  # events learned before may be forgotten; None: none is
-    erased_users: int  # how many there are
-
-
-async def learn_beside_others(connection: AsyncConnection, users: Collection[UserId]) -> Known:
-    """Wait until nobody else learns of these users, and keep it so until the transaction ends."""
+    Until the transaction ends, nobody changes what is erased and what the inbox may forget; others
+    who learn change the rest.
+    """
     if len(users) > MOST:
-        state = await alone(connection)
-        return Known(state.inbox_since, state.erased_users)
+        return await alone(connection)
     if connection.dialect.name == "sqlite":
-        return Known(*(await connection.execute(_KNOWN)).one())
+        return (await connection.execute(_BESIDE)).one()
     # In an order in which nobody waits in a circle.
-    return Known(*(await connection.execute(_KNOWN_OF_MINE, {"users": sorted(users)})).one())
+    return (await connection.execute(_BESIDE_BUT_MINE, {"users": sorted(users)})).one()
 
 
 async def beside_learners(connection: AsyncConnection) -> None:
     """Wait until nobody works alone, and keep it so until the transaction ends."""
-    await connection.execute(_KNOWN)
+    await connection.execute(_BESIDE)
 
 
 async def alone(connection: AsyncConnection) -> Row[Any]:
@@ -54,12 +49,11 @@ async def alone(connection: AsyncConnection) -> Row[Any]:
 # To lock a row locks its table a little: `_ALONE` waits for all who did, and they for it, in the
 # order in which they came. The row's own lock makes it the latest one, whatever else was waited
 # for, and is of the kind that an update of the row does not wait for.
-_COLUMNS: Final = [model_state.c[name] for name in Known._fields]
-_KNOWN: Final = select(*_COLUMNS).with_for_update(read=True, key_share=True)
+_BESIDE: Final = select(model_state).with_for_update(read=True, key_share=True)
 _USERS: Final = func.unnest(bindparam("users", None, ARRAY(BigInteger))).table_valued("id")
 _LOCKS: Final = select(func.count(func.pg_advisory_xact_lock(_USERS.render_derived().c.id)))
-_KNOWN_OF_MINE: Final = (
-    select(*_COLUMNS)
+_BESIDE_BUT_MINE: Final = (
+    select(model_state)
     .join_from(model_state, _LOCKS.cte("locks"), true())
     .with_for_update(read=True, key_share=True, of=model_state)
 )

@@ -4,7 +4,7 @@ On PostgreSQL each column is one array parameter: the statement is sent, planned
 however many rows there are. It is built once, too.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -31,11 +31,15 @@ Insert = postgresql.Insert | sqlite.Insert
 STATEMENTS: Final = 32  # that are kept; there are a few for each table
 
 
-async def insert_rows(connection: AsyncConnection, table: Table, rows: Rows) -> None:
-    """Insert rows."""
-    if rows:
-        statement = _insert(table, connection.dialect.name)
-        await connection.execute(statement, _parameters(connection, table, rows))
+async def insert_rows(connection: AsyncConnection, rows: Mapping[Table, Rows]) -> None:
+    """Insert rows into tables: on PostgreSQL into all of them with one statement."""
+    parameters = {table: _parameters(connection, table, its) for table, its in rows.items() if its}
+    if connection.dialect.name == "sqlite":
+        for table, values in parameters.items():
+            await connection.execute(_insert(table, "sqlite"), values)
+    elif parameters:
+        of_all = {name: values for one in parameters.values() for name, values in one.items()}
+        await connection.execute(_insert_all(*parameters), of_all)
 
 
 async def insert_new_rows(
@@ -65,14 +69,12 @@ async def delete_rows(connection: AsyncConnection, key: Column[T], values: Colle
     await connection.execute(statement, {"values": list(values)})
 
 
-def _parameters(
-    connection: AsyncConnection, table: Table, rows: Rows
-) -> dict[str, Any] | list[dict[str, Any]]:
-    names = table.columns.keys()
+def _parameters(connection: AsyncConnection, table: Table, rows: Rows) -> Any:
     if connection.dialect.name == "sqlite":
+        names = table.columns.keys()
         return [dict(zip(names, row, strict=True)) for row in rows]
     columns = zip(*rows, strict=True)
-    return {name: list(values) for name, values in zip(names, columns, strict=True)}
+    return {str(name): list(its) for name, its in zip(table.columns, columns, strict=True)}
 
 
 @lru_cache(STATEMENTS)
@@ -82,10 +84,16 @@ def _insert(table: Table, dialect: str) -> Insert:
     names = table.columns.keys()
     # One dimension: a value that is a list itself, as JSON may be, is one value.
     arrays = [
-        bindparam(column.key, None, ARRAY(column.type, dimensions=1)) for column in table.columns
+        bindparam(str(column), None, ARRAY(column.type, dimensions=1)) for column in table.columns
     ]
     rows = func.unnest(*arrays).table_valued(*names).render_derived()
     return postgresql.insert(table).from_select(names, select(*rows.columns))
+
+
+@lru_cache(STATEMENTS)
+def _insert_all(first: Table, *others: Table) -> Insert:
+    statement = _insert(first, "postgresql")
+    return statement.add_cte(*(_insert(other, "postgresql").cte() for other in others))
 
 
 @lru_cache(STATEMENTS)

@@ -19,6 +19,12 @@ things = Table(
     Column("name", Text),
     Column("at", UtcTime, nullable=False),
 )
+owners = Table(
+    "owners",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text),
+)
 NOW = datetime(2026, 11, 23, 10, 0, 0, 123_456, UTC)
 
 Thing = tuple[int, UUID, str | None, datetime]
@@ -33,7 +39,7 @@ async def database(database_url: str) -> AsyncGenerator[Database]:
     async with open_database(database_url) as database:
         async with database.write() as connection:
             await connection.run_sync(metadata.create_all)
-            await insert_rows(connection, things, [a_thing(number) for number in range(10)])
+            await insert_rows(connection, {things: [a_thing(number) for number in range(10)]})
         yield database
 
 
@@ -45,6 +51,15 @@ async def stored(database: Database) -> list[Thing]:
 
 async def test_all_rows_are_inserted(database: Database) -> None:
     assert await stored(database) == [a_thing(number) for number in range(10)]
+
+
+async def test_rows_of_several_tables_are_inserted_together(database: Database) -> None:
+    async with database.write() as connection:
+        await insert_rows(connection, {things: [a_thing(10)], owners: [(1, "Ada"), (2, None)]})
+        found = await connection.execute(select(owners).order_by(owners.c.id))
+
+        assert [tuple(row) for row in found] == [(1, "Ada"), (2, None)]
+    assert await stored(database) == [a_thing(number) for number in range(11)]
 
 
 async def test_only_rows_with_a_key_of_their_own_are_new(database: Database) -> None:
@@ -75,7 +90,7 @@ async def test_rows_with_one_of_the_keys_are_deleted(database: Database) -> None
 
 async def test_nothing_is_done_with_no_rows(database: Database) -> None:
     async with database.write() as connection:
-        await insert_rows(connection, things, [])
+        await insert_rows(connection, {things: []})
         assert await insert_new_rows(connection, things, []) == set()
         await upsert_rows(connection, things, [])
         await delete_rows(connection, things.c.id, [])
