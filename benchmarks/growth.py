@@ -3,17 +3,18 @@
     python -m benchmarks.growth [--json] [--rounds 3] [--seconds 4] [--stored 0 100000 1000000]
                                 [--rate 200] [--minutes 2]
 
-For each number of stored watches both services start on databases which hold them already. Watches
-are taken over 64 connections, recommendations asked for over 32, and freshness is probed at a
-fixed rate. Last, the services on the largest databases take that rate for the minutes of a soak,
-while the memory of every process is noted.
+For each number of stored watches both services start on databases which hold them already. Then
+they take turns: watches are taken over 64 connections; more come in batches than can be learned,
+and what is left of them then is learned; recommendations are asked for over 32 connections;
+freshness is probed at a fixed rate. Last, the services on the largest databases take that rate for
+the minutes of a soak, while the memory of every process is noted.
 """
 
 import argparse
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from benchmarks.harness.wrk import READINGS, Load, send
 from shared.errors import CannotStart
 
 TAKING: Final = 64  # connections
+IN_BATCHES: Final = (8, 100)  # connections, watches in each
 ASKING: Final = 32
 WARM_UP: Final = (16, 1)  # connections, seconds
 EACH: Final = 10  # watches of a user
@@ -47,6 +49,8 @@ class Grown:
     pair: Pair
     stored: int
     start_s: float
+    turns: Turns = field(default_factory=Turns)
+    delays: list[float] = field(default_factory=list)  # seconds
 
     @property
     def memory(self) -> dict[str, float]:
@@ -58,6 +62,30 @@ class Grown:
         load = Load(READINGS, ASKING, seconds, seed, _users(self.stored))
         return send(self.pair.running.recommendation_url, load, self.pair.running.pids)
 
+    def measure(self, rate: float, seconds: int, round_number: int) -> None:
+        """Have a turn."""
+        turns = self.turns
+        turns.note("taking", TAKING, self.pair.take(TAKING, seconds))
+        turns.note("learning", 1, self.pair.work_off(*IN_BATCHES, seconds=seconds))
+        turns.note("asking", ASKING, self.ask(seconds, round_number).measured)
+        probe, posted = self.pair.probed(rate, seconds)
+        turns.note("probing", rate, posted)
+        self.delays.extend(probe.delays)
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What the turns came to."""
+        freshness = {
+            f"p{share}_ms": round(1e3 * percentile(self.delays, share / 100), 1)
+            for share in (50, 99)
+        }
+        return {
+            "start_s": self.start_s,
+            "memory_mib": self.memory,
+            "figures": self.turns.figures,
+            "freshness": freshness,
+        }
+
     def verified(self) -> dict[str, object]:
         """Count everything that is there."""
         pair = self.pair
@@ -65,18 +93,23 @@ class Grown:
 
 
 def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Measure for each number of stored watches; soak with the last."""
-    sizes = {}
-    soaked: dict[str, Any] = {}
-    for stored in arguments.stored:
-        say(f"{stored:,} stored watches")
-        with _grown(servers, stored) as grown:
-            sizes[str(stored)] = _measured(grown, arguments)
-            if stored == arguments.stored[-1] and arguments.minutes:
-                say(f"soaking for {arguments.minutes:g} minutes")
-                soaked = _soaked(grown, arguments)
-            sizes[str(stored)]["verified"] = grown.verified()
-    return {"sizes": sizes, "soak": soaked}
+    """Give each number of stored watches its turns; soak with the last."""
+    with ExitStack() as stack:
+        sizes: list[Grown] = []
+        for stored in arguments.stored:
+            say(f"{stored:,} stored watches")
+            sizes.append(stack.enter_context(_grown(servers, stored)))
+            sizes[-1].pair.take(*WARM_UP)
+        for number in range(arguments.rounds):
+            for grown in sizes if number % 2 else reversed(sizes):
+                say(f"round {number + 1}: {grown.stored:,} stored watches")
+                grown.measure(arguments.rate, arguments.seconds, number)
+        found = {str(grown.stored): grown.found for grown in sizes}
+        say(f"soaking for {arguments.minutes:g} minutes")
+        soaked = _soaked(sizes[-1], arguments) if arguments.minutes else {}
+        for grown in sizes:
+            found[str(grown.stored)]["verified"] = grown.verified()
+    return {"sizes": found, "soak": soaked}
 
 
 @contextmanager
@@ -92,24 +125,6 @@ def _grown(servers: Servers, stored: int) -> Iterator[Grown]:
 
 def _users(stored: int) -> int:
     return max(FEWEST, stored // EACH)
-
-
-def _measured(grown: Grown, arguments: argparse.Namespace) -> dict[str, Any]:
-    turns, delays = Turns(), list[float]()
-    grown.pair.take(*WARM_UP)
-    for number in range(arguments.rounds):
-        turns.note("taking", TAKING, grown.pair.take(TAKING, arguments.seconds))
-        turns.note("asking", ASKING, grown.ask(arguments.seconds, number).measured)
-        probe, posted = grown.pair.probed(arguments.rate, arguments.seconds)
-        turns.note("probing", arguments.rate, posted)
-        delays += probe.delays
-    freshness = {f"p{share}_ms": 1e3 * percentile(delays, share / 100) for share in (50, 99)}
-    return {
-        "start_s": grown.start_s,
-        "memory_mib": grown.memory,
-        "figures": turns.figures,
-        "freshness": {name: round(value, 1) for name, value in freshness.items()},
-    }
 
 
 def _soaked(grown: Grown, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -132,7 +147,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
     """Return what a person reads."""
     rows = [_row(int(stored), size) for stored, size in found["sizes"].items()]
     head = (
-        *("stored", "start s", "taken/s", "p99 ms", "asked/s", "p99 ms"),
+        *("stored", "start s", "taken/s", "p99 ms", "learned/s", "asked/s", "p99 ms"),
         *("fresh p50 ms", "fresh p99 ms", "MiB consumption", "MiB recommendation"),
     )
     grown = Table("With more and more stored watches", head, rows)
@@ -140,13 +155,14 @@ def tables(found: dict[str, Any]) -> list[Table]:
 
 
 def _row(stored: int, size: dict[str, Any]) -> tuple[object, ...]:
-    taking, asking = (size["figures"][name] for name in ("taking", "asking"))
-    taken, asked = taking[str(TAKING)], asking[str(ASKING)]
+    figures = size["figures"]
+    taken, asked = figures["taking"][str(TAKING)], figures["asking"][str(ASKING)]
+    learned = figures["learning"]["1"]
     fresh, used = size["freshness"], size["memory_mib"]
     return (
         *(f"{stored:,}", size["start_s"], f"{taken['rate']:,.0f}", taken["p99_ms"]),
-        *(f"{asked['rate']:,.0f}", asked["p99_ms"], fresh["p50_ms"], fresh["p99_ms"]),
-        *(used["consumption"], used["recommendation"]),
+        *(f"{learned['rate']:,.0f}", f"{asked['rate']:,.0f}", asked["p99_ms"]),
+        *(fresh["p50_ms"], fresh["p99_ms"], used["consumption"], used["recommendation"]),
     )
 
 

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 K: Final = 10  # the length of the list that a lesson has to be in
 SAVINGS: Final = 0.5  # seconds of it that can be saved up while little comes in
-GLANCE: Final = 0.005  # seconds that the answers may wait for the evaluation of one batch
+GLANCE: Final = 0.003  # seconds that the answers may wait for the evaluation of one batch
 BLOCK: Final = 1000  # events in a row of the table, about
 RECENT_BLOCKS: Final = 10  # rows that "recent" is taken over
 SAVE_INTERVAL: Final = 2.0  # seconds

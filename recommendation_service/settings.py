@@ -36,5 +36,5 @@ class RecommendationSettings(SharedSettings):
     explore: float = Field(default=0.1, ge=0, le=0.5)
     """The share of a user's recommendations that new lessons get; 0: none but those that rank."""
 
-    evaluation_share: float = Field(default=0.1, ge=0, le=1)
+    evaluation_share: float = Field(default=0.05, ge=0, le=1)
     """The share of the time in which watches may be predicted before they are learned; 1: all."""

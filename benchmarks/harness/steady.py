@@ -14,8 +14,8 @@ from benchmarks.harness.open_loop import Arrivals, post_watches
 from benchmarks.harness.probe import Probe
 from benchmarks.harness.processor import Meter, quiet
 from benchmarks.harness.systems import Running
-from benchmarks.harness.verify import applied
-from benchmarks.harness.wrk import WATCHES, Load, send
+from benchmarks.harness.verify import applied, settle
+from benchmarks.harness.wrk import BATCHES, WATCHES, Load, send
 
 BLOCK: Final = 10_000_000  # watches of one load at most, each with a number of its own
 PROBES: Final = 9_000_000  # where in a block the numbers of the probes begin
@@ -43,6 +43,19 @@ class Pair:
         self.unanswered += connections + sent.lost
         quiet(self.running.pids, BREATH)
         return sent.measured
+
+    def work_off(self, connections: int, each: int, seconds: int) -> Measured:
+        """Post watches in batches, faster than they are learned; measure how fast the rest is."""
+        self.loads += 1
+        load = Load(BATCHES, connections, seconds, first=self.loads * BLOCK, each=each)
+        sent = send(f"{self.running.url}/watches/batch", load, self.running.pids)
+        self.answered += sent.answered
+        self.unanswered += (connections + sent.lost) * each
+        meter, known = Meter(self.running.pids), applied(self.running)
+        passed = settle(self.running)
+        measured = Measured({"rate": (applied(self.running) - known) / passed}, meter.read())
+        quiet(self.running.pids, BREATH)
+        return measured
 
     def keeps_up(self, rate: float) -> bool:
         """Tell whether everything is answered and learned as it comes."""

@@ -10,7 +10,7 @@ RabbitMQ, and thereby settled.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.broker.in_process_queue import (
     Copy,
@@ -119,7 +119,7 @@ class InProcessBroker:
         exchange, routing_key = queue.parking.exchange, queue.parking.binding_key
         names = self._destinations(exchange, routing_key)
         headers = _obituary(copy, queue, reason) | dict(copy.message.headers)
-        message = replace(copy.message, routing_key=routing_key, headers=headers)
+        message = copy.message._replace(routing_key=routing_key, headers=headers)
         copy.receipt.replace_one(copies=len(names))
         for name in names:
             self._queues[name].put(Copy(message, exchange.name, copy.receipt))

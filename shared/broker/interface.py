@@ -12,9 +12,10 @@ therefore idempotent by `message_id`.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from shared.broker.topology import Exchange, Queue
@@ -34,8 +35,7 @@ class BrokerRefused(BrokerError):
     """The broker answered, and refuses."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What a publisher sends. Messages are always persistent and mandatory."""
 
     message_id: str
@@ -44,7 +44,7 @@ class Message:
     type: str = ""
     timestamp: datetime | None = None
     content_type: str = "application/json"
-    headers: Headers = field(default_factory=dict)
+    headers: Headers = MappingProxyType({})
 
 
 class Outcome(Enum):

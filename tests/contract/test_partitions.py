@@ -72,8 +72,8 @@ async def test_messages_that_do_not_say_whose_they_are_all_get_to_one_partition(
 ) -> None:
     async with process(amqp_vhost, 4):
         pass
-    await publish(rabbitmq, [replace(one, headers={}) for one in of_users(range(50))])
-    await publish(rabbitmq, [replace(one, headers={"x": "y"}) for one in of_users(range(50, 99))])
+    await publish(rabbitmq, [one._replace(headers={}) for one in of_users(range(50))])
+    await publish(rabbitmq, [one._replace(headers={"x": "y"}) for one in of_users(range(50, 99))])
 
     parts = [await emptied(rabbitmq, number) for number in (1, 2, 3, 4)]
 
