@@ -21,6 +21,7 @@ from recommendation_service.model.encoding import decode
 from recommendation_service.model.history import Change, Meeting, ordered
 from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
+from recommendation_service.read import Event
 from recommendation_service.tables import meetings, model_changes, model_state, model_weights
 from shared.database import Database, DatabaseUnavailable
 from shared.events import MAX_INTEGER, UserId
@@ -45,6 +46,7 @@ class Follower:
         self._turn = asyncio.Lock()  # held by whoever changes the model
         self._committed: deque[tuple[Learned, Look | None]] = deque()  # and not applied yet
         self._is_whole = True  # no change was applied in part
+        self.on_adopted: Callable[[Sequence[Event]], None] = lambda _: None  # the model knows them
         self.catalogue = Catalogue(database)
         self.model = Model()
         self.version = 0
@@ -97,6 +99,7 @@ class Follower:
             if learned.version == self.version:
                 self.applied_through = learned.applied_through
             self._committed.popleft()
+            self.on_adopted(learned.fresh)
 
     async def _walk(self, learned: Learned, look: Look | None) -> None:
         self._is_whole = False

@@ -26,9 +26,11 @@ from shared.events import Kind
 from tests.examples import an_event
 
 
-async def learn_all(database: Database, batches: Sequence[Sequence[Event]]) -> Follower:
+async def learn_all(
+    database: Database, batches: Sequence[Sequence[Event]], follower: Follower | None = None
+) -> Follower:
     """Learn batch by batch, as the consumer does, and return the model that results."""
-    follower = Follower(database)
+    follower = follower or Follower(database)
     await follower.load()
     for batch in batches:
         async with database.write() as connection:

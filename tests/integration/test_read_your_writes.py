@@ -6,11 +6,19 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
+from recommendation_service.awaited import Awaited, NotYetLearned, Waiting
+from recommendation_service.follow import Follower
+from recommendation_service.tables import inbox
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
+from shared.bulk import insert_new_rows
+from shared.database import Database
 from tests.eventually import eventually
+from tests.examples import an_event
 from tests.integration.pair import Pair, SetUp, learned, parked
+from tests.integration.test_learn import learn_all
 
 LESSONS = range(1, 30)
 
@@ -89,6 +97,36 @@ async def test_what_is_not_learned_in_time_is_said_to_be_late(pair: Pair) -> Non
         assert answer.status_code == 503
         assert answer.json()["type"] == "urn:upnext:problem:not-yet-learned"
         assert answer.headers["Retry-After"] == "1"
+
+
+async def test_nobody_waits_longer_for_a_model_that_is_being_made_anew(
+    recommendation_database: Database,
+) -> None:
+    follower, event = Follower(recommendation_database), an_event()
+    waiting = Waiting(recommendation_database, follower)
+    async with recommendation_database.write() as connection:
+        await insert_new_rows(connection, inbox, [(event.event_id, event.recorded_at)])
+
+    async with follower.learning:  # as while the model is folded
+        with pytest.raises(NotYetLearned):
+            await waiting.until_known(Awaited(event.user_id, event.event_id), 0)
+
+    await waiting.until_known(Awaited(event.user_id, event.event_id), 0)
+
+
+async def test_whoever_waits_is_told_what_this_process_learns(
+    recommendation_database: Database,
+) -> None:
+    follower, event = Follower(recommendation_database), an_event()
+    waiting = Waiting(recommendation_database, follower)  # nobody looks for what others learn
+    awaited = Awaited(event.user_id, event.watch_id)
+    request = asyncio.create_task(waiting.until_known(awaited, 60))
+    with pytest.raises(NotYetLearned):
+        await waiting.until_known(awaited, 0)
+
+    await learn_all(recommendation_database, [[event]], follower)
+
+    await request
 
 
 async def test_a_producer_may_name_its_events_as_it_likes(embedded: SetUp) -> None:
