@@ -67,7 +67,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
     """Return what a person reads."""
     highest = f"{found['highest_sustained_rate']:,.0f}"
     rows = [_row(share, one, found) for share, one in found["freshness"].items()]
-    early = f"answers that said to know a watch and did not: {found['said_too_early']}"
+    early = f"answers that were to know a watch and did not: {found['said_too_early']}"
     head = (
         *("share", "watches/s", "p50 ms", "p99 ms", "longest ms", "probes"),
         *("POST p50 ms", "POST p99 ms", "limited by (cores)"),

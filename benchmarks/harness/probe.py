@@ -1,7 +1,8 @@
 """Probes: how long after a 201 an answer knows the watch.
 
-A user is asked for recommendations, watches the first of them, and is asked again and again. The
-answer knows the watch when the lesson is gone and `applied_through` has come as far.
+A user is asked for recommendations, watches the first of them, and asks for the first ones that know
+it: `after` the watch. The lesson has to be gone from them, and `applied_through` to have come as
+far.
 """
 
 import asyncio
@@ -14,12 +15,13 @@ from benchmarks.harness.client import Answer, Client
 from benchmarks.harness.open_loop import CREATED
 from shared.errors import CannotStart
 
-GLANCE: Final = 0.002  # seconds between two questions
-PAUSE: Final = 0.05  # seconds between two probes
+PAUSE: Final = 0.02  # seconds between two probes
 PATIENCE: Final = 30.0  # seconds
+LONGEST: Final = 10_000  # milliseconds that one question may wait
 FIRST_USER: Final = 1_000_000_000  # nobody else's
 USERS: Final = 40
 OK: Final = 200
+NOT_YET: Final = 503
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Probe:
     recommendation: Client
     first: int  # the position of the first watch
     delays: list[float] = field(default_factory=list)  # seconds
-    too_early: int = 0  # answers that said to know the watch, and did not
+    too_early: int = 0  # answers that were to know the watch, and did not
 
     async def run(self, until: float) -> None:
         """Probe until then."""
@@ -49,23 +51,17 @@ class Probe:
             raise CannotStart(f"A watch was answered with {answer.status}.")
         stored = monotonic()
         recorded_at = datetime.fromisoformat(answer.json["recorded_at"])
-        await self._known(user, lessons[0], recorded_at, stored)
+        found = await self._ask(user, f"?after={answer.json['id']}&wait_ms={LONGEST}")
         self.delays.append(monotonic() - stored)
+        is_as_far = datetime.fromisoformat(found["applied_through"]) >= recorded_at
+        self.too_early += lessons[0] in _lessons(found) or not is_as_far
 
-    async def _known(self, user: int, lesson: int, recorded_at: datetime, stored: float) -> None:
-        while monotonic() < stored + PATIENCE:
-            found = await self._ask(user)
-            through = found["applied_through"]
-            gone = lesson not in _lessons(found)
-            if through and datetime.fromisoformat(through) >= recorded_at:
-                if gone:
-                    return
-                self.too_early += 1
-            await asyncio.sleep(GLANCE)
-        raise CannotStart(f"A watch was not known after {PATIENCE:.0f} s.")
-
-    async def _ask(self, user: int) -> dict[str, Any]:
-        answer: Answer = await self.recommendation.get(f"/users/{user}/recommendations")
+    async def _ask(self, user: int, query: str = "") -> dict[str, Any]:
+        began = monotonic()
+        path = f"/users/{user}/recommendations{query}"
+        answer: Answer = await self.recommendation.get(path)
+        while answer.status == NOT_YET and monotonic() < began + PATIENCE:
+            answer = await self.recommendation.get(path)
         if answer.status != OK:
             raise CannotStart(f"Recommendations were answered with {answer.status}.")
         found: dict[str, Any] = answer.json
