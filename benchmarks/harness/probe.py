@@ -1,8 +1,7 @@
 """Probes: how long after a 201 an answer knows the watch.
 
-A user is asked for recommendations, watches the first of them, and asks for the first ones that know
-it: `after` the watch. The lesson has to be gone from them, and `applied_through` to have come as
-far.
+A user gets recommendations, watches the first of them, and asks for the first ones that know it:
+`after` the watch. The lesson has to be gone from them, and `applied_through` to have come as far.
 """
 
 import asyncio
