@@ -10,7 +10,6 @@ its share it looks at every event, however long that takes.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,9 +24,8 @@ from recommendation_service.latest_meetings import KNOWN, latest_meetings
 from recommendation_service.model.history import Meeting
 from recommendation_service.served import Served
 from recommendation_service.tables import evaluation, model_weights
+from shared.background import outliving
 from shared.database import Database, DatabaseUnavailable
-
-log = logging.getLogger(__name__)
 
 K: Final = 10  # the length of the list that a lesson has to be in
 SAVINGS: Final = 0.5  # seconds of it that can be saved up while little comes in
@@ -131,10 +129,8 @@ class Evaluator:
         """Save now and then, for ever."""
         while True:
             await asyncio.sleep(SAVE_INTERVAL)
-            try:
+            with outliving(DatabaseUnavailable, "the evaluation is not saved yet"):
                 await self.save()
-            except DatabaseUnavailable as outage:
-                log.warning("the evaluation is not saved yet: %s", outage)
 
     async def save(self) -> None:
         """Add the sums to the newest row of the table, or to another when that is full."""

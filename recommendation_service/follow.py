@@ -23,6 +23,7 @@ from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
 from recommendation_service.read import Event
 from recommendation_service.tables import meetings, model_changes, model_state, model_weights
+from shared.background import outliving
 from shared.database import Database, DatabaseUnavailable
 from shared.events import MAX_INTEGER, UserId
 
@@ -67,12 +68,10 @@ class Follower:
     async def run(self, interval: float) -> None:
         """Look for new versions, for ever."""
         while True:
-            try:
+            with outliving(DatabaseUnavailable, "the model cannot follow"):
                 if not self.learning.locked():  # else what others did is found out anyway
                     await self.catch_up()
                 await self.catalogue.catch_up()
-            except DatabaseUnavailable as outage:
-                log.warning("the model cannot follow: %s", outage)
             await asyncio.sleep(interval)
 
     def note(self, learned: Learned, look: Look | None = None) -> None:
@@ -90,8 +89,6 @@ class Follower:
     async def _adopt(self) -> None:
         while self._committed:
             learned, look = self._committed[0]
-            if not self._is_whole:
-                await self.load()
             # The version after an empty change is that of whoever learned before.
             await self._catch_up(learned.version + (not learned.change))
             if learned.change and learned.version == self.version + 1:
@@ -120,6 +117,8 @@ class Follower:
 
     async def _catch_up(self, before: int = MAX_INTEGER) -> None:
         """Apply the versions before that one, as far as the log has them."""
+        if not self._is_whole:
+            await self.load()
         while self.version + 1 < before:
             records = await self._next_records(before)
             if not records and before == MAX_INTEGER:
@@ -138,8 +137,9 @@ class Follower:
             return (await connection.execute(_NEXT_RECORDS, between)).all()
 
     def _apply(self, version: int, change: Change, through: datetime | None) -> None:
+        self._is_whole = False
         self.model.apply(change)
-        self.version = version
+        self.version, self._is_whole = version, True
         self.applied_through = through
 
 

@@ -8,7 +8,6 @@ worth remembering, those of a sample of users are: all of a user's, or none.
 """
 
 import asyncio
-import logging
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from recommendation_service.read import Event
 from recommendation_service.tables import attribution, erased_users, served_lists
 from recommendation_service.turn import beside_learners
+from shared.background import outliving
 from shared.database import Database, DatabaseUnavailable
 from shared.events import Kind, LessonId, UserId, utc_now
 from shared.identifiers import first_id_at, new_id
-
-log = logging.getLogger(__name__)
 
 REMEMBERED: Final = timedelta(days=1)
 INTERVAL: Final = 1.0  # seconds between two looks
@@ -95,11 +93,9 @@ class Served:
         """Write down what there is, for ever."""
         while True:
             await asyncio.sleep(INTERVAL)
-            try:
+            with outliving(DatabaseUnavailable, "what was served is not remembered for now"):
                 await self.save()
                 await self.attribute(utc_now() - SETTLED)
-            except DatabaseUnavailable as outage:
-                log.warning("what was served is not remembered for now: %s", outage)
 
     async def save(self) -> None:
         """Write the lists that were served."""

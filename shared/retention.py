@@ -1,15 +1,13 @@
 """Retention: delete rows that have served their time, so that tables do not grow for ever."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sqlalchemy import ColumnElement, Table, delete, select
 
+from shared.background import outliving
 from shared.database import Database, DatabaseUnavailable
-
-log = logging.getLogger(__name__)
 
 INTERVAL: Final = 60.0  # seconds between two looks
 PORTION: Final = 5000  # rows in one transaction, so that nobody waits long for it
@@ -18,10 +16,8 @@ PORTION: Final = 5000  # rows in one transaction, so that nobody waits long for 
 async def keep_forgetting(forget: Callable[[], Awaitable[None]]) -> None:
     """Forget now and then, for ever."""
     while True:
-        try:
+        with outliving(DatabaseUnavailable, "old rows stay for now"):
             await forget()
-        except DatabaseUnavailable as outage:
-            log.warning("old rows stay for now: %s", outage)
         await asyncio.sleep(INTERVAL)
 
 

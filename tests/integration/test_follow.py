@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 
 from recommendation_service.follow import Follower, Look
 from recommendation_service.histories import Step
 from recommendation_service.learn import Learned, learn
 from recommendation_service.read import Event
 from recommendation_service.tables import model_changes
+from shared.background import running
 from shared.database import Database
+from shared.events import utc_now
+from tests.eventually import eventually
 from tests.examples import an_event
 
 
@@ -131,3 +134,20 @@ async def test_a_change_that_was_applied_in_part_is_made_good(
     await follower.adopt()
 
     assert await is_up_to_date(follower, recommendation_database)
+
+
+async def test_following_goes_on_after_a_record_that_cannot_be_read(
+    recommendation_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    follower = await a_follower(recommendation_database)
+    unreadable = {"version": 1, "change": b"?", "learned_at": utc_now()}
+    async with recommendation_database.write() as connection:
+        await connection.execute(insert(model_changes).values(unreadable))
+
+    async with running(follower.run(0.01), "follow"):
+        await eventually(lambda: "the model cannot follow" in caplog.text)
+        async with recommendation_database.write() as connection:
+            await connection.execute(delete(model_changes))
+        await commit(recommendation_database, some_events(10))
+
+        assert await eventually(lambda: is_up_to_date(follower, recommendation_database))
