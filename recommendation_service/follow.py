@@ -6,8 +6,8 @@ the log. The process that learned a version has it already; the others read it f
 
 import asyncio
 import logging
-from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,20 +18,21 @@ from recommendation_service.catalogue import Catalogue
 from recommendation_service.histories import Step
 from recommendation_service.learn import Learned
 from recommendation_service.model.encoding import decode
-from recommendation_service.model.history import Change, Meeting, ordered
+from recommendation_service.model.fold import Fold
+from recommendation_service.model.history import Change
 from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
 from recommendation_service.read import Event
-from recommendation_service.tables import meetings, model_changes, model_state, model_weights
+from recommendation_service.stored_meetings import all_meetings
+from recommendation_service.tables import model_changes, model_state, model_weights
 from shared.background import outliving
 from shared.database import Database, DatabaseUnavailable
-from shared.events import MAX_INTEGER, UserId
+from shared.events import MAX_INTEGER
 
 log = logging.getLogger(__name__)
 
 READ_SIZE: Final = 1000  # log records in one look
 STEPS: Final = 32  # that are applied before other tasks get their turn
-PORTION: Final = 2000  # meetings that are read before other tasks get their turn
 
 Look = Callable[[Step], Awaitable[None]]
 
@@ -149,14 +150,12 @@ async def fold_model(connection: AsyncConnection) -> Model:
     It takes a while, in which other tasks go on.
     """
     weights = await connection.scalar(select(model_weights.c.weights))
-    query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at)
-    histories: defaultdict[UserId, list[Meeting]] = defaultdict(list)
-    async with connection.stream(query.execution_options(yield_per=PORTION)) as rows:
-        async for portion in rows.partitions():
-            for user_id, lesson_id, met_at in portion:
-                histories[user_id].append(Meeting(lesson_id, met_at.timestamp()))
-    learned_weights = weights and Weights.from_bytes(weights)
-    return await asyncio.to_thread(_fold, histories.values(), learned_weights)
+    model = Model(weights and Weights.from_bytes(weights))
+    fold = Fold(model.counts)
+    async for portion in all_meetings(connection):
+        await asyncio.to_thread(fold.add, portion)
+    model.fingerprint = await asyncio.to_thread(fold.finish)
+    return model
 
 
 # Made once: to put a statement together takes longer than to carry it out.
@@ -167,7 +166,3 @@ _NEXT_RECORDS: Final = (
     .order_by(_VERSION)
     .limit(READ_SIZE)
 )
-
-
-def _fold(histories: Iterable[list[Meeting]], weights: Weights | None) -> Model:
-    return Model.of(map(ordered, histories), weights)

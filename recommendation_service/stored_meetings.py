@@ -1,19 +1,68 @@
 """Stored meetings: when each user first met each lesson, as rows."""
 
-from collections.abc import Collection, Mapping
+from array import array
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import delete, func, select
+import numpy as np
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import NullType
 
 from recommendation_service.merge import Pair
+from recommendation_service.model.fold import Meetings
 from recommendation_service.model.history import Bounds
 from recommendation_service.tables import learned_watches, meetings
 from shared.bulk import upsert_rows
 from shared.database import Database
-from shared.events import LessonId
+from shared.events import LessonId, UserId
+
+AT_ONCE: Final = 2000  # rows that are read before other tasks get their turn
+PORTION: Final = 500_000  # meetings that are folded together, about
 
 First = datetime | None  # when a user first met a lesson; None: not at all
+
+
+async def all_meetings(connection: AsyncConnection) -> AsyncIterator[Meetings]:
+    """Return all meetings, portion by portion; those of a user are in one portion."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    query = (_BY_USER if is_sqlite else _HISTORIES).execution_options(yield_per=AT_ONCE)
+    portion = _Portion()
+    async with connection.stream(query) as result:
+        async for rows in result.partitions():
+            for row in rows:
+                user_id, lesson_ids, times = _as_history(row) if is_sqlite else row
+                if portion.is_full and user_id != portion.users[-1]:
+                    yield portion.meetings
+                    portion = _Portion()
+                portion.add(user_id, lesson_ids, times)
+    yield portion.meetings
+
+
+class _Portion:
+    """Meetings of users, side by side as they were read."""
+
+    def __init__(self) -> None:
+        self.users = array("q")
+        self._lengths = array("q")
+        self._lessons = array("q")
+        self._times = array("d")
+
+    def add(self, user_id: UserId, lesson_ids: Sequence[LessonId], times: Sequence[float]) -> None:
+        self.users.append(user_id)
+        self._lengths.append(len(lesson_ids))
+        self._lessons.extend(lesson_ids)
+        self._times.extend(times)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._lessons) >= PORTION
+
+    @property
+    def meetings(self) -> Meetings:
+        users = np.repeat(self.users, self._lengths)
+        return Meetings(users, np.array(self._lessons), np.array(self._times))
 
 
 async def known_meetings(
@@ -82,3 +131,16 @@ async def bounds_of(
         lesson: (first.timestamp(), last.timestamp()) if first and last else None
         for lesson, first, last in found
     }
+
+
+# A row for each user, not for each meeting, with what the driver makes of arrays as it is.
+_HISTORIES: Final = select(
+    meetings.c.user_id,
+    func.array_agg(meetings.c.lesson_id, type_=NullType()),
+    func.array_agg(func.date_part("epoch", meetings.c.met_at), type_=NullType()),
+).group_by(meetings.c.user_id)
+_BY_USER: Final = select(meetings).order_by(meetings.c.user_id)
+
+
+def _as_history(row: Row[Any]) -> tuple[UserId, list[LessonId], list[float]]:
+    return row.user_id, [row.lesson_id], [row.met_at.timestamp()]

@@ -47,7 +47,7 @@ class DecayedCounts:
             self._sums[index] = sum([one.get(index, 0) * factor for one, factor in self._recent])
 
     def fold(self, indices: Indices, times: Floats) -> None:
-        """Count many meetings, nothing being counted yet: the lesson and the time of each."""
+        """Count many meetings: the lesson and the time of each."""
         if not len(times):
             return
         ages = np.floor(times / self.half_life * STEPS).astype(np.int64)
@@ -59,7 +59,8 @@ class DecayedCounts:
         firsts = order[starts]
         named = blocks[inverse[firsts]].tolist(), indices[firsts].tolist(), weights.tolist()
         for block, index, weight in zip(*named, strict=True):
-            self._blocks.setdefault(block, {})[index] = weight
+            counts = self._blocks.setdefault(block, {})
+            counts[index] = counts.get(index, 0) + weight
         self._sum_up()
 
     def at(self, now: float, lessons: int) -> Floats:

@@ -20,7 +20,7 @@ from recommendation_service.model.explore import NOBODY, Visitor
 from recommendation_service.model.features import LESSON_BASED, situation
 from recommendation_service.model.field import Field
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
-from recommendation_service.model.fold import fold
+from recommendation_service.model.fold import Fold, Meetings
 from recommendation_service.model.history import Change, Meeting
 from recommendation_service.model.lists import Lists, Wanted
 from recommendation_service.model.offer import Offer
@@ -50,7 +50,9 @@ class Model:
     def of(cls, histories: Iterable[Sequence[Meeting]], weights: Weights | None = None) -> "Model":
         """The model of all histories, each oldest first; faster than one change for each."""
         model = cls(weights)
-        model.fingerprint = fold(model.counts, histories)
+        fold = Fold(model.counts)
+        fold.add(Meetings.of(histories))
+        model.fingerprint = fold.finish()
         return model
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import delete, insert
 
+from recommendation_service import stored_meetings
 from recommendation_service.follow import Follower, Look
 from recommendation_service.histories import Step
 from recommendation_service.learn import Learned, learn
@@ -151,3 +152,15 @@ async def test_following_goes_on_after_a_record_that_cannot_be_read(
         await commit(recommendation_database, some_events(10))
 
         assert await eventually(lambda: is_up_to_date(follower, recommendation_database))
+
+
+async def test_a_model_is_folded_in_portions_that_leave_histories_whole(
+    recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = await a_follower(recommendation_database)
+    follower.note(await commit(recommendation_database, some_events(10)))
+    await follower.adopt()
+    monkeypatch.setattr(stored_meetings, "PORTION", 7)  # two users, of whom each met five lessons
+    monkeypatch.setattr(stored_meetings, "AT_ONCE", 3)
+
+    assert await is_up_to_date(follower, recommendation_database)

@@ -50,6 +50,21 @@ def test_a_model_folded_at_once_is_the_one_learned_event_by_event(stream: list[E
     assert tables(folded) == same(tables(one_by_one))
 
 
+@given(events, st.integers(0, 6))
+def test_a_model_folded_in_portions_is_the_one_folded_at_once(
+    stream: list[Event], first: int
+) -> None:
+    histories = list(histories_of(stream).values())
+    whole, model = Model.of(histories), Model()
+
+    folding = fold.Fold(model.counts)
+    for portion in (histories[:first], histories[first:], []):
+        folding.add(fold.Meetings.of(portion))
+
+    assert folding.finish() == whole.fingerprint
+    assert tables(model) == same(tables(whole))
+
+
 @given(events, st.integers(1, 4))
 def test_an_erased_user_was_never_there(stream: list[Event], user: int) -> None:
     model, histories = learned(stream)
