@@ -43,13 +43,17 @@ async def finished_by(
     """
     watch = learned_watches.c
     query = (
-        select(watch.lesson_id, func.max(watch.position), func.max(watch.duration))
+        select(
+            watch.lesson_id,
+            func.max(func.coalesce(watch.furthest, watch.position)),
+            func.max(watch.duration),
+        )
         .where(watch.user_id == user_id, watch.deleted.is_(False))
         .where(database.among(watch.lesson_id, list(durations)))
         .group_by(watch.lesson_id)
     )
     return {
         lesson_id
-        for lesson_id, position, duration in await connection.execute(query)
-        if position >= FINISHED * (durations[lesson_id] or duration or 0)
+        for lesson_id, furthest, duration in await connection.execute(query)
+        if furthest >= FINISHED * (durations[lesson_id] or duration or 0)
     }

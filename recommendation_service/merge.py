@@ -39,11 +39,12 @@ class WatchState(NamedTuple):
     reported_at: datetime
     deleted: bool
     recorded_at: datetime | None
+    furthest: Position | None
 
     @property
-    def rank(self) -> tuple[bool, datetime, Position, LessonId, datetime, Position]:
+    def rank(self) -> tuple[bool, datetime, Position, Position, LessonId, datetime, Position]:
         """Greater is later; equal is the same."""
-        place = self.reported_at, self.position
+        place = self.reported_at, self.position, self.furthest or 0
         return self.deleted, *place, self.lesson_id, self.occurred_at, self.duration or 0
 
     @property
@@ -96,6 +97,7 @@ def state_of(event: Event) -> WatchState:
         event.reported_at,
         event.kind is Kind.DELETED,
         event.recorded_at,
+        event.furthest,
     )
 
 

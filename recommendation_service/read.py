@@ -60,6 +60,7 @@ class Event(NamedTuple):
     reported_at: datetime
     recorded_at: datetime
     is_dated: bool = True  # the message itself says when it was recorded
+    furthest: Position | None = None  # None: the message does not say
 
     @property
     def key(self) -> tuple[UserId, UUID]:
@@ -133,6 +134,7 @@ def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
         reported_at,
         recorded_at=content.recorded_at or now,
         is_dated=content.recorded_at is not None,
+        furthest=content.furthest,
     )
 
 

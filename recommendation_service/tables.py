@@ -52,6 +52,7 @@ learned_watches: Final = Table(
     Column("reported_at", UtcTime, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("recorded_at", UtcTime),  # null: before this was noted
+    Column("furthest", BigInteger),  # null: nobody said; then it is the position
 )
 
 # Who was erased when. What was recorded of them until then counts no longer.

@@ -88,6 +88,22 @@ async def test_what_a_user_finished_is_not_next(service: httpx.AsyncClient, pair
     assert await listed(service, "/lessons/10/next", user_id=3) == [(11, "next_in_course")]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_lesson_stays_finished_wherever_its_user_goes_back_to(
+    service: httpx.AsyncClient, pair: Pair, order: int
+) -> None:
+    await course(service, 10, 11, 12, 13)
+    begun = {"user_id": 3, "lesson_id": 11, "position": 5, "occurred_at": "2026-01-01T00:00:00Z"}
+    place = (await pair.consumption.post("/watches", json=begun)).headers["Location"]
+    reports = [(340, "2026-01-01T00:01:00Z"), (20, "2026-01-01T00:02:00Z")]
+    for position, at in reports[::order]:
+        report = {"position": position, "occurred_at": at}
+        assert (await pair.consumption.patch(place, json=report)).is_success
+    await learned(service, 12)
+
+    assert await listed(service, "/lessons/10/next", user_id=3) == [(12, "next_in_course")]
+
+
 async def test_the_course_passes_over_what_may_not_be_shown(service: httpx.AsyncClient) -> None:
     await course(service, 10, 20, 30)
     await course(service, 20, hidden=True)

@@ -1,0 +1,15 @@
+"""Remember how far each watch came, wherever the user went back to."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    op.add_column("learned_watches", sa.Column("furthest", sa.BigInteger))
+
+
+def downgrade() -> None:
+    op.drop_column("learned_watches", "furthest")
