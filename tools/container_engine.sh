@@ -74,4 +74,6 @@ start_engine() {
 stop_engine() {
     [ ${#BACKGROUND[@]} -eq 0 ] || kill "${BACKGROUND[@]}" 2>/dev/null || true
     BACKGROUND=()
+    # The storage of images mounts its own folder on itself, and leaves it so.
+    umount --lazy "$WORK"/graph/overlay 2>/dev/null || true
 }
