@@ -82,7 +82,8 @@ def product(
     dead_letters: None,  # noqa: ARG001 - in the queue before the product comes
 ) -> Generator[Product]:
     """The product, in which a class has watched a course."""
-    with running_product(tmp_path_factory.mktemp("product"), {"AMQP_URL": vhost}) as product:
+    settings = {"AMQP_URL": vhost, "EVALUATION_SHARE": "1"}  # a quality, however busy it is
+    with running_product(tmp_path_factory.mktemp("product"), settings) as product:
         watches = [
             {
                 "user_id": learner,
