@@ -21,7 +21,7 @@ from typing import Any, Final
 from benchmarks.harness.command import Benchmark, Say, add_rounds, main
 from benchmarks.harness.figures import Turns, percentile
 from benchmarks.harness.peers import UPNEXT
-from benchmarks.harness.processor import memory
+from benchmarks.harness.processor import memory, peak_memory
 from benchmarks.harness.report import Table
 from benchmarks.harness.servers import Servers, stage
 from benchmarks.harness.steady import Pair
@@ -49,6 +49,7 @@ class Grown:
     pair: Pair
     stored: int
     start_s: float
+    start_mib: float  # of the recommendation service, at most
     turns: Turns = field(default_factory=Turns)
     delays: list[float] = field(default_factory=list)  # seconds
 
@@ -81,6 +82,7 @@ class Grown:
         }
         return {
             "start_s": self.start_s,
+            "start_mib": self.start_mib,
             "memory_mib": self.memory,
             "figures": self.turns.figures,
             "freshness": freshness,
@@ -105,8 +107,10 @@ def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[s
                 say(f"round {number + 1}: {grown.stored:,} stored watches")
                 grown.measure(arguments.rate, arguments.seconds, number)
         found = {str(grown.stored): grown.found for grown in sizes}
-        say(f"soaking for {arguments.minutes:g} minutes")
-        soaked = _soaked(sizes[-1], arguments) if arguments.minutes else {}
+        soaked: dict[str, Any] = {}
+        if arguments.minutes:
+            say(f"soaking for {arguments.minutes:g} minutes")
+            soaked = _soaked(sizes[-1], arguments)
         for grown in sizes:
             found[str(grown.stored)]["verified"] = grown.verified()
     return {"sizes": found, "soak": soaked}
@@ -120,7 +124,9 @@ def _grown(servers: Servers, stored: int) -> Iterator[Grown]:
         with started(UPNEXT, place, {}) as running:
             running.wait(running.recommendation_url, PATIENCE)
             running.wait(running.url)
-            yield Grown(Pair(running), stored, round(monotonic() - began, 1))
+            took = round(monotonic() - began, 1)
+            most = peak_memory(running.processes["recommendation"].pid)
+            yield Grown(Pair(running), stored, took, most)
 
 
 def _users(stored: int) -> int:
@@ -147,7 +153,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
     """Return what a person reads."""
     rows = [_row(int(stored), size) for stored, size in found["sizes"].items()]
     head = (
-        *("stored", "start s", "taken/s", "p99 ms", "learned/s", "asked/s", "p99 ms"),
+        *("stored", "start s", "start MiB", "taken/s", "p99 ms", "learned/s", "asked/s", "p99 ms"),
         *("fresh p50 ms", "fresh p99 ms", "MiB consumption", "MiB recommendation"),
     )
     grown = Table("With more and more stored watches", head, rows)
@@ -160,7 +166,8 @@ def _row(stored: int, size: dict[str, Any]) -> tuple[object, ...]:
     learned = figures["learning"]["1"]
     fresh, used = size["freshness"], size["memory_mib"]
     return (
-        *(f"{stored:,}", size["start_s"], f"{taken['rate']:,.0f}", taken["p99_ms"]),
+        *(f"{stored:,}", size["start_s"], size["start_mib"]),
+        *(f"{taken['rate']:,.0f}", taken["p99_ms"]),
         *(f"{learned['rate']:,.0f}", f"{asked['rate']:,.0f}", asked["p99_ms"]),
         *(fresh["p50_ms"], fresh["p99_ms"], used["consumption"], used["recommendation"]),
     )

@@ -92,6 +92,12 @@ def memory(pid: int) -> float:
     return round(sum(int(one[1]) for one in found if one) / 1024, 1)
 
 
+def peak_memory(pid: int) -> float:
+    """Return the most memory that a process has had so far, without its descendants, in MiB."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", _text(PROC / str(pid) / "status"), re.MULTILINE)
+    return round(int(found[1]) / 1024, 1) if found else 0.0
+
+
 def _children() -> dict[int, list[int]]:
     children: defaultdict[int, list[int]] = defaultdict(list)
     for folder in PROC.glob("[0-9]*"):

@@ -14,8 +14,8 @@ from benchmarks.harness.open_loop import Arrivals, post_watches
 from benchmarks.harness.probe import Probe
 from benchmarks.harness.processor import Meter, quiet
 from benchmarks.harness.systems import Running
-from benchmarks.harness.verify import applied, settle
-from benchmarks.harness.wrk import BATCHES, WATCHES, Load, send
+from benchmarks.harness.verify import applied, learning, rows
+from benchmarks.harness.wrk import BATCHES, WATCHES, Load, Sent, send
 
 BLOCK: Final = 10_000_000  # watches of one load at most, each with a number of its own
 PROBES: Final = 9_000_000  # where in a block the numbers of the probes begin
@@ -36,26 +36,30 @@ class Pair:
 
     def take(self, connections: int, seconds: int) -> Measured:
         """Post watches over connections that each wait for their answers."""
-        self.loads += 1
-        load = Load(WATCHES, connections, seconds, first=self.loads * BLOCK)
-        sent = send(f"{self.running.url}/watches", load, self.running.pids)
-        self.answered += sent.answered
-        self.unanswered += connections + sent.lost
+        sent = self._send("/watches", Load(WATCHES, connections, seconds, self._first()))
         quiet(self.running.pids, BREATH)
         return sent.measured
 
     def work_off(self, connections: int, each: int, seconds: int) -> Measured:
         """Post watches in batches, faster than they are learned; measure how fast the rest is."""
-        self.loads += 1
-        load = Load(BATCHES, connections, seconds, first=self.loads * BLOCK, each=each)
-        sent = send(f"{self.running.url}/watches/batch", load, self.running.pids)
-        self.answered += sent.answered
-        self.unanswered += (connections + sent.lost) * each
+        stored = asyncio.run(rows(self.running))  # before: to count them takes a while
+        load = Load(BATCHES, connections, seconds, self._first(), each=each)
+        stored += self._send("/watches/batch", load).answered
         meter, known = Meter(self.running.pids), applied(self.running)
-        passed = settle(self.running)
+        passed = learning(self.running, stored)
         measured = Measured({"rate": (applied(self.running) - known) / passed}, meter.read())
         quiet(self.running.pids, BREATH)
         return measured
+
+    def _first(self) -> int:
+        self.loads += 1
+        return self.loads * BLOCK
+
+    def _send(self, path: str, load: Load) -> Sent:
+        sent = send(f"{self.running.url}{path}", load, self.running.pids)
+        self.answered += sent.answered
+        self.unanswered += (load.connections + sent.lost) * load.each
+        return sent
 
     def keeps_up(self, rate: float) -> bool:
         """Tell whether everything is answered and learned as it comes."""
@@ -89,14 +93,12 @@ class Pair:
         self.unanswered += arrivals.failed
 
     async def _trial(self, rate: float) -> tuple[Arrivals, int]:
-        self.loads += 1
         async with connected(self.running.url) as client:
-            arrivals = await post_watches(client, rate, TRIAL, self.loads * BLOCK)
+            arrivals = await post_watches(client, rate, TRIAL, self._first())
             return arrivals, await asyncio.to_thread(applied, self.running)
 
     async def _probed(self, rate: float, seconds: float) -> tuple[Probe, Arrivals]:
-        self.loads += 1
-        first = self.loads * BLOCK
+        first = self._first()
         async with (
             connected(self.running.url) as posting,
             connected(self.running.url) as watching,

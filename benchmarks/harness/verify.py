@@ -41,12 +41,15 @@ def verified(running: Running, answered: int, under_way: int) -> dict[str, objec
     return asdict(asyncio.run(_verified(running, answered, under_way)))
 
 
-def settle(running: Running, patience: float = PATIENCE) -> float:
-    """Wait until every row is learned, and return how many seconds that took."""
+def settle(running: Running) -> None:
+    """Wait until every row is learned."""
+    learning(running, asyncio.run(rows(running)))
+
+
+def learning(running: Running, count: int, patience: float = PATIENCE) -> float:
+    """Wait until so many watches are learned, and return how many seconds that took."""
     began = monotonic()
-    while applied(running) < asyncio.run(rows(running)):
-        if monotonic() - began > patience:
-            break
+    while applied(running) < count and monotonic() < began + patience:
         sleep(GLANCE)
     return monotonic() - began
 

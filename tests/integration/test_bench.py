@@ -77,6 +77,7 @@ def test_each_size_is_measured_and_the_memory_is_noted(running: Servers) -> None
     assert set(found["sizes"]) == {"0", "500"}
     for stored, size in found["sizes"].items():
         assert set(size["figures"]) == {"taking", "learning", "asking", "probing"}
+        assert size["start_mib"] > 0
         assert size["verified"]["complete"] is True
         assert size["verified"]["learned"] >= int(stored)
     memory = found["soak"]["memory_mib"]
