@@ -134,7 +134,7 @@ def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
         reported_at,
         recorded_at=content.recorded_at or now,
         is_dated=content.recorded_at is not None,
-        furthest=content.furthest,
+        furthest=max(content.furthest or 0, content.position),
     )
 
 
