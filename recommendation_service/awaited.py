@@ -79,7 +79,8 @@ class Waiting:
         self._waiting[future] = awaited
         try:
             await self._look()
-            self._arrived.set()
+            if not future.done():
+                self._arrived.set()
             await asyncio.wait([future], timeout=deadline - loop.time())
         finally:
             del self._waiting[future]
@@ -100,6 +101,8 @@ class Waiting:
     async def _look(self) -> None:
         """Tell those who wait for what is learned by now."""
         awaited = [one for future, one in self._waiting.items() if not future.done()]
+        if not awaited:
+            return
         among = self._database.among
         ids = {one.id for one in awaited}
         users = {one.user_id for one in awaited}

@@ -7,7 +7,8 @@ the log. The process that learned a version has it already; the others read it f
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -100,15 +101,21 @@ class Follower:
             self.on_adopted(learned.fresh)
 
     async def _walk(self, learned: Learned, look: Look | None) -> None:
+        with self._coming_to(learned.version):
+            for number, step in enumerate(learned.steps, 1):
+                if look:
+                    await look(step)
+                self.model.apply(step.change)
+                if number % STEPS == 0:
+                    await asyncio.sleep(0)
+            self.model.apply(Change(bounds=learned.change.bounds))
+
+    @contextmanager
+    def _coming_to(self, version: int) -> Iterator[None]:
+        """Apply what makes this version; where the block fails, the model is not whole."""
         self._is_whole = False
-        for number, step in enumerate(learned.steps, 1):
-            if look:
-                await look(step)
-            self.model.apply(step.change)
-            if number % STEPS == 0:
-                await asyncio.sleep(0)
-        self.model.apply(Change(bounds=learned.change.bounds))
-        self.version, self._is_whole = learned.version, True
+        yield
+        self.version, self._is_whole = version, True
 
     async def catch_up(self) -> None:
         """Apply every version that this process does not know."""
@@ -138,9 +145,8 @@ class Follower:
             return (await connection.execute(_NEXT_RECORDS, between)).all()
 
     def _apply(self, version: int, change: Change, through: datetime | None) -> None:
-        self._is_whole = False
-        self.model.apply(change)
-        self.version, self._is_whole = version, True
+        with self._coming_to(version):
+            self.model.apply(change)
         self.applied_through = through
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
 from recommendation_service.model.history import Meeting, ordered
+from recommendation_service.stored_meetings import as_arrays
 from recommendation_service.tables import hidden_lessons, meetings
 from shared.database import Database
 from shared.events import LessonId, UserId
@@ -79,7 +80,7 @@ async def latest_and_hidden(
     rows = await connection.execute(query, {"users": list(users), "count": count})
     found = {user: Known([], set()) for user in users}
     for row in rows:
-        user_id, times, lessons = _as_arrays(row) if database.is_sqlite else row
+        user_id, times, lessons = _row_as_arrays(row) if database.is_sqlite else row
         if times is None:
             found[user_id].hidden.update(lessons)
         else:
@@ -87,7 +88,7 @@ async def latest_and_hidden(
     return {user: one._replace(history=ordered(one.history)) for user, one in found.items()}
 
 
-def _as_arrays(row: Any) -> tuple[UserId, list[float] | None, list[LessonId]]:
+def _row_as_arrays(row: Any) -> tuple[UserId, list[float] | None, list[LessonId]]:
     user_id, lesson_id, met_at = row
     return user_id, met_at and [met_at.timestamp()], [lesson_id]
 
@@ -130,11 +131,7 @@ def _on_postgresql() -> Select[Any]:
     users = func.unnest(_USERS).table_valued("value").render_derived()
     of_user = select(meetings).where(meetings.c.user_id == users.c.value)
     latest = of_user.order_by(*_BACKWARD).limit(_COUNT).lateral()
-    # A row for each user, not for each meeting, with what the driver makes of arrays as it is.
-    # PostgreSQL and Python compute the same number of seconds, to the last bit.
-    seconds = func.date_part("epoch", latest.c.met_at)
-    arrays = [func.array_agg(one, type_=NullType()) for one in (seconds, latest.c.lesson_id)]
-    query = select(users.c.value, *arrays).select_from(users).join(latest, true())
+    query = select(users.c.value, *as_arrays(latest)).select_from(users).join(latest, true())
     return query.group_by(users.c.value)
 
 

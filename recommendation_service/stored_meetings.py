@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import ColumnElement, FromClause, Row, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
@@ -32,11 +32,11 @@ async def all_meetings(connection: AsyncConnection) -> AsyncIterator[Meetings]:
     async with connection.stream(query) as result:
         async for rows in result.partitions():
             for row in rows:
-                user_id, lesson_ids, times = _as_history(row) if is_sqlite else row
+                user_id, times, lesson_ids = _as_history(row) if is_sqlite else row
                 if portion.is_full and user_id != portion.users[-1]:
                     yield portion.meetings
                     portion = _Portion()
-                portion.add(user_id, lesson_ids, times)
+                portion.add(user_id, times, lesson_ids)
     yield portion.meetings
 
 
@@ -49,11 +49,11 @@ class _Portion:
         self._lessons = array("q")
         self._times = array("d")
 
-    def add(self, user_id: UserId, lesson_ids: Sequence[LessonId], times: Sequence[float]) -> None:
+    def add(self, user_id: UserId, times: Sequence[float], lesson_ids: Sequence[LessonId]) -> None:
         self.users.append(user_id)
         self._lengths.append(len(lesson_ids))
-        self._lessons.extend(lesson_ids)
         self._times.extend(times)
+        self._lessons.extend(lesson_ids)
 
     @property
     def is_full(self) -> bool:
@@ -133,14 +133,19 @@ async def bounds_of(
     }
 
 
-# A row for each user, not for each meeting, with what the driver makes of arrays as it is.
-_HISTORIES: Final = select(
-    meetings.c.user_id,
-    func.array_agg(meetings.c.lesson_id, type_=NullType()),
-    func.array_agg(func.date_part("epoch", meetings.c.met_at), type_=NullType()),
-).group_by(meetings.c.user_id)
+def as_arrays(met: FromClause) -> list[ColumnElement[Any]]:
+    """Return the columns that are when PostgreSQL's rows of meetings were, and what was met.
+
+    A row for each user, not for each meeting, with what the driver makes of arrays as it is.
+    PostgreSQL and Python compute the same number of seconds, to the last bit.
+    """
+    seconds = func.date_part("epoch", met.c.met_at)
+    return [func.array_agg(one, type_=NullType()) for one in (seconds, met.c.lesson_id)]
+
+
+def _as_history(row: Row[Any]) -> tuple[UserId, list[float], list[LessonId]]:
+    return row.user_id, [row.met_at.timestamp()], [row.lesson_id]
+
+
+_HISTORIES: Final = select(meetings.c.user_id, *as_arrays(meetings)).group_by(meetings.c.user_id)
 _BY_USER: Final = select(meetings).order_by(meetings.c.user_id)
-
-
-def _as_history(row: Row[Any]) -> tuple[UserId, list[LessonId], list[float]]:
-    return row.user_id, [row.lesson_id], [row.met_at.timestamp()]

@@ -75,7 +75,7 @@ class Fold:
 
     def finish(self) -> int:
         """Fill the tables, and return the fingerprint of all portions."""
-        self._neighbours.seen_from_both.fill(self._counts.neighbours)
+        self._neighbours.seen_from_both().fill(self._counts.neighbours)
         self._transitions.fill(self._counts.transitions)
         self._paths.fill(self._counts.paths)
         return self._fingerprint % MODULUS
@@ -138,13 +138,15 @@ class _Sums:
             np.concatenate([self._figures, figures], axis=1),
         )
 
-    @property
     def seen_from_both(self) -> "_Sums":
         """RECENT and FORWARD of pairs as they are, and BACKWARD of them the other way round."""
         both, (recent, shares) = _Sums(3), self._figures
         nothing = np.zeros(len(self._rows))
-        both.add(self._rows, self._others, np.stack([recent, shares, nothing]))
-        both.add(self._others, self._rows, np.stack([nothing, nothing, shares]))
+        both.add(
+            np.concatenate([self._rows, self._others]),
+            np.concatenate([self._others, self._rows]),
+            np.concatenate([[recent, shares, nothing], [nothing, nothing, shares]], axis=1),
+        )
         return both
 
     def fill(self, rows: Sequence[Row]) -> None:
