@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.asking import ask
 from tests.browser.conftest import PATIENCE, post
@@ -118,6 +118,26 @@ async def test_any_user_and_any_lesson_can_be_typed(page: Page, product: Product
     await expect(page.locator("#history")).to_contain_text("Fractions")
     await expect(page.locator("#strategy")).to_have_text("for user 4711")
     assert [watch["lesson_id"] for watch in product.watches_of(4711)] == [102]
+
+
+async def test_what_is_being_typed_stays_when_the_first_user_arrives(
+    page: Page, product: Product
+) -> None:
+    users_may_come = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await users_may_come.wait()
+        await route.continue_()
+
+    await page.route("**/dashboard/watches?limit=50", late)
+    await opened(page, product)
+    await page.get_by_label("User", exact=True).fill("4712")
+
+    users_may_come.set()
+
+    await expect(page.locator("#picks")).to_be_visible()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#recommended")).to_have_attribute("data-user", "4712")
 
 
 async def test_what_was_begun_can_be_continued(page: Page, product: Product) -> None:

@@ -19,7 +19,7 @@ const REASONS = {
 let user = null;
 let turn = 0; // only the latest question is answered
 
-const path = () => `users/${user}/recommendations?limit=${SHOWN}&explain=true`;
+const path = (who) => `users/${who}/recommendations?limit=${SHOWN}&explain=true`;
 
 /** Show everything of the user; lessons that were not on the list before are marked. */
 async function show(recommendations) {
@@ -27,7 +27,7 @@ async function show(recommendations) {
   const [history, begun, list] = await Promise.all([
     ask(`dashboard/watches?user_id=${user}&limit=${PAST}`),
     ask(`dashboard/users/${user}/continue-watching?limit=5`),
-    recommendations ?? ask(path()),
+    recommendations ?? ask(path(user)),
   ]);
   const lessons = [...history.items, ...begun.items, ...list.items];
   const because = list.items.flatMap((item) => item.because ?? []);
@@ -101,15 +101,17 @@ const nothing = (words) => el("li", { class: "soft" }, words);
 
 /** Record a watch, and show what it changes and how long that took. */
 async function watch(lesson) {
+  const who = user;
   const began = performance.now();
   say("recording …");
   try {
-    const body = { user_id: Number(user), lesson_id: Number(lesson), position: 60, duration: 600 };
+    const body = { user_id: Number(who), lesson_id: Number(lesson), position: 60, duration: 600 };
     const recorded = await send("dashboard/watches", body);
     const between = performance.now();
-    const list = await learned(recorded);
+    const list = await learned(recorded, who);
     const end = performance.now();
     const title = await titled([lesson]);
+    if (who !== user) return; // somebody else is looked at by now
     say(
       `${title(lesson)} changed the list after ${number(Math.round(end - began))} ms`,
       `: recorded in ${number(Math.round(between - began))}, learned and ranked in ${number(Math.round(end - between))}.`,
@@ -121,12 +123,12 @@ async function watch(lesson) {
   }
 }
 
-/** Return recommendations that know the watch; the service waits until they do. */
-async function learned(watch) {
+/** Return the user's recommendations that know the watch; the service waits until they do. */
+async function learned(watch, who) {
   const deadline = performance.now() + PATIENCE;
   for (;;) {
     try {
-      return await ask(`${path()}&after=${watch.id}&wait_ms=5000`);
+      return await ask(`${path(who)}&after=${watch.id}&wait_ms=5000`);
     } catch (error) {
       if (error.status !== 503) throw error;
       if (performance.now() > deadline) {
@@ -178,13 +180,13 @@ export async function choose(wanted) {
   }
 }
 
-/** Begin with the user that the address names, or with the one who watched last. */
+/** Begin with the user that the address names, or who watched last, unless one is being typed. */
 export async function begin() {
   try {
     const users = await pick();
     const named = new URLSearchParams(location.hash.slice(1)).get("user");
     const first = named && /^\d+$/.test(named) ? named : users[0];
-    if (first !== undefined && user === null) await choose(first);
+    if (first !== undefined && user === null && !$("user").value) await choose(first);
   } catch (error) {
     complain(error);
   }
