@@ -8,7 +8,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
@@ -19,8 +20,9 @@ from consumption_service.commands import Command, Done, OutboxEvent, Outcome
 from consumption_service.erase import Erasure, erase
 from consumption_service.measures import CommitMeasures
 from consumption_service.record import record
+from consumption_service.record_at_once import is_plain, record_at_once
 from consumption_service.tables import outbox
-from consumption_service.turn import await_turn
+from consumption_service.turn import Turn, await_turn
 from shared.bulk import delete_rows
 from shared.database import Database, DatabaseUnavailable
 from shared.errors import ServiceError, Unavailable
@@ -33,6 +35,7 @@ GROUPS_IN_FLIGHT: Final = 2  # one is prepared while the other is being written 
 WORTH_A_SECOND: Final = 32  # commands; fewer wait for the group in flight, and go with more
 WORTH_FORGETTING: Final = 64  # confirmed events; fewer wait, so that not every commit has to
 
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 TICK: Final = timedelta(microseconds=1)  # no two transactions of a process have the same time
 
 T = TypeVar("T")
@@ -56,7 +59,8 @@ class GroupCommit:
         self._latest.set()
         self.measures = CommitMeasures()
         self.measures.waiting.set_function(lambda: len(self._waiting))
-        self._now = datetime.min.replace(tzinfo=UTC)  # no event has a later time
+        self._now = NEVER  # no event has a later time
+        self._turn = Turn(NEVER)  # the one that was had last
 
     async def carry_out(self, command: Command) -> Done:
         """Return what came of the command, once it is committed and its event is on its way.
@@ -140,6 +144,8 @@ class GroupCommit:
 
     async def _commit(self, group: Sequence[Waiting]) -> None:
         commands, began = [command for command, _ in group], time.perf_counter()
+        if all(map(is_plain, commands)) and await self._commit_at_once(group, commands, began):
+            return
 
         async def work(
             connection: AsyncConnection, now: datetime
@@ -151,6 +157,27 @@ class GroupCommit:
             self.measures.committed(len(group), began)
 
         await self._transact(work, committed, most_events=len(group))
+
+    async def _commit_at_once(
+        self, group: Sequence[Waiting], commands: Sequence[Command], began: float
+    ) -> bool:
+        """Commit plain commands without waiting for a turn first, if that can be."""
+        turn, about_now = self._turn, self._turn.reckoned()
+        if about_now is None:
+            return False
+        async with self._in_order() as take:
+            now = take(about_now, len(group))
+            with self._announcer.forgetting(WORTH_FORGETTING) as confirmed:
+                recorded = await record_at_once(
+                    self._database, commands, now, turn.erasures, confirmed
+                )
+            if recorded is None:
+                return False
+            outcomes, events = recorded
+            _answer(group, outcomes)
+            self.measures.committed(len(group), began)
+        self._announcer.announce(events)
+        return True
 
     async def transact(self, work: Work[T], most_events: int) -> T:
         """Do the work in a transaction of its own, and announce its events: so many at most.
@@ -166,7 +193,7 @@ class GroupCommit:
         async def work(
             connection: AsyncConnection, now: datetime
         ) -> tuple[Erasure, Sequence[OutboxEvent]]:
-            erasure, events = await erase(user_id, connection, now)
+            erasure, events = await erase(user_id, self._database, connection, now)
             # While it is alone: what is recorded next is later, however far the clock was set back.
             self._now = max(self._now, erasure.erased_at)
             return erasure, events
@@ -184,26 +211,40 @@ class GroupCommit:
         alone: bool = False,
     ) -> T:
         """Do the work; if `alone`, no process does anything of the kind beside it."""
-        earlier, ended = self._latest, asyncio.Event()
-        try:
+        async with self._in_order() as take:
             with self._announcer.forgetting(WORTH_FORGETTING) as confirmed:
                 async with self._database.write() as connection:
-                    its_time = await await_turn(self._database, connection, alone=alone)
-                    earlier, self._latest = self._latest, ended
-                    now = max(its_time, self._now + TICK)
-                    self._now = now + TICK * most_events  # each has its own, in no other group
+                    self._turn = await await_turn(self._database, connection, alone=alone)
+                    now = take(self._turn.now, most_events)
                     await delete_rows(connection, outbox.c.event_id, confirmed)
                     result, events = await work(connection, now)
             committed(result)
+        self._announcer.announce(events)
+        return result
+
+    @asynccontextmanager
+    async def _in_order(self) -> AsyncIterator[Callable[[datetime, int], datetime]]:
+        """Hand over what takes a time for so many events: the time of the first.
+
+        The block ends when those that took earlier times have ended, so that whoever has learned
+        what was recorded at a time has learned what was recorded before.
+        """
+        earlier, ended = self._latest, asyncio.Event()
+
+        def take(about: datetime, events: int) -> datetime:
+            nonlocal earlier
+            earlier, self._latest = self._latest, ended
+            now = max(about, self._now + TICK)
+            self._now = now + TICK * events  # each has its own, in no other group
+            return now
+
+        try:
+            yield take
         finally:
-            # In the order in which they were recorded, so that whoever has learned what was
-            # recorded at a time has learned what was recorded before.
             try:
                 await earlier.wait()
             finally:  # a request that is broken off must not hold up the others
                 ended.set()
-        self._announcer.announce(events)
-        return result
 
 
 async def _outcome_of(future: asyncio.Future[Outcome]) -> Outcome | Exception:

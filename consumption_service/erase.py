@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.commands import OutboxEvent
 from consumption_service.tables import erasures, idempotency_keys, outbox, watches, xapi_sessions
+from consumption_service.turn import count_erasure
 from shared.database import Database
 from shared.errors import NotFound
 from shared.events import Kind, UserErased, UserId
@@ -33,12 +34,13 @@ class Erasure:
 
 
 async def erase(
-    user_id: UserId, connection: AsyncConnection, now: datetime
+    user_id: UserId, database: Database, connection: AsyncConnection, now: datetime
 ) -> tuple[Erasure, Sequence[OutboxEvent]]:
     """Erase the user; nothing may be recorded at the same time."""
     latest = select(func.max(watches.c.recorded_at)).where(watches.c.user_id == user_id)
     # A clock that was set back must not leave a watch on the far side of its tombstone.
     erased_at = max(now, await connection.scalar(latest) or now)
+    await count_erasure(database, connection)
     for table in ABOUT_USERS:
         await connection.execute(delete(table).where(table.c.user_id == user_id))
     erasure = Erasure(new_id(), user_id, erased_at)

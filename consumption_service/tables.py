@@ -10,6 +10,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     String,
     Table,
     Text,
@@ -85,6 +86,10 @@ erasures: Final = Table(
     Column("erased_at", UtcTime, nullable=False),
     Column("recommendation_done_at", UtcTime),
 )
+
+# Only ever counted up, and not undone by a rollback: whoever finds the same number again knows that
+# nobody was erased meanwhile.
+erasures_so_far: Final = Sequence("erasures_so_far", metadata=metadata)
 
 # Which watch the xAPI statements of a session are about.
 xapi_sessions: Final = Table(

@@ -5,28 +5,60 @@ than every erasure that came before it, and none later than an erasure that come
 the two came first is the same for all who compare their times.
 """
 
-from datetime import datetime
-from typing import Final
+import time
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumption_service.tables import erasures_so_far
 from shared.database import Database
 from shared.events import utc_now
 
 LOCK: Final = 7_253_649_812  # the advisory lock; any number
-
-# The time is read after the lock is got: the columns of a row are evaluated in their order.
-SHARED: Final = select(func.pg_advisory_xact_lock_shared(LOCK), func.clock_timestamp())
-ALONE: Final = select(func.pg_advisory_xact_lock(LOCK), func.clock_timestamp())
+GOOD_FOR: Final = 1.0  # seconds after a look at the clock, in which two clocks go alike
 
 
-async def await_turn(database: Database, connection: AsyncConnection, *, alone: bool) -> datetime:
+class Turn(NamedTuple):
+    """A look at the database's clock, by who had the turn."""
+
+    now: datetime
+    erasures: int = 0  # that there were until then
+    seen_at: float = 0.0  # when the answer was there, by the clock of this process
+
+    def reckoned(self) -> datetime | None:
+        """Return the database's time without another look, or None if that was long ago.
+
+        It is not ahead of the database's clock, so an erasure that comes now has a later time.
+        """
+        passed = time.monotonic() - self.seen_at
+        return self.now + timedelta(seconds=passed) if passed < GOOD_FOR else None
+
+
+async def await_turn(database: Database, connection: AsyncConnection, *, alone: bool) -> Turn:
     """Wait until this transaction may record, or erase if `alone`; return the time it has.
 
     On SQLite there is one transaction at a time anyway.
     """
     if database.is_sqlite:
-        return utc_now()
-    _, now = (await connection.execute(ALONE if alone else SHARED)).one()
-    return now  # type: ignore[no-any-return]
+        return Turn(utc_now())
+    _, now, erasures = (await connection.execute(ALONE if alone else SHARED)).one()
+    return Turn(now, erasures, time.monotonic())
+
+
+async def count_erasure(database: Database, connection: AsyncConnection) -> None:
+    """Let who records at once know of an erasure, before it is committed."""
+    if not database.is_sqlite:
+        await connection.execute(select(erasures_so_far.next_value()))
+
+
+# The columns of a row are evaluated in their order: the others after the lock is got. A sequence is
+# seen as it is at that moment, also by a statement that began, and waited, before.
+SO_FAR: Final = func.coalesce(
+    func.pg_sequence_last_value(text(f"'{erasures_so_far.name}'::regclass")), 0
+)
+SHARED: Final = select(
+    func.pg_advisory_xact_lock_shared(LOCK), func.clock_timestamp(), SO_FAR.label("erasures")
+)
+ALONE: Final = select(func.pg_advisory_xact_lock(LOCK), func.clock_timestamp(), SO_FAR)

@@ -11,8 +11,10 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import (
     ARRAY,
     Column,
+    ColumnElement,
     Delete,
     Executable,
+    FromClause,
     Table,
     any_,
     bindparam,
@@ -33,13 +35,12 @@ STATEMENTS: Final = 32  # that are kept; there are a few for each table
 
 async def insert_rows(connection: AsyncConnection, rows: Mapping[Table, Rows]) -> None:
     """Insert rows into tables: on PostgreSQL into all of them with one statement."""
-    parameters = {table: _parameters(connection, table, its) for table, its in rows.items() if its}
+    some = {table: its for table, its in rows.items() if its}
     if connection.dialect.name == "sqlite":
-        for table, values in parameters.items():
-            await connection.execute(_insert(table, "sqlite"), values)
-    elif parameters:
-        of_all = {name: values for one in parameters.values() for name, values in one.items()}
-        await connection.execute(_insert_all(*parameters), of_all)
+        for table, its in some.items():
+            await connection.execute(_insert(table, "sqlite"), _parameters(connection, table, its))
+    elif some:
+        await connection.execute(_insert_all(*some), columns_of(some))
 
 
 async def insert_new_rows(
@@ -69,25 +70,44 @@ async def delete_rows(connection: AsyncConnection, key: Column[T], values: Colle
     await connection.execute(statement, {"values": list(values)})
 
 
-def _parameters(connection: AsyncConnection, table: Table, rows: Rows) -> Any:
-    if connection.dialect.name == "sqlite":
-        names = table.columns.keys()
-        return [dict(zip(names, row, strict=True)) for row in rows]
-    columns = zip(*rows, strict=True)
-    return {str(name): list(its) for name, its in zip(table.columns, columns, strict=True)}
+def columns_of(rows: Mapping[Table, Rows]) -> dict[str, list[object]]:
+    """Return the parameters of statements that `insert_columns` made: some rows for each table."""
+    return {
+        str(column): list(values)
+        for table, its in rows.items()
+        for column, values in zip(table.columns, zip(*its, strict=True), strict=True)
+    }
 
 
-@lru_cache(STATEMENTS)
-def _insert(table: Table, dialect: str) -> Insert:
-    if dialect == "sqlite":
-        return sqlite.insert(table)
+def insert_columns(
+    table: Table, beside: FromClause | None = None, condition: ColumnElement[bool] | None = None
+) -> postgresql.Insert:
+    """Return the statement that inserts rows on PostgreSQL, each column of them a parameter.
+
+    It inserts nothing unless the one row `beside` meets the condition.
+    """
     names = table.columns.keys()
     # One dimension: a value that is a list itself, as JSON may be, is one value.
     arrays = [
         bindparam(str(column), None, ARRAY(column.type, dimensions=1)) for column in table.columns
     ]
     rows = func.unnest(*arrays).table_valued(*names).render_derived()
-    return postgresql.insert(table).from_select(names, select(*rows.columns))
+    query = select(*rows.columns)
+    if beside is not None:
+        query = query.join_from(rows, beside, condition)
+    return postgresql.insert(table).from_select(names, query)
+
+
+def _parameters(connection: AsyncConnection, table: Table, rows: Rows) -> Any:
+    if connection.dialect.name == "sqlite":
+        names = table.columns.keys()
+        return [dict(zip(names, row, strict=True)) for row in rows]
+    return columns_of({table: rows})
+
+
+@lru_cache(STATEMENTS)
+def _insert(table: Table, dialect: str) -> Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else insert_columns(table)
 
 
 @lru_cache(STATEMENTS)

@@ -6,7 +6,7 @@ A unit of work is `async with database.write()`: one transaction, committed when
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -24,6 +24,7 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Dialect,
+    Executable,
     TableValuedAlias,
     TypeDecorator,
     any_,
@@ -115,6 +116,14 @@ class Database:
         with _outages_named():
             async with self._reading.connect() as connection:
                 yield connection
+
+    async def execute_alone(self, statement: Executable, parameters: Mapping[str, object]) -> int:
+        """Carry out one statement, a transaction of its own; return how many rows it wrote.
+
+        On PostgreSQL only.
+        """
+        async with self.read() as connection:
+            return (await connection.execute(statement, parameters)).rowcount
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

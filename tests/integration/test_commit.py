@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, func, select, update
@@ -52,6 +53,28 @@ async def test_requests_that_come_together_share_transactions(
     assert len({one.watch.id for one in done}) == 200
     assert await count(consumption_database) == (200, 200)
     assert len(commits) <= 3
+
+
+async def test_plain_watches_are_one_statement_that_commits_itself(
+    consumption_database: Database,
+) -> None:
+    if consumption_database.is_sqlite:
+        pytest.skip("SQLite has one transaction at a time")
+    group, engine = group_commit(consumption_database), consumption_database.engine.sync_engine
+    statements: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: object) -> None:
+        statements.append(statement)
+
+    async with running(group.run(), "commit"):
+        await group.carry_out(A_WATCH)  # looks at the clock
+        event.listen(engine, "before_cursor_execute", note)
+        done = [await group.carry_out(A_WATCH) for _ in range(3)]
+
+    assert len(statements) == 3
+    times = [one.watch.recorded_at for one in done]
+    assert times == sorted(set(times))
+    assert await count(consumption_database) == (4, 4)
 
 
 async def test_what_is_recorded_together_still_has_an_order(

@@ -9,16 +9,31 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service import commit
 from consumption_service.erase import erase as erase_rows
 from consumption_service.record import record
+from consumption_service.record_at_once import record_at_once
 from shared.broker.topology import RECOMMENDATION
-from shared.database import open_database
+from shared.database import Database, open_database
 from tests.eventually import eventually
 from tests.integration.pair import SetUp
 from tests.integration.test_erase import Told, erase, post, take
 
+# Whoever records a watch of a user who has one waits for the lock 1.
+WAIT = """
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT FROM watches WHERE user_id = NEW.user_id) THEN
+            PERFORM pg_advisory_xact_lock_shared(1);
+        END IF;
+        RETURN NEW;
+    END $$
+"""
+WAIT_AT_THE_SECOND = (
+    "CREATE TRIGGER wait BEFORE INSERT ON watches FOR EACH ROW EXECUTE FUNCTION wait()"
+)
 WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
 
@@ -83,6 +98,73 @@ async def test_what_comes_during_an_erasure_is_recorded_after_it(
         watch, receipt = await posting, await erasing
         assert moment(watch["recorded_at"]) > moment(receipt["requested_at"])
         assert len((await one.get("/watches")).json()["items"]) == 1
+
+
+async def test_what_is_being_recorded_at_once_is_erased(real: SetUp) -> None:
+    async with two_services(real) as (one, other), held_up(real.consumption_database) as held:
+        await post(one, 42)
+        posting = asyncio.create_task(post(one, 42))
+        await held.until_somebody_waits()
+        erasing = asyncio.create_task(erase(other, 42))
+        await held.until_somebody_waits(2)
+        await held.let_go()
+
+        watch, receipt = await posting, await erasing
+        assert moment(watch["recorded_at"]) < moment(receipt["requested_at"])
+        assert (await one.get("/watches")).json()["items"] == []
+
+
+async def test_what_was_to_be_recorded_at_once_is_recorded_after_an_erasure(
+    real: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_its_time, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def late(*arguments: Any) -> Any:
+        has_its_time.set()
+        await may_go_on.wait()
+        return await record_at_once(*arguments)
+
+    monkeypatch.setattr(commit, "record_at_once", late)
+    async with two_services(real) as (one, other):
+        await post(one, 42)  # looks at the clock
+        posting = asyncio.create_task(post(one, 42))
+        await has_its_time.wait()
+        receipt = await erase(other, 42)
+        may_go_on.set()
+
+        watch = await posting
+        assert moment(watch["recorded_at"]) > moment(receipt["requested_at"])
+        assert [one["id"] for one in (await one.get("/watches")).json()["items"]] == [watch["id"]]
+
+
+class HeldUp:
+    """Statements that wait in the middle of recording a watch, until they are let go."""
+
+    def __init__(self, database: Database, holding: AsyncConnection) -> None:
+        self._database = database
+        self._holding = holding
+
+    async def until_somebody_waits(self, count: int = 1) -> None:
+        async def do_wait() -> bool:
+            async with self._database.read() as connection:
+                return bool(await connection.scalar(WAITING) == count)
+
+        await eventually(do_wait)
+
+    async def let_go(self) -> None:
+        await self._holding.rollback()
+
+
+@asynccontextmanager
+async def held_up(url: str) -> AsyncIterator[HeldUp]:
+    """Hold up whoever records the user's second watch, having got its turn."""
+    async with open_database(url) as database:
+        async with database.write() as connection:
+            await connection.execute(text(WAIT))
+            await connection.execute(text(WAIT_AT_THE_SECOND))
+        async with database.engine.connect() as holding:
+            await holding.execute(text("SELECT pg_advisory_xact_lock(1)"))
+            yield HeldUp(database, holding)
 
 
 @asynccontextmanager
