@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Table, any_, bindparam, delete
+from sqlalchemy import ARRAY, Table, any_, bindparam, delete, exists
 
 from consumption_service.commands import Command, Create, OutboxEvent, Outcome
 from consumption_service.record import Group
@@ -50,10 +50,10 @@ async def record_at_once(
 
 # Made once: to put a statement together takes longer than to carry it out.
 _TURN: Final = SHARED.cte("turn")
-_IS_MINE: Final = _TURN.c.erasures == bindparam("erasures")
+_IS_MINE: Final = exists().where(_TURN.c.erasures == bindparam("erasures"))
 _CONFIRMED: Final = bindparam("confirmed", None, ARRAY(outbox.c.event_id.type))
-_RECORD: Final = insert_columns(watches, _TURN, _IS_MINE).add_cte(
-    insert_columns(outbox, _TURN, _IS_MINE).cte()
+_RECORD: Final = insert_columns(watches, lambda _: _IS_MINE).add_cte(
+    insert_columns(outbox, lambda _: _IS_MINE).cte()
 )
 _RECORD_AND_FORGET: Final = _RECORD.add_cte(
     delete(outbox).where(outbox.c.event_id == any_(_CONFIRMED)).cte()

@@ -7,6 +7,7 @@ the two came first is the same for all who compare their times.
 
 import time
 from datetime import datetime, timedelta
+from math import inf
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, text
@@ -18,6 +19,7 @@ from shared.events import utc_now
 
 LOCK: Final = 7_253_649_812  # the advisory lock; any number
 GOOD_FOR: Final = 1.0  # seconds after a look at the clock, in which two clocks go alike
+BEHIND: Final = 0.05  # seconds that a time may be behind, for which nobody looked at the clock
 
 
 class Turn(NamedTuple):
@@ -25,15 +27,18 @@ class Turn(NamedTuple):
 
     now: datetime
     erasures: int = 0  # that there were until then
-    seen_at: float = 0.0  # when the answer was there, by the clock of this process
+    asked_at: float = -inf  # by the clock of this process
+    seen_at: float = 0.0  # when the answer was there
 
     def reckoned(self) -> datetime | None:
-        """Return the database's time without another look, or None if that was long ago.
+        """Return the database's time without another look, or None if that is not known well.
 
-        It is not ahead of the database's clock, so an erasure that comes now has a later time.
+        It is not ahead of the database's clock, so an erasure that comes now has a later time; and
+        behind it by no more than the answer took.
         """
         passed = time.monotonic() - self.seen_at
-        return self.now + timedelta(seconds=passed) if passed < GOOD_FOR else None
+        is_good = passed < GOOD_FOR and self.seen_at - self.asked_at < BEHIND
+        return self.now + timedelta(seconds=passed) if is_good else None
 
 
 async def await_turn(database: Database, connection: AsyncConnection, *, alone: bool) -> Turn:
@@ -43,8 +48,9 @@ async def await_turn(database: Database, connection: AsyncConnection, *, alone: 
     """
     if database.is_sqlite:
         return Turn(utc_now())
+    asked_at = time.monotonic()
     _, now, erasures = (await connection.execute(ALONE if alone else SHARED)).one()
-    return Turn(now, erasures, time.monotonic())
+    return Turn(now, erasures, asked_at, time.monotonic())
 
 
 async def count_erasure(database: Database, connection: AsyncConnection) -> None:

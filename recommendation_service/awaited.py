@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import null, select, union_all
 
 from recommendation_service.follow import Follower
 from recommendation_service.read import Event
@@ -107,15 +107,16 @@ class Waiting:
         ids = {one.id for one in awaited}
         users = {one.user_id for one in awaited}
         watch = learned_watches.c
-        events = select(inbox.c.event_id).where(among(inbox.c.event_id, ids))
+        events = select(null(), inbox.c.event_id).where(among(inbox.c.event_id, ids))
         # The inbox may have forgotten it.
         watches = select(watch.user_id, watch.watch_id).where(
             among(watch.user_id, users), among(watch.watch_id, ids)
         )
         async with self._database.read() as connection:
-            known = set(await connection.scalars(events))
-            found = {(user, watch) for user, watch in await connection.execute(watches)}
-        self._tell(known, found, is_known=False)
+            found = {
+                (user, id_) for user, id_ in await connection.execute(union_all(watches, events))
+            }
+        self._tell({id_ for user, id_ in found if user is None}, found, is_known=False)
 
 
 def _heard(task: asyncio.Task[None]) -> None:

@@ -13,9 +13,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from recommendation_service.advance import News, advance
 from recommendation_service.histories import change_histories
 from recommendation_service.latest_meetings import latest_meetings
-from recommendation_service.learn import News, advance
 from recommendation_service.merge import Pair, Touched
 from recommendation_service.model.history import WINDOW, difference
 from recommendation_service.park import forget_parked
@@ -96,8 +96,8 @@ async def _date_anew(
     watched_since = database.among(learned_watches.c.lesson_id, kept)
     lessons = await _forget(connection, _erased(erasure) & watched_since)
     touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
-    _, change = await change_histories(database, connection, touched)
-    await advance(database, connection, News(change))
+    progress = await change_histories(database, connection, touched)
+    await advance(database, connection, News(progress.change, progress.met))
     return kept
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,7 +26,6 @@ from recommendation_service.stored_meetings import (
     First,
     first_watches,
     known_meetings,
-    write_meetings,
 )
 from shared.database import Database
 from shared.events import LessonId, UserId
@@ -47,6 +47,7 @@ class Progress(NamedTuple):
 
     steps: Sequence[Step] = ()
     change: Change = Change()
+    met: Mapping[Pair, First] = MappingProxyType({})  # when pairs meet now, to be stored
 
 
 class Correction(NamedTuple):
@@ -66,7 +67,7 @@ class Correction(NamedTuple):
 async def change_histories(
     database: Database, connection: AsyncConnection, touched: Touched
 ) -> Progress:
-    """Bring the meetings in line with the watches, and return what that means for the model."""
+    """Return what brings the meetings in line with the watches, and what it means for the model."""
     users = {pair.user_id for pair in touched.seen.keys() | touched.withdrawn}
     if not users:
         return Progress()
@@ -78,12 +79,9 @@ async def change_histories(
         if not _reaches(history, one):
             history = await _around(connection, one)
         steps += _steps(history, one)
-    await write_meetings(
-        connection,
-        {Pair(one.user_id, lesson): at for one in corrections for lesson, at in one.new.items()},
-    )
     steps.sort(key=_time_of)
-    return Progress(steps, _joined(steps))
+    met = {Pair(one.user_id, lesson): at for one in corrections for lesson, at in one.new.items()}
+    return Progress(steps, _joined(steps), met)
 
 
 async def _corrections(

@@ -4,10 +4,10 @@ The states of a watch are ordered: a deletion is later than any report, a later 
 earlier one. Keeping the greatest is the same in any order, and any number of times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.read import Event
 from recommendation_service.tables import learned_watches
-from shared.bulk import insert_new_rows, upsert_rows
+from shared.bulk import upsert_rows
 from shared.database import Database
 from shared.events import Kind, LessonId, Position, UserId
 
@@ -64,25 +64,36 @@ class Touched:
 Key = tuple[UserId, UUID]
 
 
-async def merge_watches(
-    database: Database, connection: AsyncConnection, events: Sequence[Event]
-) -> Touched:
-    """Store the latest state of each watch, and return what that touches."""
+def latest_states(events: Iterable[Event]) -> dict[Key, WatchState]:
+    """Return the latest state of each watch, in an order in which nobody waits in a circle."""
     latest: dict[Key, WatchState] = {}
     for event in events:
         state = state_of(event)
         if event.key not in latest or state.rank > latest[event.key].rank:
             latest[event.key] = state
-    # Most watches are new, so that is tried first, in an order in which nobody waits in a circle.
-    rows = [latest[key] for key in sorted(latest)]
-    new: set[Any] = await insert_new_rows(connection, learned_watches, rows)
-    before: dict[Key, WatchState] = {}
-    if len(new) < len(latest):
-        stored = await stored_states(database, connection, events)
-        before = {key: stored[key] for key in latest.keys() - new}
-    later = {key: latest[key] for key, old in before.items() if latest[key].rank > old.rank}
+    return {key: latest[key] for key in sorted(latest)}
+
+
+async def merge_watches(
+    database: Database,
+    connection: AsyncConnection,
+    events: Sequence[Event],
+    first: Mapping[Key, WatchState],
+) -> Touched:
+    """Store the latest state of each watch, and return what that touches.
+
+    With what the `first` touched, which are stored already, each of a watch that was not.
+    """
+    latest = latest_states(events)
+    stored = await stored_states(database, connection, events) if events else {}
+    before = {key: stored[key] for key in latest.keys() & stored.keys()}
+    later = {
+        key: state
+        for key, state in latest.items()
+        if key not in before or state.rank > before[key].rank
+    }
     await upsert_rows(connection, learned_watches, list(later.values()))
-    return _touched(before, later | {key: latest[key] for key in new})
+    return _touched(before, {**first, **later})
 
 
 def state_of(event: Event) -> WatchState:

@@ -106,11 +106,15 @@ async def first_watches(
 
 async def write_meetings(connection: AsyncConnection, changed: Mapping[Pair, First]) -> None:
     """Store when pairs first met; None removes the meeting."""
-    met = [(*pair, time) for pair, time in changed.items() if time]
-    await upsert_rows(connection, meetings, sorted(met))
+    await upsert_rows(connection, meetings, rows_of(changed))
     for pair in (pair for pair, time in changed.items() if time is None):
         this_one = (meetings.c.user_id == pair.user_id, meetings.c.lesson_id == pair.lesson_id)
         await connection.execute(delete(meetings).where(*this_one))
+
+
+def rows_of(met: Mapping[Pair, First]) -> list[tuple[UserId, LessonId, datetime]]:
+    """Return the rows of those pairs that met."""
+    return sorted((*pair, time) for pair, time in met.items() if time)
 
 
 async def bounds_of(

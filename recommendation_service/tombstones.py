@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.read import Event
@@ -22,6 +23,13 @@ async def set_tombstone(connection: AsyncConnection, erasure: UserErased) -> Non
     earlier = erased_users.c.erased_at < erasure.erased_at
     this_one = update(erased_users).where(erased_users.c.user_id == erasure.user_id, earlier)
     await connection.execute(this_one.values(erased_at=erasure.erased_at))
+
+
+def counts(state: Any) -> ColumnElement[bool]:
+    """Return the condition that this state, given its columns, is not of a user erased since."""
+    erasure = erased_users.c
+    of_user = erasure.user_id == state.user_id
+    return ~exists().where(of_user, erasure.erased_at >= state.recorded_at)
 
 
 async def not_erased(

@@ -4,7 +4,7 @@ On PostgreSQL each column is one array parameter: the statement is sent, planned
 however many rows there are. It is built once, too.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -14,7 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     Delete,
     Executable,
-    FromClause,
     Table,
     any_,
     bindparam,
@@ -29,6 +28,7 @@ T = TypeVar("T")
 
 Rows = Sequence[Sequence[object]]  # with a value for each column of a table, in its order
 Insert = postgresql.Insert | sqlite.Insert
+Condition = Callable[[Any], ColumnElement[bool]]  # of a row, given its columns
 
 STATEMENTS: Final = 32  # that are kept; there are a few for each table
 
@@ -57,7 +57,7 @@ async def insert_new_rows(
 async def upsert_rows(connection: AsyncConnection, table: Table, rows: Rows) -> None:
     """Insert rows, or overwrite those with the same primary key; no key may come twice."""
     if rows:
-        statement = _upsert(table, connection.dialect.name)
+        statement = upserting(table, connection.dialect.name)
         await connection.execute(statement, _parameters(connection, table, rows))
 
 
@@ -71,7 +71,7 @@ async def delete_rows(connection: AsyncConnection, key: Column[T], values: Colle
 
 
 def columns_of(rows: Mapping[Table, Rows]) -> dict[str, list[object]]:
-    """Return the parameters of statements that `insert_columns` made: some rows for each table."""
+    """Return the parameters of what `insert_columns` made, from some rows for each table."""
     return {
         str(column): list(values)
         for table, its in rows.items()
@@ -79,12 +79,10 @@ def columns_of(rows: Mapping[Table, Rows]) -> dict[str, list[object]]:
     }
 
 
-def insert_columns(
-    table: Table, beside: FromClause | None = None, condition: ColumnElement[bool] | None = None
-) -> postgresql.Insert:
+def insert_columns(table: Table, where: Condition | None = None) -> postgresql.Insert:
     """Return the statement that inserts rows on PostgreSQL, each column of them a parameter.
 
-    It inserts nothing unless the one row `beside` meets the condition.
+    With a condition only the rows that meet it.
     """
     names = table.columns.keys()
     # One dimension: a value that is a list itself, as JSON may be, is one value.
@@ -93,8 +91,8 @@ def insert_columns(
     ]
     rows = func.unnest(*arrays).table_valued(*names).render_derived()
     query = select(*rows.columns)
-    if beside is not None:
-        query = query.join_from(rows, beside, condition)
+    if where:
+        query = query.where(where(rows.columns))
     return postgresql.insert(table).from_select(names, query)
 
 
@@ -123,7 +121,8 @@ def _insert_new(table: Table, dialect: str) -> Executable:
 
 
 @lru_cache(STATEMENTS)
-def _upsert(table: Table, dialect: str) -> Executable:
+def upserting(table: Table, dialect: str) -> Insert:
+    """Return the statement that inserts rows, and overwrites those with the same primary key."""
     statement = _insert(table, dialect)
     key = list(table.primary_key.columns)
     others = {

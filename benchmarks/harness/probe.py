@@ -1,7 +1,7 @@
 """Probes: how long after a 201 an answer knows the watch.
 
-A user gets recommendations, watches the first of them, and asks for the first ones that know it:
-`after` the watch. The lesson has to be gone from them, and `applied_through` to have come as far.
+A user watches the first of their recommendations, and asks for the first ones that know it: `after`
+the watch. The lesson has to be gone from them, and `applied_through` to have come as far.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ class Probe:
     first: int  # the position of the first watch
     delays: list[float] = field(default_factory=list)  # seconds
     too_early: int = 0  # answers that were to know the watch, and did not
+    lists: dict[int, list[int]] = field(default_factory=dict)  # what each user got last
 
     async def run(self, until: float) -> None:
         """Probe until then."""
@@ -40,7 +41,7 @@ class Probe:
             await asyncio.sleep(PAUSE)
 
     async def _look(self, user: int) -> None:
-        lessons = _lessons(await self._ask(user))
+        lessons = self.lists.get(user) or _lessons(await self._ask(user))
         if not lessons:
             raise CannotStart("There is nothing to recommend, so nothing can be seen to go.")
         position = self.first + len(self.delays)
@@ -53,7 +54,8 @@ class Probe:
         found = await self._ask(user, f"?after={answer.json['id']}&wait_ms={LONGEST}")
         self.delays.append(monotonic() - stored)
         is_as_far = datetime.fromisoformat(found["applied_through"]) >= recorded_at
-        self.too_early += lessons[0] in _lessons(found) or not is_as_far
+        self.lists[user] = _lessons(found)
+        self.too_early += lessons[0] in self.lists[user] or not is_as_far
 
     async def _ask(self, user: int, query: str = "") -> dict[str, Any]:
         began = monotonic()

@@ -23,6 +23,7 @@ from recommendation_service.tables import (
 )
 from shared.database import Database
 from shared.events import Kind
+from shared.identifiers import new_id
 from tests.examples import an_event
 
 
@@ -141,6 +142,20 @@ async def test_an_event_delivered_twice_is_learned_once(recommendation_database:
         assert await connection.scalar(select(func.count()).select_from(inbox)) == 1
         assert await connection.scalar(select(model_state.c.applied)) == 1
         assert await connection.scalar(select(model_state.c.duplicates)) == 3
+
+
+async def test_an_id_that_is_known_teaches_nothing_whatever_comes_with_it(
+    recommendation_database: Database,
+) -> None:
+    known = an_event(user=1, lesson=100)
+    other = an_event(user=1, lesson=101, event_id=known.event_id, watch_id=new_id())
+    another = an_event(user=1, lesson=102)
+
+    await learn_all(recommendation_database, [[known], [other, another]])
+
+    async with recommendation_database.read() as connection:
+        watched = await connection.scalars(select(learned_watches.c.lesson_id))
+        assert sorted(watched) == [100, 102]
 
 
 async def test_a_late_event_in_a_long_history_changes_only_its_neighbourhood(

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
+from recommendation_service.advance import News, advance
 from recommendation_service.follow import Follower
-from recommendation_service.learn import News, advance
 from recommendation_service.model.counts import FIRST, LAST, MET
 from recommendation_service.model.model import Model
 from recommendation_service.retention import forget_events

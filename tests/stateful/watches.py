@@ -6,10 +6,11 @@ which it could have given at this point, and what is true after it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 Watch = Mapping[str, Any]  # as the service answers it
+BEHIND = timedelta(milliseconds=50)  # that a time may be, for which nobody looked at the clock
 
 
 class Post(NamedTuple):
@@ -77,7 +78,7 @@ class Exchange(NamedTuple):
 
     def spans(self, time: str) -> bool:
         """Whether this can be the time at which the service took the command."""
-        return self.sent <= instant(time) <= self.answered
+        return self.sent - BEHIND <= instant(time) <= self.answered
 
 
 class Change(NamedTuple):
@@ -174,7 +175,7 @@ class State:
         return is_later and instant(answer["reported_at"]) == at
 
     def _is_stale(self, one: Exchange, patch: Patch, watch: Watch) -> bool:
-        earliest = instant(patch.at) if patch.at else one.sent
+        earliest = instant(patch.at) if patch.at else one.sent - BEHIND
         return (earliest, patch.position) <= (instant(watch["reported_at"]), watch["position"])
 
     def _deleted(self, one: Exchange, watch: Watch) -> "State | None":
