@@ -8,9 +8,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +18,7 @@ from consumption_service.announce import Announcer
 from consumption_service.commands import Command, Done, OutboxEvent, Outcome
 from consumption_service.erase import Erasure, erase
 from consumption_service.measures import CommitMeasures
+from consumption_service.order import NEVER, Order
 from consumption_service.record import record
 from consumption_service.record_at_once import is_plain, record_at_once
 from consumption_service.tables import outbox
@@ -34,9 +34,6 @@ GROUP_SIZE: Final = 256  # commands in one transaction
 GROUPS_IN_FLIGHT: Final = 2  # one is prepared while the other is being written to the disk
 WORTH_A_SECOND: Final = 32  # commands; fewer wait for the group in flight, and go with more
 WORTH_FORGETTING: Final = 64  # confirmed events; fewer wait, so that not every commit has to
-
-NEVER: Final = datetime.min.replace(tzinfo=UTC)
-TICK: Final = timedelta(microseconds=1)  # no two transactions of a process have the same time
 
 T = TypeVar("T")
 
@@ -55,11 +52,9 @@ class GroupCommit:
         self._waiting: deque[Waiting] = deque()
         self._in_flight = 0  # groups
         self._arrived = asyncio.Event()  # set when another group is to begin
-        self._latest = asyncio.Event()  # set when the group that began last has ended
-        self._latest.set()
         self.measures = CommitMeasures()
         self.measures.waiting.set_function(lambda: len(self._waiting))
-        self._now = NEVER  # no event has a later time
+        self._order = Order()
         self._turn = Turn(NEVER)  # the one that was had last
 
     async def carry_out(self, command: Command) -> Done:
@@ -165,7 +160,7 @@ class GroupCommit:
         turn, about_now = self._turn, self._turn.reckoned()
         if about_now is None:
             return False
-        async with self._in_order() as take:
+        async with self._order.in_order() as take:
             now = take(about_now, len(group))
             with self._announcer.forgetting(WORTH_FORGETTING) as confirmed:
                 recorded = await record_at_once(
@@ -195,7 +190,7 @@ class GroupCommit:
         ) -> tuple[Erasure, Sequence[OutboxEvent]]:
             erasure, events = await erase(user_id, self._database, connection, now)
             # While it is alone: what is recorded next is later, however far the clock was set back.
-            self._now = max(self._now, erasure.erased_at)
+            self._order.go_on_from(erasure.erased_at)
             return erasure, events
 
         erasure = await self._transact(work, lambda _: None, most_events=1, alone=True)
@@ -211,7 +206,7 @@ class GroupCommit:
         alone: bool = False,
     ) -> T:
         """Do the work; if `alone`, no process does anything of the kind beside it."""
-        async with self._in_order() as take:
+        async with self._order.in_order() as take:
             with self._announcer.forgetting(WORTH_FORGETTING) as confirmed:
                 async with self._database.write() as connection:
                     self._turn = await await_turn(self._database, connection, alone=alone)
@@ -221,30 +216,6 @@ class GroupCommit:
             committed(result)
         self._announcer.announce(events)
         return result
-
-    @asynccontextmanager
-    async def _in_order(self) -> AsyncIterator[Callable[[datetime, int], datetime]]:
-        """Hand over what takes a time for so many events: the time of the first.
-
-        The block ends when those that took earlier times have ended, so that whoever has learned
-        what was recorded at a time has learned what was recorded before.
-        """
-        earlier, ended = self._latest, asyncio.Event()
-
-        def take(about: datetime, events: int) -> datetime:
-            nonlocal earlier
-            earlier, self._latest = self._latest, ended
-            now = max(about, self._now + TICK)
-            self._now = now + TICK * events  # each has its own, in no other group
-            return now
-
-        try:
-            yield take
-        finally:
-            try:
-                await earlier.wait()
-            finally:  # a request that is broken off must not hold up the others
-                ended.set()
 
 
 async def _outcome_of(future: asyncio.Future[Outcome]) -> Outcome | Exception:

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import consumption_service
 from consumption_service.announce import Announcer
 from consumption_service.commands import Create, Done, OutboxEvent
-from consumption_service.commit import TICK, GroupCommit
+from consumption_service.commit import GroupCommit
+from consumption_service.order import TICK
 from consumption_service.tables import outbox, watches
 from shared.background import running
 from shared.broker.in_process import InProcessBroker
