@@ -6,6 +6,7 @@ are started once for the whole run when a collected test needs them; so is the b
 """
 
 import os
+import signal
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -48,6 +49,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("upnext")
+
+# Where a script runs the tests in the background, they ignore Ctrl-C, and so would what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _servers = ExitStack()
 _starting = {DATABASE: Lock(), AMQP: Lock(), CHROMIUM: Lock()}
