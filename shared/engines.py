@@ -54,6 +54,9 @@ def postgresql_engine(url: URL, statement_timeout: float | None) -> AsyncEngine:
         url.difference_update_query(tls),
         pool_size=POOL_SIZE,
         pool_timeout=POOL_TIMEOUT,
+        # The connection that was used last is used next: at its other end is a process of its own,
+        # which has at hand what it needs.
+        pool_use_lifo=True,
         pool_pre_ping=False,
         hide_parameters=True,
         connect_args={
