@@ -95,5 +95,7 @@ async def test_a_service_may_die_at_any_of_its_awaits(
 
 def on_the_way(points: Failpoints, package: str) -> set[str]:
     """Return the points between a request and the acknowledgement."""
-    found = {point for words in PATHS[package] for point in points.passed(words)}
+    passed = {words: points.passed(words) for words in PATHS[package]}
+    assert all(passed.values()), f"a word chooses no point: {passed}"
+    found = {point for some in passed.values() for point in some}
     return {point for point in found if not any(words in point for words in OPENING)}
