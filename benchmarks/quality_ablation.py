@@ -18,15 +18,15 @@ from benchmarks.quality_peers import TICK
 from benchmarks.quality_stream import Questions, Watch
 from recommendation_service.model.arrays import Indices, Logs
 from recommendation_service.model.candidates import Candidates
-from recommendation_service.model.crowd import Crowd
+from recommendation_service.model.columns import Field
 from recommendation_service.model.features import NAMES, Situation, features, situation
-from recommendation_service.model.field import Field
 from recommendation_service.model.history import Meeting
 from recommendation_service.model.history import difference as change_of
 from recommendation_service.model.model import Model
+from recommendation_service.model.popularity import Crowd
 from recommendation_service.model.rank import best
 from recommendation_service.model.weights import Weights
-from shared.events import LessonId
+from shared.ids import LessonId
 
 GROUPS: Final = {
     "popularity lately": ("popular_hour", "popular_day", "popular_week"),

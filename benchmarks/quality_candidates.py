@@ -22,7 +22,7 @@ from recommendation_service.model.history import Change, Contribution, Meeting
 from recommendation_service.model.history import difference as change_of
 from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
-from shared.events import LessonId
+from shared.ids import LessonId
 
 MANY: Final = 100_000  # lessons
 ENOUGH: Final = 2_500  # questions about many lessons

@@ -12,7 +12,7 @@ from benchmarks.quality_peers import Upnext
 from benchmarks.quality_stream import Watch
 from recommendation_service.model import model
 from recommendation_service.model.counts import Counts
-from shared.events import LessonId
+from shared.ids import LessonId
 
 
 class WeightedCounts(Counts):

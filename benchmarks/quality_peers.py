@@ -15,7 +15,7 @@ from benchmarks.quality_together import Together, best, nearest
 from recommendation_service.model.arrays import Floats
 from recommendation_service.model.history import Meeting, difference
 from recommendation_service.model.model import Model
-from shared.events import LessonId
+from shared.ids import LessonId
 
 DAY: Final = 86_400.0  # seconds
 TICK: Final = 1e-3  # seconds between watches that a file gives the same time

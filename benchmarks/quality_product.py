@@ -23,10 +23,10 @@ from benchmarks.quality_peers import TICK, Upnext
 from benchmarks.quality_services import Ground, ground
 from benchmarks.quality_stream import Questions, Watch, questions
 from recommendation_service.model.history import Meeting
-from recommendation_service.serve import ARCHIVE_AGE
+from recommendation_service.serve.recommender import ARCHIVE_AGE
 from shared.errors import CannotStart
-from tests.product import Product, running_product
-from tests.services.server import ServiceMissing
+from tests.infrastructure.server import ServiceMissing
+from tests.support.product import Product, running_product
 
 PATIENCE: Final = 30.0  # seconds that a watch may take until it is learned
 GLANCE: Final = 0.002  # seconds between two looks

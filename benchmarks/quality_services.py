@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final, NamedTuple
 
-from tests.services import ServiceMissing, fresh_database, fresh_vhost, postgresql, rabbitmq
+from tests.infrastructure import ServiceMissing, fresh_database, fresh_vhost, postgresql, rabbitmq
 
 GIVEN: Final = ("TEST_DATABASE_URL", "TEST_AMQP_URL", "TEST_AMQP_MANAGEMENT_URL")
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TextIO, cast
 import numpy as np
 
 from shared.errors import CannotStart
-from upnext.import_rows import Columns, UnreadableRow, find_columns, instant
+from upnext.import_watches.rows import Columns, UnreadableRow, find_columns, instant
 
 ASKED: Final = 20_000  # watches that are predicted, at most
 SEED: Final = 1  # of the sample

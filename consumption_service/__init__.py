@@ -1,4 +1,4 @@
-"""Records what is watched, and announces it.
+"""The consumption service records watches and publishes them: api -> record -> publish.
 
-The data flow: api -> record -> announce -> shared.broker.
+Only `app.py` knows all parts.
 """

@@ -3,12 +3,12 @@
 from consumption_service.app import open_app
 from consumption_service.settings import ConsumptionSettings
 from shared.broker.connect import open_broker
-from shared.engines import refuse_embedded
+from shared.database.engines import refuse_embedded
 from shared.errors import CannotStart
-from shared.program import run_to_completion
-from shared.server import Listener, bind, serve
-from shared.settings import read_settings
-from shared.workers import supervise
+from shared.http.server import Listener, bind, serve
+from shared.process.program import run_to_completion
+from shared.process.settings import read_settings
+from shared.process.workers import supervise
 
 
 async def main() -> None:

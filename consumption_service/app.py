@@ -8,30 +8,30 @@ from typing import Final
 from fastapi import FastAPI
 
 import consumption_service
-from consumption_service.announce import Announcer
-from consumption_service.api import State
-from consumption_service.api import router as watches
-from consumption_service.batch import router as batches
-from consumption_service.commit import GroupCommit
-from consumption_service.completions import router as completions
-from consumption_service.direct import Recording
-from consumption_service.erasures_api import router as erasing
-from consumption_service.progress_api import router as progress
-from consumption_service.receipts import Receipts
+from consumption_service.api.completions import router as completions
+from consumption_service.api.dependencies import State
+from consumption_service.api.erasures import router as erasing
+from consumption_service.api.fast_path import Recording
+from consumption_service.api.progress import router as progress
+from consumption_service.api.watch_batches import router as batches
+from consumption_service.api.watches import router as watches
+from consumption_service.api.xapi import router as xapi
+from consumption_service.consume.erasures import Receipts
+from consumption_service.permissions import RIGHTS
+from consumption_service.publish.relay import Announcer
+from consumption_service.record.group_commit import GroupCommit
 from consumption_service.retention import forget_keys
-from consumption_service.rights import RIGHTS
 from consumption_service.settings import ConsumptionSettings
-from consumption_service.xapi_api import router as xapi
 from shared.access.guard import Guard
-from shared.background import running
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import WATCH
-from shared.database import open_database
-from shared.health import database_check, health_routes, trouble_check
-from shared.migrate import migrate
-from shared.retention import keep_forgetting
-from shared.web import create_app
+from shared.database.database import open_database
+from shared.database.migrate import migrate
+from shared.database.retention import keep_forgetting
+from shared.http.app import create_app
+from shared.http.health import database_check, health_routes, trouble_check
+from shared.process.background import running
 
 DRAIN_TIMEOUT: Final = 5.0  # seconds to publish what is in memory when the service stops
 

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from consumption_service.tables import idempotency_keys
-from shared.database import Database
-from shared.events import utc_now
-from shared.retention import delete_where
+from shared.clock import utc_now
+from shared.database.database import Database
+from shared.database.retention import delete_where
 
 
 async def forget_keys(database: Database, days: int) -> None:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.settings import SharedSettings
+from shared.process.settings import SharedSettings
 
 
 class ConsumptionSettings(SharedSettings):

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-from shared.database import UtcTime
+from shared.database.database import UtcTime
 
 metadata: Final = MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}

@@ -1,4 +1,4 @@
-"""Learns from what is watched, and recommends what to watch next.
+"""The recommendation service: consume -> learn -> model -> replicate -> serve -> api.
 
-The data flow: shared.broker -> consume -> learn -> model -> serve -> api.
+Only `app.py` knows all parts.
 """

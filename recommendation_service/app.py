@@ -9,30 +9,29 @@ from typing import Final, NamedTuple
 from fastapi import FastAPI
 
 import recommendation_service
-from recommendation_service import (
-    api,
-    catalogue_api,
-    lessons_api,
-    operation_api,
-    users_api,
+from recommendation_service.api import (
+    catalogue,
+    hidden_lessons,
+    lessons,
+    operation,
+    recommendations,
 )
-from recommendation_service.awaited import Waiting
-from recommendation_service.consume import Consumer
-from recommendation_service.consume_lessons import LessonConsumer
+from recommendation_service.api.dependencies import State
+from recommendation_service.api.fast_path import Recommending
+from recommendation_service.api.metrics import StoredMeasures, show_measures
+from recommendation_service.consume.dead_letters import collect_dead_letters
+from recommendation_service.consume.lessons import LessonConsumer
+from recommendation_service.consume.watches import Consumer
 from recommendation_service.dashboard.routes import open_dashboard
-from recommendation_service.dead_letters import collect_dead_letters
-from recommendation_service.direct import Recommending
-from recommendation_service.evaluate import Evaluator
-from recommendation_service.follow import Follower
-from recommendation_service.measures import StoredMeasures, show_measures
-from recommendation_service.opened import State
-from recommendation_service.panel import Panel
-from recommendation_service.retention import forget
-from recommendation_service.rights import RIGHTS
-from recommendation_service.serve import Recommender
+from recommendation_service.evaluate.prequential import Evaluator
+from recommendation_service.learn.retention import forget
+from recommendation_service.permissions import RIGHTS
+from recommendation_service.replicate.model import Follower
+from recommendation_service.serve.read_your_writes import Waiting
+from recommendation_service.serve.recommender import Recommender
 from recommendation_service.settings import RecommendationSettings
+from recommendation_service.stats import Panel
 from shared.access.guard import Guard
-from shared.background import running
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import (
@@ -43,11 +42,12 @@ from shared.broker.topology import (
     WATCH,
     dividing_exchange,
 )
-from shared.database import Database, open_database
-from shared.health import database_check, health_routes, trouble_check
-from shared.migrate import migrate
-from shared.retention import keep_forgetting
-from shared.web import create_app
+from shared.database.database import Database, open_database
+from shared.database.migrate import migrate
+from shared.database.retention import keep_forgetting
+from shared.http.app import create_app
+from shared.http.health import database_check, health_routes, trouble_check
+from shared.process.background import running
 
 TITLE: Final = "Upnext recommendation service"
 DESCRIPTION: Final = "Learns from the queue `recommendation.watch.*`, and recommends lessons."
@@ -123,7 +123,7 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     app = create_app(state.settings, TITLE, DESCRIPTION, guard)
     app.state.recommendation = state
     app.state.direct.add(Recommending(state))
-    for routes in (api, lessons_api, catalogue_api, users_api, operation_api):
+    for routes in (recommendations, lessons, catalogue, hidden_lessons, operation):
         app.include_router(routes.router)
     stored = StoredMeasures(state.database, state.follower)
     show_measures(app.state.metrics, state.panel.measures, stored)

@@ -2,7 +2,7 @@
 
 from pydantic import Field, HttpUrl
 
-from shared.settings import SharedSettings
+from shared.process.settings import SharedSettings
 
 
 class RecommendationSettings(SharedSettings):

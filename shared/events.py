@@ -9,23 +9,14 @@ know.
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final, NewType, TypeVar
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-MAX_INTEGER: Final = 2**63 - 1  # what a `bigint` column holds
+from shared.ids import LessonId, Natural, UserId
+
 SCHEMA_VERSION: Final = 1  # of the header `x-schema-version`
-
-T = TypeVar("T")
-
-UserId = NewType("UserId", int)
-LessonId = NewType("LessonId", int)
-
-
-def whole(value: object) -> object:
-    """Take 42.0 for 42, as JSON does; strictness refuses everything else that is no integer."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _written_out(value: object) -> object:
@@ -43,10 +34,6 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("should be between the years 1 and 9999, in UTC") from None
 
 
-Natural = Annotated[
-    # A bound below 2^63, not up to 2^63 - 1: OpenAPI writes bounds as floating-point numbers.
-    T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1), BeforeValidator(whole)
-]  # an integer that a `bigint` column holds, under whichever name
 Position = Natural[int]  # whole seconds from the start of the lesson
 Instant = Annotated[
     AwareDatetime,
@@ -137,8 +124,3 @@ class ErasureDone(BaseModel):
     erasure_id: UUID
     user_id: Natural[UserId]
     done_at: Instant
-
-
-def utc_now() -> datetime:
-    """Return the present, aware, in UTC."""
-    return datetime.now(UTC)

@@ -10,7 +10,8 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
 
-from shared.events import Instant, LessonId, Natural, Position
+from shared.events import Instant, Position
+from shared.ids import LessonId, Natural
 
 EXAMPLE: Final[JsonDict] = {
     "title": "Fractions",

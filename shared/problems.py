@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from shared.errors import ServiceError
-from shared.logs import request_id
+from shared.process.logs import request_id
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.faults import report
-from tests.services import (
+from tests.infrastructure import (
     ServiceMissing,
     chromium,
     fresh_database,
@@ -29,7 +29,7 @@ from tests.services import (
     postgresql,
     rabbitmq,
 )
-from tests.together import Together, turn_of
+from tests.support.scheduling import Together, turn_of
 
 DATABASE: Final = "TEST_DATABASE_URL"
 AMQP: Final = "TEST_AMQP_URL"
@@ -67,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # there may be no xdist at work
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadgroup`, see `tests/together.py`: xdist's own marks do nothing any more."""
+    """Schedule `--dist loadgroup` as `tests/support/scheduling.py` says, not by marks of xdist."""
     return Together(config, log) if config.getoption("dist") == "loadgroup" else None
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from consumption_service.settings import ConsumptionSettings
 from recommendation_service.settings import RecommendationSettings
-from shared.settings import read_settings
+from shared.process.settings import read_settings
 
 REACHABLE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - see below
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from shared.program import run_to_completion
+from shared.process.program import run_to_completion
 from upnext.addresses import consumption_address
-from upnext.demo_command import demo_command
-from upnext.import_command import import_command
+from upnext.demo.command import demo_command
+from upnext.import_watches.command import import_command
 from upnext.key import key
 from upnext.parked import parked
 

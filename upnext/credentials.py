@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.settings import SharedSettings, read_settings
+from shared.process.settings import SharedSettings, read_settings
 
 
 class _ClientSettings(SharedSettings):

@@ -6,9 +6,9 @@ import consumption_service
 import recommendation_service
 from consumption_service.settings import ConsumptionSettings
 from recommendation_service.settings import RecommendationSettings
-from shared import migrate
-from shared.database import open_database
-from shared.settings import read_settings
+from shared.database import migrate
+from shared.database.database import open_database
+from shared.process.settings import read_settings
 
 
 async def migrate_both() -> None:

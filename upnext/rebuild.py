@@ -8,13 +8,13 @@ from uuid import UUID
 import httpx
 from rich import print as show
 
-from recommendation_service.read import Event
-from recommendation_service.rebuild import rebuild
+from recommendation_service.event import Event
+from recommendation_service.learn.rebuild import rebuild
 from recommendation_service.settings import RecommendationSettings
-from shared.database import open_database
+from shared.database.database import open_database
 from shared.errors import CannotStart
 from shared.events import Kind
-from shared.settings import read_settings
+from shared.process.settings import read_settings
 from upnext.credentials import credentials
 
 PAGE: Final = 1000  # watches in one request

@@ -10,8 +10,8 @@ from recommendation_service import app as recommendation
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.connect import open_broker
 from shared.errors import CannotStart
-from shared.server import Listener, serve
-from shared.settings import read_settings
+from shared.http.server import Listener, serve
+from shared.process.settings import read_settings
 from upnext.addresses import consumption_address, recommendation_address
 
 log = logging.getLogger(__name__)

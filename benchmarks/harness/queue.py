@@ -8,9 +8,11 @@ from benchmarks.peers.rows import QUEUE
 from shared.broker.connect import open_broker
 from shared.broker.interface import Broker, Message, Outcome
 from shared.broker.topology import USER_HEADER, WATCH, Queue, partition
+from shared.clock import utc_now
 from shared.errors import CannotStart
-from shared.events import LessonId, UserId, WatchEvent, utc_now
-from shared.identifiers import new_id
+from shared.events import WatchEvent
+from shared.ids import LessonId, UserId
+from shared.uuid7 import new_id
 
 PEERS: Final = Queue(QUEUE, WATCH, "*")
 AT_ONCE: Final = 1000  # events in one publish

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from shared.errors import CannotStart
-from tests.services import (
+from tests.infrastructure import (
     DURABLE,
     Broker,
     Server,

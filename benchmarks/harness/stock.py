@@ -13,8 +13,8 @@ import consumption_service
 import recommendation_service
 from benchmarks.harness.servers import Stage
 from benchmarks.harness.wrk import LESSONS
-from shared.database import open_database
-from shared.migrate import migrate
+from shared.database.database import open_database
+from shared.database.migrate import migrate
 
 # Watch after watch over 20 days, of users in turn; some lessons are watched much more often than
 # others. The same numbers make the same watches in both databases.

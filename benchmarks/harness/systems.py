@@ -14,10 +14,11 @@ import httpx
 
 from benchmarks.harness.servers import Stage
 from shared.errors import CannotStart
-from tests.product import INHERITED, ROOT
-from tests.services import ServiceMissing
-from tests.services.process import Process, Program, running
-from tests.services.server import free_port
+from tests.infrastructure import ServiceMissing
+from tests.infrastructure.process import Process, Program, running
+from tests.infrastructure.server import free_port
+from tests.support.product import INHERITED
+from tests.support.repository import ROOT
 
 PATIENCE: Final = 60.0  # seconds until a system must answer
 PYTHON: Final = (sys.executable, "-m")

@@ -16,8 +16,8 @@ from typing import Final
 from benchmarks.harness.figures import Measured
 from benchmarks.harness.processor import Cores, Meter
 from shared.errors import CannotStart
-from tests.services import ServiceMissing
-from tests.services.packages import install
+from tests.infrastructure import ServiceMissing
+from tests.infrastructure.packages import install
 
 USERS: Final = 20_000
 LESSONS: Final = 2_000

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from benchmarks.peers.rows import CREATED, EXCHANGE, QUEUE, event_of, opened_tables, row_of
 from benchmarks.peers.serving import serve
 from benchmarks.peers.usual_handler import session_of
-from consumption_service.api import NewWatch, WatchAnswer
+from consumption_service.api.schemas import NewWatch, WatchAnswer
 
 WATCH = RabbitExchange(EXCHANGE, type=ExchangeType.TOPIC, durable=True)
 WATCHES = RabbitQueue(QUEUE, queue_type=QueueType.QUORUM, durable=True, routing_key="*")

@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 from sqlalchemy.types import JSON, BigInteger, DateTime
 
-from consumption_service.api import NewWatch
-from shared.events import LessonId, UserId, WatchEvent, utc_now
-from shared.identifiers import new_id
+from consumption_service.api.schemas import NewWatch
+from shared.clock import utc_now
+from shared.events import WatchEvent
+from shared.ids import LessonId, UserId
+from shared.uuid7 import new_id
 
 EXCHANGE: Final = "watch"
 QUEUE: Final = "peer.watch"

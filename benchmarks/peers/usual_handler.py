@@ -19,7 +19,7 @@ from benchmarks.peers.rows import (
     row_of,
 )
 from benchmarks.peers.serving import serve
-from consumption_service.api import NewWatch, WatchAnswer
+from consumption_service.api.schemas import NewWatch, WatchAnswer
 
 
 @asynccontextmanager

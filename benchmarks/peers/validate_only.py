@@ -9,21 +9,22 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
-from consumption_service.api import NewWatch, WatchAnswer
-from consumption_service.commands import Watch
-from recommendation_service.answers import Recommendation, Recommendations
-from recommendation_service.api import AskedForUser
-from recommendation_service.opened import PathId
-from recommendation_service.serve import Item
+from consumption_service.api.schemas import NewWatch, WatchAnswer
+from consumption_service.event import Watch
+from recommendation_service.api.parameters import PathId
+from recommendation_service.api.recommendations import AskedForUser
+from recommendation_service.api.schemas import Recommendation, Recommendations
+from recommendation_service.serve.recommender import Item
 from shared.access.guard import Guard
-from shared.access.rights import Rights
-from shared.events import LessonId, utc_now
-from shared.identifiers import new_id
+from shared.access.permissions import Rights
+from shared.clock import utc_now
+from shared.http.app import create_app
+from shared.http.server import Listener, serve
+from shared.ids import LessonId
 from shared.problems import documented
-from shared.program import run_to_completion
-from shared.server import Listener, serve
-from shared.settings import SharedSettings, read_settings
-from shared.web import create_app
+from shared.process.program import run_to_completion
+from shared.process.settings import SharedSettings, read_settings
+from shared.uuid7 import new_id
 
 ITEMS: Final = [Item(LessonId(number), 1.0 / number, "popular") for number in range(1, 101)]
 

@@ -7,15 +7,13 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import select
-
+from recommendation_service.api.dependencies import State
 from recommendation_service.dashboard.consumption import Consumption
-from recommendation_service.evaluate import RECENT_BLOCKS, Report, report
-from recommendation_service.opened import State
-from recommendation_service.park import count_parked
-from recommendation_service.tables import model_state
-from shared.database import Database, DatabaseUnavailable
-from shared.events import utc_now
+from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Report, report
+from recommendation_service.learn.model_state import read_model_state
+from recommendation_service.learn.parked import count_parked
+from shared.clock import utc_now
+from shared.database.database import Database, DatabaseUnavailable
 
 INTERVAL: Final = 1.0  # seconds
 KEPT: Final = 300  # samples
@@ -121,7 +119,7 @@ def _summary(parts: dict[str, str]) -> News:
 
 async def _stored(database: Database) -> News:
     async with database.read() as connection:
-        state = (await connection.execute(select(model_state))).one()
+        state = await read_model_state(connection)
     return {
         "applied": state.applied,
         "duplicates": state.duplicates,

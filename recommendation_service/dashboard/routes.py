@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from recommendation_service.api.dependencies import Opened
+from recommendation_service.api.parameters import PathId
 from recommendation_service.dashboard.consumption import Consumption, open_consumption
 from recommendation_service.dashboard.live import Live
-from recommendation_service.opened import Opened, PathId
 from recommendation_service.settings import RecommendationSettings
-from shared.background import running
-from shared.events import LessonId
-from shared.pages import Files, page
+from shared.http.pages import Files, page
+from shared.ids import LessonId
+from shared.process.background import running
 
 FILES: Final = Path(__file__).parent / "static"
 

@@ -1,6 +1,6 @@
 """Alembic's entry point."""
 
 from recommendation_service.tables import metadata
-from shared.migrate import run_migrations
+from shared.database.migrate import run_migrations
 
 run_migrations(metadata, "recommendation")

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices
+from recommendation_service.model.columns import Field
+from recommendation_service.model.cooccurrence import Evidence
 from recommendation_service.model.counts import FIRST, MET, Counts
-from recommendation_service.model.evidence import Evidence
 from recommendation_service.model.features import Situation
-from recommendation_service.model.field import Field
 
 FEW: Final = 2_000  # lessons; up to here all are candidates
 PER_SOURCE: Final = 100  # lessons that each count puts forward

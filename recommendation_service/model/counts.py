@@ -21,10 +21,10 @@ from typing import Final
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Mask
-from recommendation_service.model.decayed import DecayedCounts
+from recommendation_service.model.decayed_counts import DecayedCounts
 from recommendation_service.model.history import Bounds, Contribution
-from recommendation_service.model.rows import Row
-from shared.events import LessonId
+from recommendation_service.model.sparse_rows import Row
+from shared.ids import LessonId
 
 SHARES: Final = 2520  # the least number that 1 ... 10 divide
 RECENT, FORWARD, BACKWARD = range(3)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Floats
+from recommendation_service.model.cooccurrence import BEYOND, NEXT, PREVIOUS, TOGETHER, factors_of
 from recommendation_service.model.counts import (
     BACKWARD,
     FORWARD,
@@ -18,11 +19,10 @@ from recommendation_service.model.counts import (
     RECENT,
     Counts,
 )
-from recommendation_service.model.evidence import BEYOND, NEXT, PREVIOUS, TOGETHER, factors_of
 from recommendation_service.model.features import FROM_LESSONS, Situation
 from recommendation_service.model.rank import Scored
-from recommendation_service.model.rows import Row
-from shared.events import LessonId
+from recommendation_service.model.sparse_rows import Row
+from shared.ids import LessonId
 
 
 class Because(NamedTuple):

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from recommendation_service.model.arrays import Indices, Mask
 from recommendation_service.model.counts import FIRST, MET, Counts
+from recommendation_service.model.eligible import View
 from recommendation_service.model.rank import Scored
-from recommendation_service.model.view import View
-from shared.events import UserId
+from shared.ids import UserId
 
 ENOUGH: Final = 10  # meetings after which a lesson is ranked like any other
 YOUTH: Final = 14 * 86_400.0  # seconds after the first meeting in which it may be new

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Logs
+from recommendation_service.model.columns import Field
+from recommendation_service.model.cooccurrence import FAR, Evidence
 from recommendation_service.model.counts import FIRST, Counts
-from recommendation_service.model.crowd import Crowd, Popularity
-from recommendation_service.model.evidence import FAR, Evidence
-from recommendation_service.model.field import Field
 from recommendation_service.model.history import Meeting
-from recommendation_service.model.shares import SMOOTHING, smooth, take_logs
+from recommendation_service.model.popularity import Crowd, Popularity
+from recommendation_service.model.smoothing import SMOOTHING, smooth, take_logs
 
 FROM_POPULARITY: Final = ("popular_hour", "popular_day", "popular_week", "start")
 FROM_LESSONS: Final = ("next", "previous", "in_session", "new_session", "far", "together", "path")

@@ -30,8 +30,8 @@ from recommendation_service.model.counts import (
 )
 from recommendation_service.model.fingerprint import MODULUS, NOBODY, fingerprint_of_packed
 from recommendation_service.model.history import SESSION, WINDOW, Meeting
-from recommendation_service.model.rows import Row
-from shared.events import LessonId
+from recommendation_service.model.sparse_rows import Row
+from shared.ids import LessonId
 
 _FIRST_PRECEDING: Final = 3  # column of the packed contributions, see `fingerprint`
 _NARROW: Final = 31  # bits; two numbers that need no more make one key to sort by

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from shared.events import LessonId
+from shared.ids import LessonId
 
 WINDOW: Final = 10  # meetings that precede a meeting and are counted with it
 SESSION: Final = 3600.0  # seconds; a shorter pause than this stays in the session

@@ -13,23 +13,23 @@ import numpy as np
 
 from recommendation_service.model.arrays import union
 from recommendation_service.model.candidates import Candidates
+from recommendation_service.model.columns import Field
 from recommendation_service.model.counts import BACKWARD, FORWARD, LAST, MET, SHARES, Counts
-from recommendation_service.model.crowd import Crowd
+from recommendation_service.model.eligibility import Offer
+from recommendation_service.model.eligible import View
 from recommendation_service.model.explain import Because, because
 from recommendation_service.model.explore import NOBODY, Visitor
 from recommendation_service.model.features import LESSON_BASED, situation
-from recommendation_service.model.field import Field
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
 from recommendation_service.model.fold import Fold, Meetings
 from recommendation_service.model.history import Change, Meeting
-from recommendation_service.model.lists import Lists, Wanted
-from recommendation_service.model.offer import Offer
+from recommendation_service.model.popularity import Crowd
 from recommendation_service.model.rank import Scored, best, score
-from recommendation_service.model.rows import gather
-from recommendation_service.model.shares import SMOOTHING
-from recommendation_service.model.view import View
+from recommendation_service.model.rank_batch import Lists, Wanted
+from recommendation_service.model.smoothing import SMOOTHING
+from recommendation_service.model.sparse_rows import gather
 from recommendation_service.model.weights import Weights
-from shared.events import LessonId
+from shared.ids import LessonId
 
 Window = Literal["1h", "1d", "7d", "all"]
 

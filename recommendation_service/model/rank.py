@@ -11,11 +11,11 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
-from recommendation_service.model.crowd import Crowd
+from recommendation_service.model.columns import Field
 from recommendation_service.model.features import Situation, features
-from recommendation_service.model.field import Field
+from recommendation_service.model.popularity import Crowd
 from recommendation_service.model.weights import Weights
-from shared.events import LessonId
+from shared.ids import LessonId
 
 PARTS: Final = 128  # into which scores are divided to find the best
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from shared.access.caller import Scope
-from shared.access.rights import Rights
+from shared.access.permissions import Rights
 from shared.problems import documented
 
 KEY: Final = "key"

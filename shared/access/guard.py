@@ -16,11 +16,11 @@ from starlette.types import Scope as Request
 from shared.access.caller import ANYBODY, STRANGER, Caller
 from shared.access.key_set import KeySet
 from shared.access.keys import PREFIX, parse_keys
-from shared.access.pace import Pace
-from shared.access.rights import Rights
+from shared.access.permissions import Rights
+from shared.access.rate_limit import Pace
 from shared.access.tokens import Tokens, Verified
 from shared.errors import CannotStart, Forbidden, Unauthenticated
-from shared.settings import SharedSettings
+from shared.process.settings import SharedSettings
 
 REMEMBERED: Final = 60.0  # seconds
 MOST_REMEMBERED: Final = 10_000

@@ -14,7 +14,7 @@ import jwt
 from shared.access.caller import Caller, Scope
 from shared.access.key_set import KeySet
 from shared.errors import Unauthenticated
-from shared.events import MAX_INTEGER
+from shared.ids import MAX_INTEGER
 
 # Signatures only: whoever can verify such a token cannot make one.
 ALGORITHMS: Final = ("EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256")

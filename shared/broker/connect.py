@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Broker
-from shared.broker.rabbitmq import RabbitMQ
+from shared.broker.rabbitmq.broker import RabbitMQ
 
 
 @asynccontextmanager

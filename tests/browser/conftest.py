@@ -13,9 +13,10 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from shared.broker.connect import open_broker
 from shared.broker.interface import Message, Outcome
 from shared.broker.topology import RECOMMENDATION, WATCH
-from tests.asking import tell
-from tests.product import ROOT, Product, running_product
-from tests.services import fresh_vhost
+from tests.infrastructure import fresh_vhost
+from tests.support.http_client import tell
+from tests.support.product import Product, running_product
+from tests.support.repository import ROOT
 
 # Nothing but the pages that it is asked for, and as root.
 OPTIONS: Final = (

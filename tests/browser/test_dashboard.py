@@ -8,10 +8,10 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
-from tests.asking import ask
 from tests.browser.conftest import PATIENCE, post
-from tests.eventually import eventually
-from tests.product import Product, running_product
+from tests.support.eventually import eventually
+from tests.support.http_client import ask
+from tests.support.product import Product, running_product
 
 AXE: Final = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 NARROW: Final = {"width": 360, "height": 780}

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from tests.product import ROOT
+from tests.support.repository import ROOT
 
 HERE: Final = Path(__file__).parent
 FOLDER: Final = Path(sys.prefix) / "clients"

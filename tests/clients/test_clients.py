@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from shared.asyncapi import asyncapi_document
-from tests.asking import ask
+from shared.http.asyncapi import asyncapi_document
 from tests.clients.generators import FOLDER, HERE, PYTHON, install_generators, module, node, run
-from tests.product import Product, running_product
+from tests.support.http_client import ask
+from tests.support.product import Product, running_product
 
 pytestmark = pytest.mark.timeout(1200)  # the first run installs the generators
 SERVICES: Final = ("consumption", "recommendation")

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from shared.broker import rabbitmq_partitions
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Broker
-from shared.broker.rabbitmq import RabbitMQ
+from shared.broker.rabbitmq import partitions
+from shared.broker.rabbitmq.broker import RabbitMQ
 from tests.contract.partitions import Api
 
 
@@ -34,7 +34,7 @@ async def rabbitmq(amqp_vhost: str) -> AsyncIterator[RabbitMQ]:
 @pytest.fixture(autouse=True)
 def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever comes or goes is noticed soon."""
-    monkeypatch.setattr(rabbitmq_partitions, "INTERVAL", 0.05)
+    monkeypatch.setattr(partitions, "INTERVAL", 0.05)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from shared.broker.interface import Broker, Delivery, Depth, Message, Outcome, Subscription
 from shared.broker.topology import Exchange, Queue
-from tests.eventually import PATIENCE, eventually
+from tests.support.eventually import PATIENCE, eventually
 
 DELIVERY_LIMIT: Final = 2
 PREFETCH: Final = 100

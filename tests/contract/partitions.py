@@ -10,13 +10,13 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from shared.background import running
 from shared.broker.interface import Delivery, Message, Outcome, Subscription
-from shared.broker.rabbitmq import RabbitMQ
+from shared.broker.rabbitmq.broker import RabbitMQ
 from shared.broker.topology import divided, partition
+from shared.process.background import running
 from tests.contract.conversation import LEARNER, PREFETCH, WATCHED, consumed
-from tests.eventually import PAUSE, eventually
-from tests.services.rabbit import receiving
+from tests.infrastructure.rabbit import receiving
+from tests.support.eventually import PAUSE, eventually
 
 QUEUE: Final = replace(LEARNER, name="learner.watched.*")
 WHOLE: Final = {("watched", QUEUE.name)}  # the bindings of a queue that is not divided

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from shared.broker.rabbitmq import RabbitMQ
+from shared.broker.rabbitmq.broker import RabbitMQ
 from tests.contract.conversation import PREFETCH, received
 from tests.contract.partitions import (
     QUEUE,
@@ -18,7 +18,7 @@ from tests.contract.partitions import (
     publish,
     routed,
 )
-from tests.eventually import eventually
+from tests.support.eventually import eventually
 
 
 async def test_a_number_is_changed_under_load_and_nothing_is_lost(

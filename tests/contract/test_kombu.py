@@ -8,10 +8,10 @@ import kombu
 import pytest
 
 from shared.broker.interface import BrokerRefused, Message
-from shared.broker.rabbitmq import RabbitMQ
+from shared.broker.rabbitmq.broker import RabbitMQ
 from shared.broker.topology import RECOMMENDATION, WATCH
 from tests.contract.conversation import PREFETCH, consumed
-from tests.eventually import PATIENCE
+from tests.support.eventually import PATIENCE
 
 WATCHED_A_LESSON = {"user_id": 42, "lesson_id": 100, "position": 314}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.broker.interface import BrokerRefused, BrokerUnavailable
-from shared.broker.rabbitmq import RabbitMQ
+from shared.broker.rabbitmq.broker import RabbitMQ
 from shared.broker.topology import Exchange, divided, partition
 from tests.contract.conversation import PREFETCH, received, until_depth
 from tests.contract.partitions import (

@@ -9,9 +9,9 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from pamqp.common import FieldTable
 
-from shared.broker.batch_publish import MAX_BODY
 from shared.broker.interface import Broker, BrokerUnavailable, Depth, Outcome
-from shared.broker.rabbitmq import RabbitMQ
+from shared.broker.rabbitmq.broker import RabbitMQ
+from shared.broker.rabbitmq.wire.batch_publish import MAX_BODY
 from shared.broker.topology import DEFAULT, Queue
 from tests.contract.conversation import (
     LEARNER,
@@ -27,7 +27,7 @@ from tests.contract.conversation import (
     until_depth,
 )
 from tests.contract.proxy import proxied
-from tests.eventually import PATIENCE, eventually
+from tests.support.eventually import PATIENCE, eventually
 
 FOR_EVER = 600.0  # seconds
 
@@ -202,7 +202,7 @@ async def test_the_depth_of_a_silent_broker_is_unavailable(
     async with proxied(amqp_vhost) as proxy:
         broker = RabbitMQ(proxy.url)
         await broker.depth(LEARNER)
-        monkeypatch.setattr("shared.broker.rabbitmq_depth.ANSWER_TIMEOUT", 0.2)
+        monkeypatch.setattr("shared.broker.rabbitmq.depth.ANSWER_TIMEOUT", 0.2)
         proxy.freeze()
 
         with pytest.raises(BrokerUnavailable):

@@ -13,15 +13,15 @@ import uvloop
 from yarl import URL
 
 from shared.broker.interface import Broker, BrokerRefused, BrokerUnavailable
-from shared.broker.rabbitmq import RabbitMQ
-from tests.asking import asking
+from shared.broker.rabbitmq.broker import RabbitMQ
 from tests.contract.conversation import (
     LEARNER,
     PREFETCH,
     WATCHED,
 )
 from tests.contract.proxy import proxied
-from tests.eventually import PATIENCE
+from tests.support.eventually import PATIENCE
+from tests.support.http_client import asking
 
 
 async def test_wrong_credentials_are_refused_without_repeating_them(amqp_vhost: str) -> None:
@@ -130,7 +130,7 @@ def hang_up_for_ever(listening: socket.socket) -> None:
 async def test_a_server_that_says_nothing_is_unavailable_in_time(
     amqp_vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.broker.rabbitmq_connection.OPEN_TIMEOUT", 0.3)
+    monkeypatch.setattr("shared.broker.rabbitmq.connection.OPEN_TIMEOUT", 0.3)
     async with proxied(amqp_vhost) as proxy:
         proxy.freeze()
         for attempt in attempts(RabbitMQ(proxy.url)):

@@ -11,13 +11,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import httpx
 
 from shared.broker.topology import RECOMMENDATION
-from tests.asking import asking
-from tests.eventually import eventually
 from tests.faults.network import Network, network
 from tests.faults.rabbit import control
 from tests.faults.servers import Servers, send
 from tests.faults.system import Places, System, Ways, prepared
-from tests.services import Broker, is_manageable, rabbitmq_cluster
+from tests.infrastructure import Broker, is_manageable, rabbitmq_cluster
+from tests.support.eventually import eventually
+from tests.support.http_client import asking
 
 NODES: Final = 3
 TIMEOUT: Final = 100.0  # seconds until an election or a catching up counts as failed

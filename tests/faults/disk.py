@@ -12,8 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from tests.faults.stored import connected
-from tests.services.guard import Guard
-from tests.services.process import folder_of, group_of, unprivileged
+from tests.infrastructure.guard import Guard
+from tests.infrastructure.process import folder_of, group_of, unprivileged
 
 SIZE: Final = "64m"  # a database that knows nothing takes 10 MB
 CLEAN_UP: Final = 'umount --lazy "$1"; rmdir "$1"'

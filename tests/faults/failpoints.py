@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tests.eventually import eventually
 from tests.faults.service import Service
+from tests.support.eventually import eventually
 
-RUNNER: Final = "tests.faults.doom"
+RUNNER: Final = "tests.faults.kill_at_await"
 NOWHERE: Final = "nowhere"
 LEFTOVERS: Final = " _relay+"  # is at work only after a crash
 ALIVE: Final = 10.0  # seconds until a point counts as one that is not passed again

@@ -15,9 +15,9 @@ from uuid import UUID
 
 import httpx
 
-from shared.background import running
-from tests.asking import asking
-from tests.eventually import eventually
+from shared.process.background import running
+from tests.support.eventually import eventually
+from tests.support.http_client import asking
 
 CLIENTS: Final = 8
 USERS: Final = 97  # each of them watches many lessons, so that there is a model to compare

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from recommendation_service.follow import Follower
-from shared.database import open_database
-from tests.eventually import eventually
+from recommendation_service.replicate.model import Follower
+from shared.database.database import open_database
 from tests.faults.load import Answers
 from tests.faults.stored import inbox_of, learned_in, outbox_size, watches_in
 from tests.faults.system import System
+from tests.support.eventually import eventually
 
 SETTLING_TIMEOUT: Final = 100.0  # seconds
 BETWEEN_LOOKS: Final = 0.1  # seconds; the services want the processor more

@@ -13,9 +13,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from shared.broker.topology import RECOMMENDATION, WATCH, partition
-from tests.services import Broker, ServiceMissing
-from tests.services.process import group_of, unprivileged
-from tests.services.rabbit import receiving
+from tests.infrastructure import Broker, ServiceMissing
+from tests.infrastructure.process import group_of, unprivileged
+from tests.infrastructure.rabbit import receiving
 
 # Debian's own /usr/sbin/rabbitmqctl is a wrapper that insists on its fixed folders.
 PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.services import (
+from tests.infrastructure import (
     DURABLE,
     Broker,
     Server,

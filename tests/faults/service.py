@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import httpx
 
-from tests.asking import asking
-from tests.eventually import eventually
-from tests.product import ROOT
-from tests.services.guard import Guard
-from tests.services.server import free_port
+from tests.infrastructure.guard import Guard
+from tests.infrastructure.server import free_port
+from tests.support.eventually import eventually
+from tests.support.http_client import asking
+from tests.support.repository import ROOT
 
 START_TIMEOUT: Final = 150.0  # seconds, on a machine that is busy with other things
 END_TIMEOUT: Final = 100.0  # seconds for a process to be gone that was killed

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults.servers import Servers
 from tests.faults.service import Service, service
-from tests.services import fresh_database, fresh_vhost
+from tests.infrastructure import fresh_database, fresh_vhost
 
 
 @dataclass(frozen=True, slots=True)

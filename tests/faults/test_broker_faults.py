@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.eventually import eventually
 from tests.faults import rabbit
 from tests.faults.rabbit import Vhost
 from tests.faults.stored import outbox_size
 from tests.faults.system import System, in_thread
 from tests.faults.trial import Report, Trial, under_load
+from tests.support.eventually import eventually
 
 ALARMS = {
     "memory": (rabbit.raise_memory_alarm, rabbit.end_memory_alarm),

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from tests.eventually import eventually
 from tests.faults import rabbit
 from tests.faults.oracle import BETWEEN_LOOKS
 from tests.faults.rabbit import Vhost
 from tests.faults.stored import inbox_of, make_read_only, make_writable, outbox_of
 from tests.faults.system import System, in_thread
 from tests.faults.trial import Report, under_load
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.chaos
 

@@ -5,13 +5,13 @@ import asyncio
 import httpx
 import pytest
 
-from tests.asking import asking
-from tests.eventually import eventually
 from tests.faults.load import Load
 from tests.faults.rabbit import Vhost
 from tests.faults.stored import make_read_only, make_writable, terminate_backends
 from tests.faults.system import System, in_thread
 from tests.faults.trial import Report, under_load
+from tests.support.eventually import eventually
+from tests.support.http_client import asking
 
 
 async def until_refused(load: Load, count: int) -> None:

@@ -14,8 +14,8 @@ from shared.broker.topology import WATCH
 from tests.faults.servers import Servers
 from tests.faults.system import Places, Ways, in_thread, prepared
 from tests.faults.trial import Report, under_load
-from tests.product import ROOT
-from tests.services import Broker, rabbitmq_defined
+from tests.infrastructure import Broker, rabbitmq_defined
+from tests.support.repository import ROOT
 
 pytestmark = pytest.mark.chaos
 

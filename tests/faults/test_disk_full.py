@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from tests.eventually import eventually
 from tests.faults.disk import Disk, own_disk
 from tests.faults.rabbit import Vhost
 from tests.faults.service import Service
 from tests.faults.system import Places, System
 from tests.faults.trial import Report, under_load
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.chaos
 

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from tests.eventually import eventually
 from tests.faults.failpoints import Failpoints
 from tests.faults.network import Wires
 from tests.faults.service import Service
@@ -18,6 +17,7 @@ from tests.faults.stored import (
 )
 from tests.faults.system import System, in_thread
 from tests.faults.visitors import FIRST, coming_and_going, nobody_yet
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.chaos
 

@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from shared.background import running
-from tests.eventually import eventually
+from shared.process.background import running
 from tests.faults.failpoints import fatal_message, harmless_again
 from tests.faults.oracle import BETWEEN_LOOKS
 from tests.faults.service import END_TIMEOUT, Service
@@ -15,6 +14,7 @@ from tests.faults.stored import inbox_of, set_aside_in
 from tests.faults.system import System
 from tests.faults.test_poison import publish
 from tests.faults.trial import Report, Trial, under_load
+from tests.support.eventually import eventually
 
 LONG = 250.0  # seconds; the service starts anew for every delivery
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.eventually import eventually
 from tests.faults.load import CLIENTS
 from tests.faults.network import Network, Wires
 from tests.faults.system import System
 from tests.faults.trial import Report, Trial, under_load
+from tests.support.eventually import eventually
 
 TEARS = (1, 7, 100, 1000)  # bytes that still arrive: within a frame's header, and later
 WHILE_SILENT = {"recording": 2 * CLIENTS}  # answers to wait for; of the others 1000

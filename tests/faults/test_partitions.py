@@ -4,12 +4,12 @@ import os
 import random
 import signal
 
-from tests.eventually import eventually
 from tests.faults.rabbit import Vhost
 from tests.faults.system import System
 from tests.faults.test_starting_and_stopping import stopped
 from tests.faults.test_workers import COUNT, workers_of
 from tests.faults.trial import Report, under_load
+from tests.support.eventually import eventually
 
 PARTITIONS = 4
 

@@ -13,10 +13,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.faults.faults import Scene, Trouble, troubles
 from tests.faults.network import Wires
 from tests.faults.system import System
 from tests.faults.trial import Report, under_load
-from tests.faults.troubles import Scene, Trouble, troubles
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 
 from recommendation_service.settings import RecommendationSettings
 from shared.errors import CannotStart
-from shared.settings import read_settings
+from shared.process.settings import read_settings
 from tests.faults.service import END_TIMEOUT, service
 from tests.faults.system import Places
 

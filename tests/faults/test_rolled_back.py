@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.eventually import eventually
 from tests.faults.rabbit import Vhost
 from tests.faults.service import Service
 from tests.faults.stored import connected, held_up
 from tests.faults.system import System
 from tests.faults.trial import Report, under_load
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.chaos
 

@@ -5,8 +5,6 @@ from uuid import UUID
 
 import pytest
 
-from tests.asking import asking
-from tests.eventually import eventually
 from tests.faults.load import CLIENTS
 from tests.faults.network import Wires
 from tests.faults.oracle import BETWEEN_LOOKS
@@ -22,6 +20,8 @@ from tests.faults.stored import (
 )
 from tests.faults.system import System
 from tests.faults.trial import Report, Trial, under_load
+from tests.support.eventually import eventually
+from tests.support.http_client import asking
 
 CRASHES = 25  # RabbitMQ parks a message that comes back for the 21st time
 

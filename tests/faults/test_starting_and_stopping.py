@@ -5,7 +5,6 @@ import signal
 
 import pytest
 
-from tests.eventually import eventually
 from tests.faults.load import CLIENTS
 from tests.faults.oracle import BETWEEN_LOOKS
 from tests.faults.servers import frozen
@@ -13,6 +12,7 @@ from tests.faults.service import END_TIMEOUT, Service, service
 from tests.faults.stored import inbox_of, outbox_size
 from tests.faults.system import System, in_thread
 from tests.faults.trial import Report, under_load
+from tests.support.eventually import eventually
 
 
 async def stopped(one: Service) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.eventually import eventually
 from tests.faults.service import END_TIMEOUT, Service, service
 from tests.faults.system import Places, System
 from tests.faults.test_refusing_to_start import last_words, with_login
 from tests.faults.trial import Report, under_load
+from tests.support.eventually import eventually
 
 COUNT = 2
 SETTING = {"WORKERS": str(COUNT)}

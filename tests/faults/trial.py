@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from typing import Any, Final
 
-from tests.eventually import eventually
 from tests.faults.load import Answers, Load, loading
 from tests.faults.oracle import BETWEEN_LOOKS, check, judge
 from tests.faults.stored import inbox_of
 from tests.faults.system import System
+from tests.support.eventually import eventually
 
 RECOVERY_TIMEOUT: Final = 150.0  # seconds; a few are enough on a quiet machine
 BEFORE_AND_AFTER: Final = 50  # watches accepted while nothing is wrong yet, or any more

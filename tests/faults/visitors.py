@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import httpx
 
-from shared.background import running
 from shared.broker.connect import open_broker
 from shared.broker.topology import CONSUMPTION_ERASURE, CONSUMPTION_ERASURE_PARKED, RECOMMENDATION
-from tests.asking import asking
-from tests.eventually import eventually
+from shared.process.background import running
 from tests.faults.load import PATIENCE, TIMEOUT
 from tests.faults.oracle import SETTLING_TIMEOUT, check_model
 from tests.faults.stored import inbox_of, outbox_size, tables_about, unfinished_erasures, watches_in
 from tests.faults.system import System, in_thread
+from tests.support.eventually import eventually
+from tests.support.http_client import asking
 
 STAYS: Final = 7  # the user who is never erased
 FIRST: Final = 1000  # visitor

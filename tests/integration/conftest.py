@@ -12,11 +12,11 @@ import recommendation_service
 from benchmarks.harness.wrk import wrk_version
 from shared.broker.connect import open_broker
 from shared.broker.in_process import InProcessBroker
-from shared.database import Database, open_database
+from shared.database.database import Database, open_database
+from shared.database.migrate import migrate
 from shared.errors import CannotStart
-from shared.migrate import migrate
-from tests.integration.pair import Pair, SetUp
-from tests.services import fresh_database
+from tests.infrastructure import fresh_database
+from tests.support.pair import Pair, SetUp
 
 
 @pytest_asyncio.fixture

@@ -6,19 +6,22 @@ from datetime import timedelta
 
 import pytest
 
-from consumption_service import announce, app
-from recommendation_service import consume, group_read, histories, latest_meetings, serve
-from tests.services import fresh_database
+from consumption_service import app
+from consumption_service.publish import relay
+from recommendation_service.consume import watches
+from recommendation_service.learn import histories, recent_interactions
+from recommendation_service.serve import batched_reads, recommender
+from tests.infrastructure import fresh_database
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done now and then is done at once."""
-    monkeypatch.setattr(announce, "RELAY_GRACE", timedelta(0))
-    monkeypatch.setattr(announce, "RELAY_INTERVAL", 0.02)
-    monkeypatch.setattr(announce, "FORGET_INTERVAL", 0.02)
-    monkeypatch.setattr(announce, "RECONNECT_DELAY", 0.02)
-    monkeypatch.setattr(consume, "RECONNECT_DELAY", 0.02)
+    monkeypatch.setattr(relay, "RELAY_GRACE", timedelta(0))
+    monkeypatch.setattr(relay, "RELAY_INTERVAL", 0.02)
+    monkeypatch.setattr(relay, "FORGET_INTERVAL", 0.02)
+    monkeypatch.setattr(relay, "RECONNECT_DELAY", 0.02)
+    monkeypatch.setattr(watches, "RECONNECT_DELAY", 0.02)
     monkeypatch.setattr(app, "DRAIN_TIMEOUT", 0.05)
 
 
@@ -34,8 +37,8 @@ def garbage_again() -> Generator[None]:
 def long_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     """A history counts as long when it has a dozen meetings."""
     monkeypatch.setattr(histories, "RECENT", 12)
-    monkeypatch.setattr(group_read, "SHORT", 12)
-    for module in (latest_meetings, serve):
+    monkeypatch.setattr(batched_reads, "SHORT", 12)
+    for module in (recent_interactions, recommender):
         monkeypatch.setattr(module, "KNOWN", 14)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from recommendation_service.event import Event
 from recommendation_service.model.fingerprint import fingerprint
 from recommendation_service.model.history import WINDOW, Meeting, contributions, ordered
-from recommendation_service.read import Event
 from shared.events import Kind
 from tests.stateful.messages import Sent
 

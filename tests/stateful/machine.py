@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from hypothesis.stateful import RuleBasedStateMachine
 from typing_extensions import override
 
-from tests.integration.pair import client_of
+from tests.support.pair import client_of
 
 PATIENCE: Final = 150.0  # seconds that a step may take
 

@@ -9,10 +9,10 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from recommendation_service.read import Event
+from recommendation_service.event import Event
 from shared.broker.interface import Message
 from shared.events import Kind
-from tests.examples import NOON, an_event
+from tests.support.examples import NOON, an_event
 
 NARROW: Final = 600  # bytes; less than a message with notes has
 WIDE: Final = 65_536

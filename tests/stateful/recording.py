@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from consumption_service.tables import outbox
-from shared.database import Database
-from shared.events import utc_now
+from shared.clock import utc_now
+from shared.database.database import Database
 from tests.stateful.machine import Service
 from tests.stateful.progress import progress_of
 from tests.stateful.watches import Command, Erase, Exchange, Patch, Post, Remove, State, Watch

@@ -15,18 +15,18 @@ from typing_extensions import override
 import consumption_service
 from consumption_service.app import open_app
 from consumption_service.settings import ConsumptionSettings
-from shared.background import running
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Outcome
-from shared.database import open_database
-from tests.eventually import eventually
+from shared.database.database import open_database
+from shared.process.background import running
 from tests.stateful.announced import check_events, missing
-from tests.stateful.emptied import empty
+from tests.stateful.clean_database import empty
 from tests.stateful.machine import Machine
 from tests.stateful.profile import TIMEOUT, run_machine
 from tests.stateful.recording import FAR_AHEAD, Asked, Recorder, asked, posts, times
 from tests.stateful.switch import EVERYTHING, PREFETCH, Listener, Switch
 from tests.stateful.watches import Erase, Post
+from tests.support.eventually import eventually
 
 AHEAD = 10**9  # seconds that a clock may be ahead
 AT = times(FAR_AHEAD)

@@ -15,21 +15,21 @@ import recommendation_service
 from consumption_service.app import open_app as open_consumption
 from consumption_service.settings import ConsumptionSettings
 from recommendation_service.app import open_app as open_recommendation
-from recommendation_service.read import Event
-from recommendation_service.rebuild import rebuild
+from recommendation_service.event import Event
+from recommendation_service.learn.rebuild import rebuild
 from recommendation_service.settings import RecommendationSettings
 from recommendation_service.tables import learned_watches
 from shared.broker.in_process import InProcessBroker
-from shared.database import open_database
+from shared.database.database import open_database
 from shared.events import Kind
-from tests.eventually import eventually
-from tests.stateful.emptied import empty
+from tests.stateful.clean_database import empty
 from tests.stateful.learning import Knowledge
 from tests.stateful.machine import Machine
 from tests.stateful.profile import TIMEOUT, run_machine
 from tests.stateful.recommending import check_answers, check_popular, check_stats, get
 from tests.stateful.recording import Asked, Recorder, asked, posts, times
 from tests.stateful.watches import Erase, Post, State, Watch, instant
+from tests.support.eventually import eventually
 
 AT = times()
 PAGE = 3  # watches that a rebuild reads at once

@@ -13,14 +13,14 @@ from typing_extensions import override
 
 import recommendation_service
 from recommendation_service.app import open_app
-from recommendation_service.read import Event
-from recommendation_service.rebuild import rebuild
+from recommendation_service.event import Event
+from recommendation_service.learn.rebuild import rebuild
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Outcome
 from shared.broker.topology import WATCH
-from shared.database import open_database
-from tests.stateful.emptied import empty
+from shared.database.database import open_database
+from tests.stateful.clean_database import empty
 from tests.stateful.learning import Knowledge
 from tests.stateful.machine import Machine, Service
 from tests.stateful.messages import NARROW, WIDE, Sent, arriving

@@ -5,7 +5,7 @@ from typing import Any
 import django.db.models as m
 from django.utils.timezone import now
 
-from shared.identifiers import new_id
+from shared.uuid7 import new_id
 
 
 class Watch(m.Model):

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.database import UtcTime
+from shared.database.database import UtcTime
 
 revision = "0001"
 down_revision = None

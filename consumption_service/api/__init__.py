@@ -1,0 +1,1 @@
+"""HTTP: each route translates a request into a command or a query, and holds no SQL."""

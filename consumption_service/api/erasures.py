@@ -1,0 +1,79 @@
+"""Erasing users over HTTP, and the receipts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from consumption_service.api.dependencies import Opened
+from consumption_service.api.schemas import UserInPath
+from consumption_service.record.erase import Erasure, find_erasure
+from shared.http.strict_json import StrictJSONRoute
+from shared.ids import UserId
+from shared.problems import documented
+
+router = APIRouter(tags=["users"], route_class=StrictJSONRoute)
+
+
+class Done(BaseModel):
+    """Since when a service knows nothing of the user that was recorded before."""
+
+    done_at: datetime | None
+
+
+class ErasureReceipt(BaseModel):
+    """What was asked for, and how far it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c",
+                    "user_id": 42,
+                    "requested_at": "2026-11-23T10:00:00.123Z",
+                    "consumption": {"done_at": "2026-11-23T10:00:00.123Z"},
+                    "recommendation": {"done_at": "2026-11-23T10:00:00.140Z"},
+                    "done": True,
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    user_id: int
+    requested_at: datetime = Field(
+        description="What was recorded until then is erased; what is recorded later counts."
+    )
+    consumption: Done
+    recommendation: Done
+    done: bool = Field(description="Both services have done it.")
+
+
+@router.delete("/users/{user_id}", status_code=202, responses=documented(422, 503))
+async def erase_user(user_id: UserInPath, opened: Opened, response: Response) -> ErasureReceipt:
+    """Erase a user: here at once, and in the recommendations as soon as the event is there.
+
+    The receipt at `Location` says when both have done it. The user may come back: what is recorded
+    afterwards counts.
+    """
+    erasure = await opened.commits.erase(UserId(user_id))
+    response.headers["Location"] = f"/erasures/{erasure.id}"
+    return _receipt(erasure)
+
+
+@router.get("/erasures/{erasure_id:uuid}", responses=documented(404, 422, 503))
+async def read_erasure(erasure_id: UUID, opened: Opened) -> ErasureReceipt:
+    """Return the receipt of an erasure."""
+    return _receipt(await find_erasure(opened.database, erasure_id))
+
+
+def _receipt(erasure: Erasure) -> ErasureReceipt:
+    return ErasureReceipt(
+        id=erasure.id,
+        user_id=erasure.user_id,
+        requested_at=erasure.erased_at,
+        consumption=Done(done_at=erasure.erased_at),
+        recommendation=Done(done_at=erasure.recommendation_done_at),
+        done=erasure.recommendation_done_at is not None,
+    )

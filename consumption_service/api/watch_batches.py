@@ -1,0 +1,119 @@
+"""Batch: many watches in one request, each with an outcome of its own."""
+
+import logging
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consumption_service.api.dependencies import Opened, State
+from consumption_service.api.schemas import Body, NewWatch, WatchAnswer, segments_of, written
+from consumption_service.record.commands import Create, Done
+from shared.access.caller import Asking, Caller
+from shared.errors import Forbidden, Invalid, ServiceError, Unavailable
+from shared.http.strict_json import StrictJSONRoute
+from shared.lessons import STORABLE
+from shared.problems import Problem, documented, problem_of, reasons
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(tags=["watches"], route_class=StrictJSONRoute)
+
+MAX_WATCHES: Final = 1000
+
+
+class BatchWatch(NewWatch):
+    """A watch to record, with what `Idempotency-Key` is for a single one."""
+
+    idempotency_key: str | None = Field(
+        default=None, min_length=1, max_length=255, pattern=STORABLE
+    )
+
+
+class Batch(Body):
+    """Watches to record. One that is wrong fails alone, so anything is taken for one at first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {"user_id": 42, "lesson_id": 100, "position": 314},
+                        {"user_id": 7, "lesson_id": 100, "position": 0, "idempotency_key": "a-1"},
+                    ]
+                }
+            ]
+        }
+    )
+
+    items: list[Annotated[BatchWatch | Any, Field(union_mode="left_to_right")]] = Field(
+        max_length=MAX_WATCHES
+    )
+
+
+class BatchOutcome(BaseModel):
+    """What came of one watch: the answer that it would have got alone."""
+
+    status: int = Field(description="201: recorded. 200: recorded before, under the same key.")
+    watch: WatchAnswer | None = None
+    problem: Problem | None = None
+
+
+class BatchAnswer(BaseModel):
+    """The outcomes, in the order of the watches."""
+
+    items: list[BatchOutcome]
+
+
+@router.post(
+    "/watches/batch",
+    response_model=BatchAnswer,
+    responses=documented(400, 413, 422, 503),
+)
+async def record_watches(body: Batch, opened: Opened, asking: Asking) -> Response:
+    """Record up to 1,000 watches; each has an outcome of its own, and one that is bad fails alone.
+
+    503 only if none of them could be recorded.
+    """
+    commands = [_command(item, opened, asking) for item in body.items]
+    sound = [command for command in commands if isinstance(command, Create)]
+    done = iter(await opened.commits.carry_out_all(sound))
+    outcomes = [next(done) if isinstance(command, Create) else command for command in commands]
+    if outcomes and all(isinstance(one, Unavailable) for one in outcomes):
+        raise Unavailable(str(outcomes[0]))
+    answer = b'{"items":[%b]}' % b",".join(map(_answer, outcomes))
+    return Response(answer, media_type="application/json")
+
+
+def _command(item: object, opened: State, asking: Caller) -> Create | ServiceError:
+    try:
+        watch = item if isinstance(item, BatchWatch) else BatchWatch.model_validate(item)
+        asking.act_for(watch.user_id)
+        occurred_at = opened.believable(watch.occurred_at)
+    except ValidationError as error:
+        return Invalid(reasons(error.errors()))
+    except (Forbidden, Invalid) as error:
+        return error
+    return Create(
+        watch.user_id,
+        watch.lesson_id,
+        watch.position,
+        watch.duration,
+        occurred_at,
+        watch.idempotency_key,
+        segments_of(watch),
+    )
+
+
+def _answer(outcome: Done | BaseException) -> bytes:
+    """Return the `BatchOutcome` as JSON."""
+    if isinstance(outcome, Done):
+        return b'{"status":%d,"watch":%b}' % (
+            201 if outcome.changed else 200,
+            written(outcome.watch),
+        )
+    if not isinstance(outcome, ServiceError):
+        log.error("a watch of a batch cannot be recorded", exc_info=outcome)
+    problem = problem_of(outcome)
+    answer = BatchOutcome(status=problem.status, problem=problem)
+    return answer.model_dump_json(exclude_unset=True).encode()

@@ -1,0 +1,66 @@
+"""xAPI over HTTP: statements as players of the xAPI video profile send them to a record store."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Annotated, Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter
+from pydantic import Discriminator, Field, Tag
+
+from consumption_service.api.dependencies import Opened, State
+from consumption_service.record.xapi import Told, record_statements
+from consumption_service.record.xapi_statements import Said, Statement, what_is_said
+from shared.access.caller import Asking
+from shared.errors import Invalid
+from shared.http.strict_json import StrictJSONRoute
+from shared.problems import documented
+
+router = APIRouter(tags=["xapi"], route_class=StrictJSONRoute)
+
+MAX_STATEMENTS: Final = 1000
+
+
+def _form(body: object) -> str:
+    return "list" if isinstance(body, list) else "statement"
+
+
+Statements = Annotated[
+    Annotated[Statement, Tag("statement")]
+    | Annotated[list[Statement], Tag("list"), Field(max_length=MAX_STATEMENTS)],
+    Discriminator(_form),
+]
+
+
+@router.post("/xapi/statements", responses=documented(400, 409, 413, 422, 503))
+async def record_xapi_statements(body: Statements, opened: Opened, asking: Asking) -> list[UUID]:
+    """Record one statement, or up to 1,000; return their ids. If one is wrong, none is recorded.
+
+    Statements of a session are one watch. Repeating a statement is recording it once; the same id
+    with other content is a conflict. Other verbs than `played`, `paused`, `seeked`, `completed` and
+    `terminated` say nothing that is recorded, and are accepted.
+    """
+    statements = body if isinstance(body, list) else [body]
+    ids = [one.id or uuid4() for one in statements]
+    told = list(_told(statements, ids, opened))
+    for one in told:
+        asking.act_for(one.said.user_id)
+    if told:
+        work = partial(record_statements, told, opened.database)
+        await opened.commits.transact(work, most_events=len(told))
+    return ids
+
+
+def _told(statements: Sequence[Statement], ids: Sequence[UUID], opened: State) -> Iterator[Told]:
+    for place, (statement, id_) in enumerate(zip(statements, ids, strict=True)):
+        if statement.is_about_watching:
+            yield Told(id_, statement.digest(), _said(statement, place, opened))
+
+
+def _said(statement: Statement, place: int, opened: State) -> Said:
+    """Return what it says, or raise `Invalid`, which names the statement."""
+    try:
+        opened.believable(statement.timestamp, "timestamp")
+        return what_is_said(statement)
+    except Invalid as error:
+        raise Invalid(f"statement {place}: {error}") from None

@@ -1,0 +1,83 @@
+"""Measures: what the consumption service counts of itself, see `shared/process/metrics.py`."""
+
+import collections
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared.broker.interface import Outcome
+from shared.clock import utc_now
+from shared.process.metrics import SECONDS, Measures
+from shared.uuid7 import time_of
+
+
+class CommitMeasures(Measures):
+    """Requests on their way to the disk."""
+
+    def __init__(self) -> None:
+        self.commands = Histogram(
+            "upnext_commit_commands",
+            "Commands in one transaction.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=None,
+        )
+        self.seconds = Histogram(
+            "upnext_commit_seconds",
+            "Duration of a transaction, its commit included.",
+            buckets=SECONDS,
+            registry=None,
+        )
+        self.waiting = Gauge(
+            "upnext_commit_waiting", "Commands that wait for a transaction.", registry=None
+        )
+
+    def committed(self, commands: int, began: float) -> None:
+        """Count a transaction that began at this time of the performance counter."""
+        self.commands.observe(commands)
+        self.seconds.observe(time.perf_counter() - began)
+
+
+class AnnounceMeasures(Measures):
+    """Events on their way to the broker."""
+
+    def __init__(self) -> None:
+        self.seconds = Histogram(
+            "upnext_publish_confirm_seconds",
+            "Time from publishing a batch of events until the broker has answered for all.",
+            buckets=SECONDS,
+            registry=None,
+        )
+        self.events = Counter(
+            "upnext_published_events", "Events published, by outcome.", ("outcome",), registry=None
+        )
+        for outcome in Outcome:  # there before the first, so that a rate sees the first
+            self.events.labels(outcome.value)
+        self.outbox = Gauge(
+            "upnext_outbox_events",
+            "Events that the broker has not confirmed; counted up to MAX_OUTBOX.",
+            registry=None,
+        )
+        self.outbox_age = Gauge(
+            "upnext_outbox_oldest_seconds", "Age of the oldest of them; 0: none.", registry=None
+        )
+        self.connected = Gauge(
+            "upnext_announcing", "1: events are announced. 0: they wait.", registry=None
+        )
+
+    def published(self, outcomes: Sequence[Outcome], began: float) -> None:
+        """Count a batch that was published at this time of the performance counter."""
+        self.seconds.observe(time.perf_counter() - began)
+        for outcome, number in collections.Counter(outcomes).items():
+            self.events.labels(outcome.value).inc(number)
+
+    def waiting(self, events: int, oldest: UUID | None) -> None:
+        """Note what the outbox holds; an event's id tells its age."""
+        self.outbox.set(events)
+        self.outbox_age.set(_age(time_of(oldest)) if oldest else 0)
+
+
+def _age(time: datetime) -> float:
+    return max((utc_now() - time).total_seconds(), 0)

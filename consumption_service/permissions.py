@@ -1,0 +1,24 @@
+"""Rights: the scope that each route of this service needs. All others need `admin`."""
+
+from typing import Final
+
+from shared.access.caller import Scope
+from shared.access.permissions import Right, Rights
+
+WRITE: Final = Right(Scope.WRITE)
+WRITE_OWN: Final = Right(Scope.WRITE, for_users=True)  # the handler lets users to their own only
+
+RIGHTS: Final = Rights(
+    {
+        "POST /watches": WRITE_OWN,
+        "POST /watches/batch": WRITE_OWN,
+        "GET /watches": WRITE_OWN,
+        "GET /watches/{watch_id}": WRITE_OWN,
+        "PATCH /watches/{watch_id}": WRITE_OWN,
+        "DELETE /watches/{watch_id}": WRITE_OWN,
+        "POST /xapi/statements": WRITE_OWN,
+        "GET /users/{user_id}/progress": WRITE,
+        "GET /users/{user_id}/continue-watching": WRITE,
+        "GET /lessons/{lesson_id}/completion": WRITE,
+    }
+)

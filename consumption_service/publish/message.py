@@ -1,0 +1,55 @@
+"""Message: what an event is on the exchange."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
+
+from pydantic_core import from_json
+
+from consumption_service.event import OutboxEvent
+from shared.broker.interface import Headers, Message
+from shared.broker.topology import USER_HEADER
+from shared.events import SCHEMA_VERSION, Kind
+from shared.process.tracing import HEADER, publishing
+
+_TYPES: Final = {kind: f"watch.{kind.value}" for kind in Kind}
+_HEADERS: Final[Headers] = {"x-schema-version": SCHEMA_VERSION}
+
+
+@contextmanager
+def messages_of(events: Sequence[OutboxEvent], now: datetime) -> Iterator[list[Message]]:
+    """Yield the messages that are published while the block lasts; each carries its trace on."""
+    with publishing([event.traceparent for event in events]) as carried:
+        yield [
+            _message(event, now, traceparent)
+            for event, traceparent in zip(events, carried, strict=True)
+        ]
+
+
+def _message(event: OutboxEvent, now: datetime, traceparent: str | None) -> Message:
+    return Message(
+        message_id=str(event.event_id),
+        routing_key=event.kind.value,
+        body=event.body.encode(),
+        type=_TYPES[event.kind],
+        timestamp=now,
+        headers=_headers(event, traceparent),
+    )
+
+
+def _headers(event: OutboxEvent, traceparent: str | None) -> Headers:
+    headers = dict(_HEADERS)
+    if (user_id := _user_of(event)) is not None:
+        headers[USER_HEADER] = str(user_id)
+    if traceparent is not None:
+        headers[HEADER] = traceparent
+    return headers
+
+
+def _user_of(event: OutboxEvent) -> int | None:
+    """Return whom it is about; an erasure, which belongs to no user, says so in its body."""
+    if event.user_id is not None:
+        return event.user_id
+    about: int | None = from_json(event.body).get("user_id")
+    return about

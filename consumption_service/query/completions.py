@@ -1,0 +1,37 @@
+"""Completion percentages: from which one on a lesson is finished, where it has its own."""
+
+from sqlalchemy import delete, select
+
+from consumption_service.tables import completions
+from shared.database.bulk import upsert_rows
+from shared.database.database import Database
+from shared.errors import NotFound
+from shared.ids import LessonId
+
+
+async def store_completion(database: Database, lesson_id: LessonId, percent: int) -> None:
+    """Set the percentage of a lesson's duration, 1 to 100, from which on it is finished."""
+    async with database.write() as connection:
+        await upsert_rows(connection, completions, [(lesson_id, percent)])
+
+
+async def find_completion(database: Database, lesson_id: LessonId) -> int:
+    """Return the lesson's own percentage; `NotFound` where it has none."""
+    query = select(completions.c.percent).where(completions.c.lesson_id == lesson_id)
+    async with database.read() as connection:
+        percent: int | None = await connection.scalar(query)
+    if percent is None:
+        raise _not_found(lesson_id)
+    return percent
+
+
+async def remove_completion(database: Database, lesson_id: LessonId) -> None:
+    """Return to the usual percentage; `NotFound` where the lesson has none of its own."""
+    query = delete(completions).where(completions.c.lesson_id == lesson_id)
+    async with database.write() as connection:
+        if not (await connection.execute(query)).rowcount:
+            raise _not_found(lesson_id)
+
+
+def _not_found(lesson_id: LessonId) -> NotFound:
+    return NotFound(f"Lesson {lesson_id} has no percentage of its own.")

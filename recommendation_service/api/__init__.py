@@ -1,0 +1,1 @@
+"""HTTP: each route translates a request into a call of another folder, and holds no SQL."""

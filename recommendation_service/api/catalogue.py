@@ -1,0 +1,167 @@
+"""The routes of the catalogue: what is known of lessons."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recommendation_service.api.dependencies import Opened, State
+from recommendation_service.api.parameters import InCourse, PathId, Tagged, labels_of
+from recommendation_service.learn.lessons import Described, LessonState, deleted, describe
+from shared.errors import Invalid, NotFound
+from shared.http.strict_json import StrictJSONRoute
+from shared.ids import MAX_INTEGER, LessonId
+from shared.lessons import EXAMPLE, Lesson, NamedLesson
+from shared.problems import Problem, documented, problem_of, reasons
+
+router = APIRouter(tags=["catalogue"], route_class=StrictJSONRoute)
+
+MAX_LESSONS: Final = 1000
+
+
+class LessonAnswer(NamedLesson):
+    """A lesson as it is stored."""
+
+    updated_at: datetime
+
+
+class LessonList(BaseModel):
+    """Lessons by id. With `next_cursor`, there are more."""
+
+    items: list[LessonAnswer]
+    next_cursor: int | None
+
+
+class LessonBatch(BaseModel):
+    """Lessons to store. One that is wrong fails alone, so anything is taken for one at first."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"items": [{"lesson_id": 100, **EXAMPLE}, {"lesson_id": 101}]}]
+        },
+    )
+
+    items: list[Annotated[NamedLesson | Any, Field(union_mode="left_to_right")]] = Field(
+        max_length=MAX_LESSONS
+    )
+
+
+class LessonOutcome(BaseModel):
+    """What came of one lesson: the answer that it would have got alone."""
+
+    status: int = Field(description="201: it is new. 200: it was there before.")
+    lesson: LessonAnswer | None = None
+    problem: Problem | None = None
+
+
+class LessonBatchAnswer(BaseModel):
+    """The outcomes, in the order of the lessons."""
+
+    items: list[LessonOutcome]
+
+
+class AskedOfCatalogue(BaseModel):
+    """What the catalogue is asked for with; each is a query parameter."""
+
+    tag: Tagged = []
+    course_id: InCourse = None
+    cursor: int = Field(default=-1, ge=-1, lt=MAX_INTEGER + 1)
+    limit: int = Field(default=50, ge=1, le=1000)
+
+
+@router.get("/lessons", responses=documented(422, 503))
+async def list_lessons(asked: Annotated[AskedOfCatalogue, Query()], opened: Opened) -> LessonList:
+    """Return the lessons of the catalogue, by id, hidden ones among them."""
+    catalogue, limit = opened.follower.catalogue, asked.limit
+    await catalogue.catch_up()
+    labels = labels_of(asked.tag, asked.course_id)
+    found = catalogue.listed(labels, asked.cursor, limit + 1)
+    page = found[:limit]
+    return LessonList(
+        items=[_answer(state) for state in page],
+        next_cursor=page[-1].lesson_id if len(found) > limit else None,
+    )
+
+
+@router.get("/lessons/{lesson_id:number}", responses=documented(404, 422, 503))
+async def read_lesson(lesson_id: PathId, opened: Opened) -> LessonAnswer:
+    """Return what is known of a lesson."""
+    catalogue = opened.follower.catalogue
+    await catalogue.catch_up()
+    state = catalogue.find(LessonId(lesson_id))
+    if state is None:
+        raise _unknown(lesson_id)
+    return _answer(state)
+
+
+@router.put(
+    "/lessons/{lesson_id:number}",
+    responses=documented(400, 404, 413, 422, 503)
+    | {201: {"model": LessonAnswer, "description": "It was not known before."}},
+)
+async def put_lesson(
+    lesson_id: PathId, body: Lesson, opened: Opened, response: Response
+) -> LessonAnswer:
+    """Store what is known of a lesson. It replaces all that was known before."""
+    [done] = await _describe(opened, [LessonState(LessonId(lesson_id), body)])
+    response.status_code = 200 if done.existed else 201
+    return _answer(done.state)
+
+
+@router.delete("/lessons/{lesson_id:number}", status_code=204, responses=documented(404, 422, 503))
+async def delete_lesson(lesson_id: PathId, opened: Opened) -> None:
+    """Delete a lesson. It is on no list any more, until it is stored again."""
+    [done] = await _describe(opened, [deleted(LessonId(lesson_id))])
+    if not done.existed:
+        raise _unknown(lesson_id)
+
+
+@router.post(
+    "/lessons/batch",
+    response_model=LessonBatchAnswer,
+    responses=documented(400, 413, 422, 503),
+)
+async def put_lessons(body: LessonBatch, opened: Opened) -> Response:
+    """Store up to 1,000 lessons; each has an outcome of its own, one that is bad fails alone."""
+    read = [_read(item) for item in body.items]
+    sound = [state for state in read if isinstance(state, LessonState)]
+    done = iter(await _describe(opened, sound) if sound else ())
+    items = [_outcome(next(done) if isinstance(one, LessonState) else one) for one in read]
+    answer = LessonBatchAnswer(items=items)
+    return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
+
+
+async def _describe(opened: State, states: Sequence[LessonState]) -> list[Described]:
+    async with opened.database.write() as connection:
+        done = await describe(opened.database, connection, states)
+    # The answers of this process know it from now on.
+    await opened.follower.catalogue.catch_up()
+    return done
+
+
+def _read(item: object) -> LessonState | Invalid:
+    try:
+        named = item if isinstance(item, NamedLesson) else NamedLesson.model_validate(item)
+    except ValidationError as error:
+        return Invalid(reasons(error.errors()))
+    return LessonState(named.lesson_id, named)
+
+
+def _outcome(outcome: Described | Invalid) -> LessonOutcome:
+    if isinstance(outcome, Described):
+        status = 200 if outcome.existed else 201
+        return LessonOutcome(status=status, lesson=_answer(outcome.state))
+    return LessonOutcome(status=outcome.status, problem=problem_of(outcome))
+
+
+def _answer(state: LessonState) -> LessonAnswer:
+    content = {name: getattr(state.lesson, name) for name in Lesson.model_fields}
+    stored = content | {"lesson_id": state.lesson_id, "updated_at": state.updated_at}
+    return LessonAnswer.model_construct(None, **stored)
+
+
+def _unknown(lesson_id: int) -> NotFound:
+    return NotFound(f"The catalogue has no lesson {lesson_id}.")

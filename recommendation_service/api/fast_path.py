@@ -1,0 +1,71 @@
+"""Direct: a good `GET /users/{user_id}/recommendations` goes from its connection to its handler.
+
+What is not as it should be takes the way through the application, which says what is wrong with it.
+The handler is the same.
+"""
+
+import asyncio
+import re
+from typing import Final, get_origin
+
+from pydantic import TypeAdapter
+from starlette.datastructures import QueryParams
+from starlette.types import Scope
+
+from recommendation_service.api.dependencies import State
+from recommendation_service.api.parameters import PathId
+from recommendation_service.api.recommendations import AskedForUser, recommend_for_user
+from recommendation_service.api.schemas import Recommendations
+from shared.access.caller import Caller
+from shared.http.fast_path import Answer
+
+HEADERS: Final = b"content-type: application/json\r\n"
+
+_USER: Final[TypeAdapter[int]] = TypeAdapter(PathId)
+_LISTS: Final = {
+    name
+    for name, field in AskedForUser.model_fields.items()
+    if get_origin(field.annotation) is list
+}
+_PLAIN: Final = AskedForUser()
+
+Question = tuple[int, AskedForUser]
+
+
+class Recommending:
+    """Takes `GET /users/{user_id}/recommendations`."""
+
+    line = re.compile(rb"GET /users/[0-9]{1,19}/recommendations(\?.*)?")
+    path = "/users/{user_id}/recommendations"
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def read(self, scope: Scope, body: bytes) -> Question | None:
+        """Return whose recommendations are asked for, and which, or None if that is not clear."""
+        try:
+            user_id = _USER.validate_python(scope["path"].split("/")[2])
+            return None if body else (user_id, _asked(scope["query_string"]))
+        except ValueError:
+            return None
+
+    def begin(
+        self,
+        asked: Question,
+        caller: Caller,  # noqa: ARG002 - who may ask is decided by the path
+    ) -> asyncio.Future[Recommendations]:
+        """Let the handler find them."""
+        return asyncio.ensure_future(recommend_for_user(*asked, self._state))
+
+    def answer(self, outcome: Recommendations) -> Answer:
+        """Return them as JSON."""
+        return Answer(200, HEADERS, outcome.__pydantic_serializer__.to_json(outcome))
+
+
+def _asked(query: bytes) -> AskedForUser:
+    """Return what the query asks for, read as FastAPI does it, or raise `ValueError`."""
+    if not query:
+        return _PLAIN
+    given = QueryParams(query)
+    values = {name: given.getlist(name) if name in _LISTS else given[name] for name in given}
+    return AskedForUser.model_validate(values)

@@ -1,0 +1,57 @@
+"""The routes about users: what they do not want to see."""
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from recommendation_service.api.dependencies import Opened
+from recommendation_service.api.parameters import PathId
+from recommendation_service.api.schemas import FromAttributes
+from recommendation_service.serve.hidden_lessons import hidden_by, hide, unhide
+from shared.http.strict_json import StrictJSONRoute
+from shared.ids import LessonId, UserId
+from shared.problems import documented
+
+router = APIRouter(tags=["users"], route_class=StrictJSONRoute)
+
+
+class HiddenLesson(FromAttributes):
+    """A lesson that a user hides."""
+
+    lesson_id: int
+    hidden_at: datetime
+
+
+class HiddenLessons(BaseModel):
+    """All lessons that a user hides, by id."""
+
+    items: list[HiddenLesson]
+
+
+@router.get("/users/{user_id}/hidden-lessons", responses=documented(422, 503))
+async def list_hidden_lessons(user_id: PathId, opened: Opened) -> HiddenLessons:
+    """Return the lessons that a user does not want to see."""
+    async with opened.database.read() as connection:
+        found = await hidden_by(connection, UserId(user_id))
+    return HiddenLessons(items=[HiddenLesson.model_validate(one) for one in found])
+
+
+@router.put(
+    "/users/{user_id}/hidden-lessons/{lesson_id}",
+    status_code=204,
+    responses=documented(409, 422, 503),
+)
+async def hide_lesson(user_id: PathId, lesson_id: PathId, opened: Opened) -> None:
+    """Hide a lesson from a user ("not interested"): it is on no list for them. 1,000 at most."""
+    await hide(opened.database, UserId(user_id), LessonId(lesson_id))
+
+
+@router.delete(
+    "/users/{user_id}/hidden-lessons/{lesson_id}",
+    status_code=204,
+    responses=documented(404, 422, 503),
+)
+async def show_lesson(user_id: PathId, lesson_id: PathId, opened: Opened) -> None:
+    """Show a hidden lesson again."""
+    await unhide(opened.database, UserId(user_id), LessonId(lesson_id))

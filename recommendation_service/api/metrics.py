@@ -1,0 +1,74 @@
+"""Measures: what the recommendation service counts of itself, see `shared/process/metrics.py`."""
+
+import asyncio
+from typing import Final
+
+from prometheus_client import Gauge
+
+from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Quality, report
+from recommendation_service.event import Reason
+from recommendation_service.learn.model_state import read_model_state
+from recommendation_service.learn.parked import count_by_reason
+from recommendation_service.metrics import LearningMeasures
+from recommendation_service.replicate.model import Follower
+from shared.database.database import Database, DatabaseUnavailable
+from shared.process.metrics import Measures, Registry
+
+PATIENCE: Final = 2.0  # seconds with the database; whoever scrapes has little more
+
+
+class StoredMeasures(Measures):
+    """What the database says: the same in each process of the service."""
+
+    def __init__(self, database: Database, follower: Follower) -> None:
+        self._database = database
+        self.applied = Gauge(
+            "upnext_applied_events", "Distinct events learned since ever.", registry=None
+        )
+        self.duplicates = Gauge(
+            "upnext_duplicate_events", "Events that came again after that.", registry=None
+        )
+        self.parked = Gauge(
+            "upnext_parked_messages", "Messages set aside now.", ("reason",), registry=None
+        )
+        self.quality = Gauge(
+            "upnext_quality",
+            "How well the next lessons were predicted lately, beside plain popularity.",
+            ("recommender", "measure"),
+            registry=None,
+        )
+        self.lessons = Gauge("upnext_model_lessons", "Lessons in the model.", registry=None)
+        self.lessons.set_function(lambda: follower.model.lessons)
+
+    async def refresh(self) -> None:
+        """Read it; while the database is away, the figures stay what they were."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._read_learned()
+                recent = await report(self._database, RECENT_BLOCKS)
+        except (DatabaseUnavailable, TimeoutError):
+            return
+        self._show("upnext", recent.upnext)
+        self._show("popular", recent.popular)
+
+    async def _read_learned(self) -> None:
+        async with self._database.read() as connection:
+            state = await read_model_state(connection)
+            reasons = await count_by_reason(connection)
+        self.applied.set(state.applied)
+        self.duplicates.set(state.duplicates)
+        for reason in Reason:
+            self.parked.labels(reason.value).set(reasons.get(reason.value, 0))
+
+    def _show(self, recommender: str, quality: Quality) -> None:
+        for measure, value in (
+            ("hit@10", quality.hit),
+            ("ndcg@10", quality.ndcg),
+            ("mrr@10", quality.mrr),
+        ):
+            self.quality.labels(recommender, measure).set(value)
+
+
+def show_measures(registry: Registry, learning: LearningMeasures, stored: StoredMeasures) -> None:
+    """Show all of them at `/metrics`."""
+    registry.add(learning, stored, refresh=stored.refresh)

@@ -1,0 +1,1 @@
+"""Consumers: only this folder acknowledges deliveries of the recommendation service."""

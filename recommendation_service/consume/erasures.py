@@ -1,0 +1,87 @@
+"""Eraser: takes the deliveries that erase users, one at a time.
+
+The confirmation goes out between the commit and the acknowledgement. If anything is cut off in
+between, the delivery comes again, changes nothing, and is confirmed again.
+"""
+
+import logging
+from functools import partial
+
+from recommendation_service.consume.parse import read_erasure
+from recommendation_service.event import Unprocessable
+from recommendation_service.learn.erase import erase
+from recommendation_service.learn.parked import Rejected, not_learnable, park
+from recommendation_service.replicate.model import Follower
+from shared.broker.interface import (
+    Broker,
+    BrokerError,
+    BrokerUnavailable,
+    Delivery,
+    Message,
+    Outcome,
+)
+from shared.broker.topology import ERASURE
+from shared.clock import utc_now
+from shared.database.database import Database
+from shared.database.retry import in_time
+from shared.events import ERASURE_DONE, SCHEMA_VERSION, ErasureDone, UserErased
+
+log = logging.getLogger(__name__)
+
+
+class Eraser:
+    """Erases users, and says so."""
+
+    def __init__(
+        self, max_bytes: int, database: Database, follower: Follower, broker: Broker
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._database = database
+        self._follower = follower
+        self._broker = broker
+
+    async def settle(self, delivery: Delivery) -> None:
+        """Erase the user, or park what is no erasure, however long the database is away.
+
+        Raises `BrokerError` when nobody could be told: then the delivery has to come again.
+        """
+        try:
+            await self.erase(delivery)
+        except BrokerError:
+            raise
+        except Unprocessable as why:
+            await self._park(Rejected(delivery, why))
+        except Exception as error:
+            # Whatever it is, it must neither stop the queue nor be lost.
+            log.exception("a user cannot be erased")
+            await self._park(not_learnable(delivery, error))
+
+    async def erase(self, delivery: Delivery) -> None:
+        """Erase the user, also from the model of this process, and confirm it."""
+        erasure = read_erasure(delivery, self._max_bytes)
+        await in_time(partial(erase, self._database, erasure), "erasing")
+        await in_time(self._follower.catch_up, "erasing")
+        await self._confirm(erasure)
+
+    async def _park(self, rejected: Rejected) -> None:
+        async def step() -> None:
+            async with self._database.write() as connection:
+                await park(connection, [rejected])
+
+        await in_time(step, "parking")
+
+    async def _confirm(self, erasure: UserErased) -> None:
+        now = utc_now()
+        done = ErasureDone(erasure_id=erasure.erasure_id, user_id=erasure.user_id, done_at=now)
+        message = Message(
+            message_id=str(erasure.erasure_id),
+            routing_key=ERASURE_DONE,
+            body=done.model_dump_json().encode(),
+            type=f"{ERASURE.name}.{ERASURE_DONE}",
+            timestamp=now,
+            headers={"x-schema-version": SCHEMA_VERSION},
+        )
+        async with self._broker.publisher(ERASURE) as publisher:
+            [outcome] = await publisher.publish([message])
+        if outcome is not Outcome.CONFIRMED:
+            raise BrokerUnavailable(f"that a user was erased is {outcome.value}")

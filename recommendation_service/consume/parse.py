@@ -1,0 +1,87 @@
+"""Read: turn a delivery into an event, or into the reason why it can never be one."""
+
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from recommendation_service.event import Event, Reason, Unprocessable, event_id_of
+from shared.broker.interface import Delivery
+from shared.clock import utc_now
+from shared.events import SCHEMA_VERSION, Kind, UserErased, WatchEvent
+from shared.uuid7 import new_id
+
+MAX_CLOCK_SKEW: Final = timedelta(days=1)  # later than this from now is no time a watch can have
+
+
+Content = TypeVar("Content", bound=BaseModel)
+
+
+def read(delivery: Delivery, max_bytes: int) -> Event:
+    """Return the event of a delivery, or raise `Unprocessable`."""
+    check(delivery, max_bytes)
+    return _event(_kind(delivery), content_of(delivery, WatchEvent), delivery.message_id)
+
+
+def read_erasure(delivery: Delivery, max_bytes: int) -> UserErased:
+    """Return which user a delivery erases, or raise `Unprocessable`."""
+    check(delivery, max_bytes)
+    erasure = content_of(delivery, UserErased)
+    if erasure.erased_at > utc_now() + MAX_CLOCK_SKEW:
+        raise Unprocessable(Reason.UNREADABLE, f"{erasure.erased_at.isoformat()} is in the future")
+    return erasure
+
+
+def check(delivery: Delivery, max_bytes: int) -> None:
+    """Raise `Unprocessable` for what is too large or of another version."""
+    if len(delivery.body) > max_bytes:
+        size = f"{len(delivery.body):,} bytes; the limit is {max_bytes:,}"
+        raise Unprocessable(Reason.OVERSIZED, size)
+    version = delivery.headers.get("x-schema-version", 1)
+    if version != SCHEMA_VERSION:
+        raise Unprocessable(Reason.UNKNOWN_VERSION, f"x-schema-version is {version!r}")
+
+
+def _kind(delivery: Delivery) -> Kind:
+    try:
+        return Kind(delivery.routing_key)
+    except ValueError:
+        detail = f"the routing key is {delivery.routing_key!r}"
+        raise Unprocessable(Reason.UNKNOWN_KIND, detail) from None
+
+
+def content_of(delivery: Delivery, kind: type[Content]) -> Content:
+    """Return the body as what it has to be, or raise `Unprocessable`."""
+    try:
+        return kind.model_validate_json(delivery.body)
+    except ValidationError as error:
+        wrong = [
+            ".".join(map(str, detail["loc"])) + ": " + detail["msg"] for detail in error.errors()
+        ]
+        raise Unprocessable(Reason.UNREADABLE, "; ".join(wrong).removeprefix(": ")) from None
+
+
+def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
+    now = utc_now()
+    if content.watch_id is None and kind is Kind.DELETED:
+        raise Unprocessable(Reason.UNREADABLE, "a deletion has to name its watch_id")
+    # A message without an id is an event of its own each time it is delivered.
+    event_id = event_id_of(message_id) if message_id else new_id()
+    occurred_at = content.occurred_at or now
+    reported_at = max(content.reported_at or occurred_at, occurred_at)
+    if reported_at > now + MAX_CLOCK_SKEW:
+        raise Unprocessable(Reason.UNREADABLE, f"{reported_at.isoformat()} is in the future")
+    return Event(
+        event_id,
+        kind,
+        content.watch_id or event_id,
+        content.user_id,
+        content.lesson_id,
+        content.position,
+        content.duration,
+        occurred_at,
+        reported_at,
+        recorded_at=content.recorded_at or now,
+        is_dated=content.recorded_at is not None,
+        furthest=max(content.furthest or 0, content.position),
+    )

@@ -1,0 +1,29 @@
+"""Read a lesson: turn a delivery into what it says of a lesson, or into why it says nothing."""
+
+from typing import Final
+
+from recommendation_service.consume.parse import MAX_CLOCK_SKEW, check, content_of
+from recommendation_service.event import Reason, Unprocessable
+from recommendation_service.learn.lessons import LessonState, deleted
+from shared.broker.interface import Delivery
+from shared.clock import utc_now
+from shared.lessons import LessonEvent
+
+DELETED: Final = "deleted"
+KINDS: Final = ("created", "updated", DELETED)
+
+
+def read_lesson(delivery: Delivery, max_bytes: int) -> LessonState:
+    """Return what a delivery says, or raise `Unprocessable`."""
+    check(delivery, max_bytes)
+    if delivery.routing_key not in KINDS:
+        detail = f"the routing key is {delivery.routing_key!r}"
+        raise Unprocessable(Reason.UNKNOWN_KIND, detail)
+    event = content_of(delivery, LessonEvent)
+    now = utc_now()
+    updated_at = event.updated_at or now
+    if updated_at > now + MAX_CLOCK_SKEW:
+        raise Unprocessable(Reason.UNREADABLE, f"{updated_at.isoformat()} is in the future")
+    if delivery.routing_key == DELETED:
+        return deleted(event.lesson_id, updated_at)
+    return LessonState(event.lesson_id, event, updated_at)

@@ -1,0 +1,1 @@
+"""Evaluation: only this folder predicts watches before they are learned, and counts hits."""

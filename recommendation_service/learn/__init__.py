@@ -1,0 +1,1 @@
+"""Learning: only this folder writes what was learned, with its change log."""

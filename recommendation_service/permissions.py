@@ -1,0 +1,25 @@
+"""Rights: the scope that each route of this service needs. All others need `admin`."""
+
+from typing import Final
+
+from shared.access.caller import Scope
+from shared.access.permissions import Right, Rights
+
+READ: Final = Right(Scope.READ)
+READ_ANY: Final = Right(Scope.READ, for_users=True)  # not about one user
+
+RIGHTS: Final = Rights(
+    {
+        "GET /users/{user_id}/recommendations": READ,
+        "GET /users/{user_id}/hidden-lessons": READ,
+        "PUT /users/{user_id}/hidden-lessons/{lesson_id}": READ,
+        "DELETE /users/{user_id}/hidden-lessons/{lesson_id}": READ,
+        "POST /recommendations": READ_ANY,
+        "GET /lessons": READ_ANY,
+        "GET /lessons/popular": READ_ANY,
+        "GET /lessons/{lesson_id}": READ_ANY,
+        "GET /lessons/{lesson_id}/similar": READ_ANY,
+        "GET /lessons/{lesson_id}/next": READ_ANY,
+    },
+    also_open={"GET /"},  # the page itself; what it shows needs `admin`
+)

@@ -1,0 +1,1 @@
+"""Replicas: only this folder changes the model and the catalogue in memory."""

@@ -1,0 +1,1 @@
+"""Serving: only this folder asks the model for lists; it writes nothing but hidden lessons."""

@@ -1,0 +1,1 @@
+"""RabbitMQ: only this folder imports aio-pika, aiormq and pamqp."""

@@ -1,0 +1,1 @@
+"""The wire: only this folder relies on undocumented parts of aio-pika, aiormq and pamqp."""

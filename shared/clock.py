@@ -1,0 +1,8 @@
+"""The clock."""
+
+from datetime import UTC, datetime
+
+
+def utc_now() -> datetime:
+    """Return the present, aware, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""Databases: only this folder creates engines; both services reach theirs through `Database`."""

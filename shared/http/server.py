@@ -1,0 +1,120 @@
+"""Serving: one or more applications in this process, until a signal asks it to stop."""
+
+import asyncio
+import gc
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+from typing_extensions import override
+
+from shared.errors import CannotStart
+from shared.http.limits import protocol_within
+from shared.http.refuse import MOST_LINGERING
+from shared.process.settings import SharedSettings
+from shared.process.workers import inherited_socket, stop_with_parent
+
+log = logging.getLogger(__name__)
+
+GRACE: Final = 10  # seconds that open requests have to finish
+OTHER_FILES: Final = 200  # open at a time besides connections: of databases, of the broker, logs
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An application, and where it listens."""
+
+    app: FastAPI
+    host: str
+    port: int
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to the process that owns it."""
+
+    @contextmanager
+    @override
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(listeners: Sequence[Listener]) -> None:
+    """Serve until SIGINT or SIGTERM; then finish the open requests and return.
+
+    Raises `CannotStart` when an address cannot be used.
+    """
+    servers = [_Server(_config(listener)) for listener in listeners]
+    _allow_files(sum(_settings(listener).max_connections for listener in listeners))
+    sockets = [inherited_socket() or bind(one.host, one.port) for one in listeners]
+    for listener in listeners:
+        url = f"http://{listener.host}:{listener.port}"
+        log.info("%s: %s (documentation: %s/docs)", listener.app.title, url, url)
+
+    def stop() -> None:
+        for server, listener in zip(servers, listeners, strict=True):
+            server.should_exit = True
+            listener.app.state.draining.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    stop_with_parent(stop)
+    # What there is by now stays for good. To look through all of it for garbage, again and again,
+    # would stop everything for a tenth of a second.
+    gc.collect()
+    gc.freeze()
+    async with asyncio.TaskGroup() as tasks:
+        for server, bound in zip(servers, sockets, strict=True):
+            tasks.create_task(server.serve([bound]))
+
+
+def _settings(listener: Listener) -> SharedSettings:
+    settings: SharedSettings = listener.app.state.settings
+    return settings
+
+
+def _allow_files(connections: int) -> None:
+    """Let the process open a file for each connection; many systems begin with 1,024."""
+    needed = connections + MOST_LINGERING + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        log.warning("MAX_CONNECTIONS needs %d open files; %d are allowed here", needed, soft)
+
+
+def _config(listener: Listener) -> uvicorn.Config:
+    settings = _settings(listener)
+    return uvicorn.Config(
+        listener.app,
+        host=listener.host,
+        port=listener.port,
+        http=protocol_within(settings, listener.app.state.direct),
+        ws="none",
+        timeout_keep_alive=settings.keep_alive,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket at the address, or raise `CannotStart`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        raise CannotStart(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
+    return bound

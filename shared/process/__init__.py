@@ -1,0 +1,1 @@
+"""A process: its settings, signals, background tasks, logs, metrics and traces."""

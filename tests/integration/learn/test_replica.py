@@ -1,0 +1,166 @@
+"""Following: the model of a process comes to what was committed, by whomever, step by step."""
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import delete, insert
+
+from recommendation_service.event import Event
+from recommendation_service.learn import interactions
+from recommendation_service.learn.histories import Step
+from recommendation_service.learn.learn import Learned, learn
+from recommendation_service.replicate.model import Follower, Look
+from recommendation_service.tables import model_changes
+from shared.clock import utc_now
+from shared.database.database import Database
+from shared.process.background import running
+from tests.support.eventually import eventually
+from tests.support.examples import an_event
+
+
+def some_events(first_user: int) -> list[Event]:
+    return [an_event(first_user + user, lesson) for user in range(3) for lesson in range(5)]
+
+
+def seeing(seen: list[Step]) -> Look:
+    async def look(step: Step) -> None:
+        seen.append(step)
+
+    return look
+
+
+async def commit(database: Database, events: Sequence[Event]) -> Learned:
+    async with database.write() as connection:
+        return await learn(database, connection, events)
+
+
+async def a_follower(database: Database) -> Follower:
+    follower = Follower(database)
+    await follower.load()
+    return follower
+
+
+async def is_up_to_date(follower: Follower, database: Database) -> bool:
+    """Compare with a process that starts now."""
+    other = await a_follower(database)
+    return (follower.version, follower.applied_through, follower.model.fingerprint) == (
+        other.version,
+        other.applied_through,
+        other.model.fingerprint,
+    )
+
+
+async def test_batches_are_applied_in_the_order_of_their_commits(
+    recommendation_database: Database,
+) -> None:
+    follower, seen = await a_follower(recommendation_database), list[Step]()
+    batches = [await commit(recommendation_database, some_events(user)) for user in (10, 20, 30)]
+
+    for learned in batches:
+        follower.note(learned, seeing(seen))
+    await follower.adopt()
+
+    assert seen == [step for learned in batches for step in learned.steps]
+    assert await is_up_to_date(follower, recommendation_database)
+
+
+async def test_what_was_committed_is_seen_by_the_evaluation_whoever_applies_it(
+    recommendation_database: Database,
+) -> None:
+    follower, seen = await a_follower(recommendation_database), list[Step]()
+    learned = await commit(recommendation_database, some_events(10))
+
+    follower.note(learned, seeing(seen))
+    await follower.catch_up()
+    await follower.adopt()
+
+    assert seen == list(learned.steps)
+    assert await is_up_to_date(follower, recommendation_database)
+
+
+async def test_what_others_committed_before_is_applied_before(
+    recommendation_database: Database,
+) -> None:
+    follower, seen = await a_follower(recommendation_database), list[Step]()
+    await commit(recommendation_database, some_events(10))
+    learned = await commit(recommendation_database, some_events(20))
+
+    follower.note(learned, seeing(seen))
+    await follower.adopt()
+
+    assert seen == list(learned.steps)
+    assert await is_up_to_date(follower, recommendation_database)
+
+
+async def test_a_batch_that_changes_nothing_leaves_what_others_committed_before_to_be_applied(
+    recommendation_database: Database,
+) -> None:
+    known = some_events(10)
+    await commit(recommendation_database, known)
+    follower = await a_follower(recommendation_database)
+    await commit(recommendation_database, some_events(20))
+
+    follower.note(await commit(recommendation_database, known))
+    await follower.adopt()
+
+    assert await is_up_to_date(follower, recommendation_database)
+
+
+async def test_a_model_behind_the_log_is_folded_anew(recommendation_database: Database) -> None:
+    follower = await a_follower(recommendation_database)
+    await commit(recommendation_database, some_events(10))
+    async with recommendation_database.write() as connection:
+        await connection.execute(delete(model_changes))
+    learned = await commit(recommendation_database, some_events(20))
+
+    follower.note(learned)
+    await follower.adopt()
+
+    assert await is_up_to_date(follower, recommendation_database)
+
+
+async def test_a_change_that_was_applied_in_part_is_made_good(
+    recommendation_database: Database,
+) -> None:
+    follower = await a_follower(recommendation_database)
+    learned = await commit(recommendation_database, some_events(10))
+
+    async def fail_at_the_fifth(step: Step) -> None:
+        if step == learned.steps[4]:
+            raise ZeroDivisionError
+
+    follower.note(learned, fail_at_the_fifth)
+    with pytest.raises(ZeroDivisionError):
+        await follower.adopt()
+    await follower.adopt()
+
+    assert await is_up_to_date(follower, recommendation_database)
+
+
+async def test_following_goes_on_after_a_record_that_cannot_be_read(
+    recommendation_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    follower = await a_follower(recommendation_database)
+    unreadable = {"version": 1, "change": b"?", "learned_at": utc_now()}
+    async with recommendation_database.write() as connection:
+        await connection.execute(insert(model_changes).values(unreadable))
+
+    async with running(follower.run(0.01), "follow"):
+        await eventually(lambda: "the model cannot follow" in caplog.text)
+        async with recommendation_database.write() as connection:
+            await connection.execute(delete(model_changes))
+        await commit(recommendation_database, some_events(10))
+
+        assert await eventually(lambda: is_up_to_date(follower, recommendation_database))
+
+
+async def test_a_model_is_folded_in_portions_that_leave_histories_whole(
+    recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = await a_follower(recommendation_database)
+    follower.note(await commit(recommendation_database, some_events(10)))
+    await follower.adopt()
+    monkeypatch.setattr(interactions, "PORTION", 7)  # two users, of whom each met five lessons
+    monkeypatch.setattr(interactions, "AT_ONCE", 3)
+
+    assert await is_up_to_date(follower, recommendation_database)

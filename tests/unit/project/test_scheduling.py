@@ -1,0 +1,36 @@
+"""Which tests stay together when they are divided among workers."""
+
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.support.repository import ROOT
+from tests.support.scheduling import LONGEST, Together, scope_of, turn_of
+
+
+def test_a_file_stays_together_and_so_do_the_halves_of_the_faults() -> None:
+    assert scope_of("tests/unit/test_a.py::test_one") == scope_of("tests/unit/test_a.py::test_b[c]")
+    assert scope_of("tests/unit/test_a.py::test_one") != scope_of("tests/unit/test_b.py::test_one")
+    assert scope_of("tests/faults/test_a.py::test_a") == scope_of("tests/faults/test_b.py::test_b")
+    assert scope_of("tests/faults/test_a.py::test_a") != scope_of("tests/faults/test_w.py::test_w")
+
+
+def test_machines_have_nothing_in_common() -> None:
+    assert scope_of("tests/stateful/test_a.py::test[a]") != scope_of(
+        "tests/stateful/test_a.py::test[b]"
+    )
+
+
+def test_the_longest_come_first() -> None:
+    first = [turn_of(f"tests/{name}/test_a.py::test") for name in LONGEST]
+
+    assert first == sorted(first)
+    assert max(first) < turn_of("tests/unit/project/test_scheduling.py::test")
+
+
+def test_what_is_begun_with_is_there() -> None:
+    there = {path.stem for path in ROOT.glob("tests/**/*")}
+
+    assert set(LONGEST) <= there
+
+
+def test_xdist_asks_for_the_scope_under_this_name() -> None:
+    assert Together._split_scope is not LoadScopeScheduling._split_scope  # noqa: SLF001

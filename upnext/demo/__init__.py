@@ -1,0 +1,1 @@
+"""`upnext demo`: simulated learners, and what they are recommended."""

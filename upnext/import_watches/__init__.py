@@ -1,0 +1,1 @@
+"""`upnext import`: files of watches or xAPI statements, sent through the API."""
