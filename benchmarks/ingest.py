@@ -47,7 +47,7 @@ BREATH: Final = 15.0  # seconds that a system may take between two loads to work
 
 
 @dataclass
-class Turn:
+class ClockReading:
     """One system's turn: what it was sent, and what is due of it."""
 
     running: Running
@@ -103,7 +103,7 @@ def _turn(servers: Servers, system: System, arguments: argparse.Namespace, turns
         running.wait(running.url)
         if system.learns:
             running.wait(running.recommendation_url)
-        turn = Turn(running)
+        turn = ClockReading(running)
         turn.send(*WARM_UP)
         for level in arguments.connections:
             turns.note(system.name, level, turn.send(level, arguments.seconds).measured)

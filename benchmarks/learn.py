@@ -35,7 +35,7 @@ from benchmarks.harness.systems import Running, System, started
 from benchmarks.peers.learning import metadata
 from shared.broker.connect import open_broker
 from shared.broker.interface import Broker
-from shared.broker.topology import RECOMMENDATION, Queue, divided
+from shared.broker.topology import RECOMMENDATION, Queue, partitioned
 from shared.errors import CannotStart
 
 PROCESSES: Final = (1, 2)
@@ -57,7 +57,7 @@ Progress = Callable[[], Awaitable[int]]
 
 
 @dataclass(frozen=True)
-class Turn:
+class ClockReading:
     """One system's turn with a full queue."""
 
     stage: Stage
@@ -154,8 +154,8 @@ def _turn(
     with stage(servers) as place:
         queue = RECOMMENDATION if system.learns else PEERS
         if partitions:
-            queue, watches = divided(queue, partitions), 2 * arguments.watches
-        turn = Turn(place, system, queue, watches, arguments.seconds)
+            queue, watches = partitioned(queue, partitions), 2 * arguments.watches
+        turn = ClockReading(place, system, queue, watches, arguments.seconds)
         asyncio.run(_prepare(turn))
         settings = {"RECOMMENDATION_PORT": "0", "PARTITIONS": str(partitions or 1)}
         with started(system, place, settings) as running:
@@ -164,7 +164,7 @@ def _turn(
             turns.check(system.name, asyncio.run(_verified(turn)))
 
 
-async def _prepare(turn: Turn) -> None:
+async def _prepare(turn: ClockReading) -> None:
     """Fill the queue; a peer's table is made here, the product makes its own."""
     await fill(turn.stage.amqp, turn.queue, turn.watches)
     if not turn.system.learns:
@@ -175,7 +175,7 @@ async def _prepare(turn: Turn) -> None:
         await engine.dispose()
 
 
-async def _run(turn: Turn, running: Running) -> Measured:
+async def _run(turn: ClockReading, running: Running) -> Measured:
     async with open_broker(turn.stage.amqp) as broker:
         measured = await turn.run(running, broker)
         if turn.system.learns:
@@ -184,7 +184,7 @@ async def _run(turn: Turn, running: Running) -> Measured:
     return measured
 
 
-async def _verified(turn: Turn) -> dict[str, Any]:
+async def _verified(turn: ClockReading) -> dict[str, Any]:
     """Count after the consumers are gone: what they had not acknowledged is in the queue again."""
     await asyncio.sleep(SETTLED)
     waits = await left(turn.stage.amqp, turn.queue)

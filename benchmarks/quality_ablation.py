@@ -20,7 +20,7 @@ from recommendation_service.model.arrays import Indices, Logs
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.columns import Field
 from recommendation_service.model.features import NAMES, Situation, features, situation
-from recommendation_service.model.history import Meeting
+from recommendation_service.model.history import Interaction
 from recommendation_service.model.history import difference as change_of
 from recommendation_service.model.model import Model
 from recommendation_service.model.popularity import Crowd
@@ -95,7 +95,7 @@ class Replay:
         self._model = Model()
         self._crowd = Crowd(self._model.counts)
         self._candidates = Candidates(self._model.counts)
-        self._histories: defaultdict[int, list[Meeting]] = defaultdict(list)
+        self._histories: defaultdict[int, list[Interaction]] = defaultdict(list)
 
     def ask(self, watch: Watch) -> None:
         """Note what each variant recommends before a watch."""
@@ -113,7 +113,7 @@ class Replay:
         history, at = self._histories[watch.user], watch.at
         if history:
             at = max(at, history[-1].at + TICK)
-        met = Meeting(LessonId(watch.lesson), at)
+        met = Interaction(LessonId(watch.lesson), at)
         look = self._look(history, at, 0)
         index = self._model.counts.index.get(met.lesson_id, -1)
         if look and index in look.candidates:
@@ -123,7 +123,7 @@ class Replay:
         self._model.apply(change_of(history, longer))
         self._histories[watch.user] = longer
 
-    def _look(self, history: Sequence[Meeting], now: float, limit: int) -> Look | None:
+    def _look(self, history: Sequence[Interaction], now: float, limit: int) -> Look | None:
         counts = self._model.counts
         user = situation(counts, history, now)
         met = [meeting.lesson_id for meeting in history]

@@ -18,7 +18,7 @@ from benchmarks.quality_measure import LIMIT, Asked, Clock, Figures, difference,
 from benchmarks.quality_peers import Upnext
 from benchmarks.quality_stream import Questions, Watch
 from recommendation_service.model import candidates
-from recommendation_service.model.history import Change, Contribution, Meeting
+from recommendation_service.model.history import Change, Contribution, Interaction
 from recommendation_service.model.history import difference as change_of
 from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
@@ -30,7 +30,7 @@ ALL: Final = 1 << 62  # lessons up to which all are scored
 NONE: Final = 0  # the same, where candidates are always chosen
 
 Say = Callable[[str], None]
-Histories = Mapping[int, Sequence[Meeting]]
+Histories = Mapping[int, Sequence[Interaction]]
 
 
 class Way:
@@ -41,7 +41,7 @@ class Way:
         self.clock = Clock()
         self._few = few
 
-    def ask(self, model: Model, history: Sequence[Meeting], came: Watch) -> None:
+    def ask(self, model: Model, history: Sequence[Interaction], came: Watch) -> None:
         """Ask the model what comes, and note whether it did."""
         with mock.patch.object(candidates, "FEW", self._few), self.clock:
             scored = model.recommend(history, came.at, LIMIT)
@@ -116,21 +116,21 @@ def _ask_many(
             there = watch._replace(lesson=watch.lesson + offset)
             for way in ways:
                 way.ask(model, _shifted(history, offset), there)
-        longer = [*history, Meeting(LessonId(watch.lesson), watch.at)]
+        longer = [*history, Interaction(LessonId(watch.lesson), watch.at)]
         histories[watch.user] = longer
         for contribution in change_of(history, longer).added:
             model.apply(Change(tuple(_everywhere(contribution, copies, size))))
     return model, ways
 
 
-def _copied(histories: Histories, copies: int, size: int) -> Iterator[list[Meeting]]:
+def _copied(histories: Histories, copies: int, size: int) -> Iterator[list[Interaction]]:
     for copy in range(copies):
         for history in histories.values():
             yield _shifted(history, copy * size)
 
 
-def _shifted(history: Sequence[Meeting], offset: int) -> list[Meeting]:
-    return [Meeting(LessonId(lesson + offset), at) for lesson, at in history]
+def _shifted(history: Sequence[Interaction], offset: int) -> list[Interaction]:
+    return [Interaction(LessonId(lesson + offset), at) for lesson, at in history]
 
 
 def _everywhere(one: Contribution, copies: int, size: int) -> Iterator[Contribution]:

@@ -13,7 +13,7 @@ from benchmarks.quality_reference import Reference
 from benchmarks.quality_stream import Watch
 from benchmarks.quality_together import Together, best, nearest
 from recommendation_service.model.arrays import Floats
-from recommendation_service.model.history import Meeting, difference
+from recommendation_service.model.history import Interaction, difference
 from recommendation_service.model.model import Model
 from shared.ids import LessonId
 
@@ -29,7 +29,7 @@ class Upnext:
 
     def __init__(self) -> None:
         self.model = Model()
-        self.histories: defaultdict[int, list[Meeting]] = defaultdict(list)
+        self.histories: defaultdict[int, list[Interaction]] = defaultdict(list)
 
     def learn(self, watch: Watch) -> None:
         """Learn the weights, then the meeting."""
@@ -37,12 +37,12 @@ class Upnext:
         lesson, at = LessonId(watch.lesson), watch.at
         if history:
             at = max(at, history[-1].at + TICK)  # the file's order decides between equal times
-        self.predict(watch.user, Meeting(lesson, at))
-        longer = [*history, Meeting(lesson, at)]
+        self.predict(watch.user, Interaction(lesson, at))
+        longer = [*history, Interaction(lesson, at)]
         self.model.apply(difference(history, longer))
         self.histories[watch.user] = longer
 
-    def predict(self, user: int, met: Meeting) -> int | None:
+    def predict(self, user: int, met: Interaction) -> int | None:
         """Learn the weights from what comes, and say which rank it had."""
         return self.model.learn_weights(self.histories[user], met.lesson_id, met.at)
 

@@ -22,7 +22,7 @@ from benchmarks.quality_measure import LIMIT, Asked, Measured, interval, measure
 from benchmarks.quality_peers import TICK, Upnext
 from benchmarks.quality_services import Ground, ground
 from benchmarks.quality_stream import Questions, Watch, questions
-from recommendation_service.model.history import Meeting
+from recommendation_service.model.history import Interaction
 from recommendation_service.serve.recommender import ARCHIVE_AGE
 from shared.errors import CannotStart
 from tests.infrastructure.server import ServiceMissing
@@ -44,7 +44,7 @@ class InMemory(Upnext):
         self.live = Asked()
 
     @override
-    def predict(self, user: int, met: Meeting) -> int | None:
+    def predict(self, user: int, met: Interaction) -> int | None:
         """Note the rank, as the product does for users with a history."""
         rank = super().predict(user, met)
         if self.histories[user]:

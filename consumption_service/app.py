@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 import consumption_service
 from consumption_service.api.completions import router as completions
-from consumption_service.api.dependencies import State
+from consumption_service.api.dependencies import AppState
 from consumption_service.api.erasures import router as erasing
 from consumption_service.api.fast_path import Recording
 from consumption_service.api.progress import router as progress
@@ -17,8 +17,8 @@ from consumption_service.api.watch_batches import router as batches
 from consumption_service.api.watches import router as watches
 from consumption_service.api.xapi import router as xapi
 from consumption_service.consume.erasures import Receipts
-from consumption_service.permissions import RIGHTS
-from consumption_service.publish.relay import Announcer
+from consumption_service.permissions import PERMISSIONS
+from consumption_service.publish.relay import OutboxRelay
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.retention import forget_keys
 from consumption_service.settings import ConsumptionSettings
@@ -28,7 +28,7 @@ from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import WATCH
 from shared.database.database import open_database
 from shared.database.migrate import migrate
-from shared.database.retention import keep_forgetting
+from shared.database.retention import run_retention
 from shared.http.app import create_app
 from shared.http.health import database_check, health_routes, trouble_check
 from shared.process.background import running
@@ -46,29 +46,27 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
     Raises `CannotStart` when the database or the broker refuses. A broker that is merely away is
     no reason not to start: events wait in the outbox.
     """
-    guard = Guard(settings, RIGHTS, settings.consumption_host)
+    guard = Guard(settings, PERMISSIONS, settings.consumption_host)
     async with open_database(settings.consumption_database_url) as database:
         if settings.auto_migrate:
             await migrate(database, consumption_service)
         await refuse_to_start_if_refused(broker, WATCH)
-        announcer = Announcer(database, broker, settings.max_outbox)
-        commits = GroupCommit(database, announcer, settings.max_waiting)
+        relay = OutboxRelay(database, broker, settings.max_outbox)
+        group_commit = GroupCommit(database, relay, settings.max_waiting)
         receipts = Receipts(database)
         async with (
-            running(announcer.run(), "announce") as announcing,
-            running(commits.run(), "commit") as committing,
+            running(relay.run(), "announce") as announcing,
+            running(group_commit.run(), "commit") as committing,
             running(receipts.run(broker), "receipts") as completing,
             running(
-                keep_forgetting(
-                    partial(forget_keys, database, settings.idempotency_retention_days)
-                ),
+                run_retention(partial(forget_keys, database, settings.idempotency_retention_days)),
                 "forget",
             ),
         ):
             app = create_app(settings, TITLE, DESCRIPTION, guard)
-            app.state.consumption = state = State(settings, database, commits)
+            app.state.consumption = state = AppState(settings, database, group_commit)
             app.state.direct.add(Recording(state, settings.max_body_bytes))
-            app.state.metrics.add(commits.measures, announcer.measures)
+            app.state.metrics.add(group_commit.metrics, relay.metrics)
             for router in (watches, batches, progress, completions, erasing, xapi):
                 app.include_router(router)
 
@@ -77,9 +75,9 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
                 "commits": trouble_check(committing),
             }
             optional = {
-                "broker": trouble_check(announcing, lambda: announcer.trouble),
+                "broker": trouble_check(announcing, lambda: relay.trouble),
                 "receipts": trouble_check(completing, lambda: receipts.trouble),
             }
             app.include_router(health_routes(required, optional))
             yield app
-            await announcer.drain(DRAIN_TIMEOUT)
+            await relay.drain(DRAIN_TIMEOUT)

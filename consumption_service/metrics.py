@@ -10,11 +10,11 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from shared.broker.interface import Outcome
 from shared.clock import utc_now
-from shared.process.metrics import SECONDS, Measures
+from shared.process.metrics import SECONDS, Metrics
 from shared.uuid7 import time_of
 
 
-class CommitMeasures(Measures):
+class CommitMetrics(Metrics):
     """Requests on their way to the disk."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class CommitMeasures(Measures):
         self.seconds.observe(time.perf_counter() - began)
 
 
-class AnnounceMeasures(Measures):
+class PublishMetrics(Metrics):
     """Events on their way to the broker."""
 
     def __init__(self) -> None:

@@ -3,12 +3,14 @@
 from typing import Final
 
 from shared.access.caller import Scope
-from shared.access.permissions import Right, Rights
+from shared.access.permissions import Permission, Permissions
 
-WRITE: Final = Right(Scope.WRITE)
-WRITE_OWN: Final = Right(Scope.WRITE, for_users=True)  # the handler lets users to their own only
+WRITE: Final = Permission(Scope.WRITE)
+WRITE_OWN: Final = Permission(
+    Scope.WRITE, for_users=True
+)  # the handler lets users to their own only
 
-RIGHTS: Final = Rights(
+PERMISSIONS: Final = Permissions(
     {
         "POST /watches": WRITE_OWN,
         "POST /watches/batch": WRITE_OWN,

@@ -16,21 +16,21 @@ from recommendation_service.api import (
     operation,
     recommendations,
 )
-from recommendation_service.api.dependencies import State
+from recommendation_service.api.dependencies import AppState
 from recommendation_service.api.fast_path import Recommending
-from recommendation_service.api.metrics import StoredMeasures, show_measures
+from recommendation_service.api.metrics import StoredMetrics, expose_metrics
 from recommendation_service.consume.dead_letters import collect_dead_letters
 from recommendation_service.consume.lessons import LessonConsumer
 from recommendation_service.consume.watches import Consumer
 from recommendation_service.dashboard.routes import open_dashboard
 from recommendation_service.evaluate.prequential import Evaluator
 from recommendation_service.learn.retention import forget
-from recommendation_service.permissions import RIGHTS
-from recommendation_service.replicate.model import Follower
+from recommendation_service.permissions import PERMISSIONS
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.serve.read_your_writes import Waiting
 from recommendation_service.serve.recommender import Recommender
 from recommendation_service.settings import RecommendationSettings
-from recommendation_service.stats import Panel
+from recommendation_service.stats import LiveStats
 from shared.access.guard import Guard
 from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
@@ -40,11 +40,11 @@ from shared.broker.topology import (
     RECOMMENDATION_LESSON_PARKED,
     RECOMMENDATION_PARKED,
     WATCH,
-    dividing_exchange,
+    hash_exchange,
 )
 from shared.database.database import Database, open_database
 from shared.database.migrate import migrate
-from shared.database.retention import keep_forgetting
+from shared.database.retention import run_retention
 from shared.http.app import create_app
 from shared.http.health import database_check, health_routes, trouble_check
 from shared.process.background import running
@@ -60,15 +60,15 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
     Raises `CannotStart` when the database or the broker refuses. A broker that is merely away is
     no reason not to start: what is known can be served.
     """
-    guard = Guard(settings, RIGHTS, settings.recommendation_host)
+    guard = Guard(settings, PERMISSIONS, settings.recommendation_host)
     async with open_database(settings.recommendation_database_url) as database:
         if settings.auto_migrate:
             await migrate(database, recommendation_service)
         await refuse_to_start_if_refused(broker, WATCH)
         if settings.partitions > 1:
-            await refuse_to_start_if_refused(broker, dividing_exchange(RECOMMENDATION))
+            await refuse_to_start_if_refused(broker, hash_exchange(RECOMMENDATION))
         parts = _parts(settings, broker, database)
-        await parts.state.follower.load()
+        await parts.state.replica.load()
         async with AsyncExitStack() as stack:
             for work, name in _background(parts):
                 _ = await stack.enter_async_context(running(work, name))
@@ -82,22 +82,24 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
 
 
 class _Parts(NamedTuple):
-    state: State
+    state: AppState
     evaluator: Evaluator
     consumer: Consumer
     lessons: LessonConsumer
 
 
 def _parts(settings: RecommendationSettings, broker: Broker, database: Database) -> _Parts:
-    follower, panel = Follower(database), Panel()
-    evaluator = Evaluator(database, follower, settings.evaluation_share)
-    recommender = Recommender(database, follower, panel, settings.explore)
-    waiting = Waiting(database, follower)
+    replica, stats = ModelReplica(database), LiveStats()
+    evaluator = Evaluator(database, replica, settings.evaluation_share)
+    recommender = Recommender(database, replica, stats, settings.explore)
+    waiting = Waiting(database, replica)
     return _Parts(
-        State(settings, broker, database, follower, panel, recommender, waiting, evaluator.served),
+        AppState(
+            settings, broker, database, replica, stats, recommender, waiting, evaluator.served
+        ),
         evaluator,
-        Consumer(settings, database, follower, evaluator, panel),
-        LessonConsumer(settings, database, follower),
+        Consumer(settings, database, replica, evaluator, stats),
+        LessonConsumer(settings, database, replica),
     )
 
 
@@ -106,8 +108,8 @@ def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], st
     state = parts.state
     settings, broker, database = state.settings, state.broker, state.database
     forgetting = partial(forget, database, settings.inbox_retention_days)
-    yield state.follower.run(settings.follow_interval), "follow"
-    yield keep_forgetting(forgetting), "forget"
+    yield state.replica.run(settings.follow_interval), "follow"
+    yield run_retention(forgetting), "forget"
     yield parts.lessons.run(broker), "consume lessons"
     for queue, exchange in ((RECOMMENDATION_PARKED, WATCH), (RECOMMENDATION_LESSON_PARKED, LESSON)):
         collecting = collect_dead_letters(broker, database, queue, exchange)
@@ -115,7 +117,7 @@ def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], st
     yield parts.evaluator.run(), "evaluate"
     yield state.waiting.run(), "look for what requests wait for"
     yield state.served.run(), "remember what was served"
-    yield state.panel.run(broker, parts.consumer.queue), "panel"
+    yield state.stats.run(broker, parts.consumer.queue), "panel"
 
 
 async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> FastAPI:
@@ -125,8 +127,8 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     app.state.direct.add(Recommending(state))
     for routes in (recommendations, lessons, catalogue, hidden_lessons, operation):
         app.include_router(routes.router)
-    stored = StoredMeasures(state.database, state.follower)
-    show_measures(app.state.metrics, state.panel.measures, stored)
+    stored = StoredMetrics(state.database, state.replica)
+    expose_metrics(app.state.metrics, state.stats.metrics, stored)
     optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
     app.include_router(health_routes({"database": database_check(state.database)}, optional))
     await consumer.attempted.wait()  # with a broker, the queues are there from now on

@@ -7,12 +7,12 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.process.metrics import SECONDS, Distribution, Measures
+from shared.process.metrics import SECONDS, Distribution, Metrics
 
 FRESHNESS: Final = (*SECONDS, 30.0, 60.0, 300.0, 1800.0)
 
 
-class LearningMeasures(Measures):
+class LearningMetrics(Metrics):
     """Deliveries on their way into the model, as this process sees them."""
 
     def __init__(self) -> None:

@@ -3,12 +3,12 @@
 from typing import Final
 
 from shared.access.caller import Scope
-from shared.access.permissions import Right, Rights
+from shared.access.permissions import Permission, Permissions
 
-READ: Final = Right(Scope.READ)
-READ_ANY: Final = Right(Scope.READ, for_users=True)  # not about one user
+READ: Final = Permission(Scope.READ)
+READ_ANY: Final = Permission(Scope.READ, for_users=True)  # not about one user
 
-RIGHTS: Final = Rights(
+PERMISSIONS: Final = Permissions(
     {
         "GET /users/{user_id}/recommendations": READ,
         "GET /users/{user_id}/hidden-lessons": READ,

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, NamedTuple
 
-from recommendation_service.metrics import LearningMeasures
+from recommendation_service.metrics import LearningMetrics
 from shared.broker.interface import Broker, BrokerError, Delivery
 from shared.broker.topology import Queue
 from shared.clock import utc_now
@@ -41,7 +41,7 @@ class Rates(NamedTuple):
 
 
 @dataclass(slots=True)
-class Panel:
+class LiveStats:
     """The counters since the process started."""
 
     ready: int = 0
@@ -52,11 +52,11 @@ class Panel:
     trouble: str | None = "has not been asked yet"  # what is wrong with the broker
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SPAN + 1))
     delays: deque[float] = field(default_factory=lambda: deque(maxlen=DELAYS))  # milliseconds
-    measures: LearningMeasures = field(default_factory=LearningMeasures)
+    metrics: LearningMetrics = field(default_factory=LearningMetrics)
 
     def __post_init__(self) -> None:
-        self.measures.ready.set_function(lambda: self.ready)
-        self.measures.unacked.set_function(lambda: self.unacked)
+        self.metrics.ready.set_function(lambda: self.ready)
+        self.metrics.unacked.set_function(lambda: self.unacked)
 
     @property
     def unacked(self) -> int:
@@ -68,8 +68,8 @@ class Panel:
         again = sum(delivery.redelivered for delivery in deliveries)
         self.delivered += len(deliveries)
         self.redelivered += again
-        self.measures.deliveries.inc(len(deliveries))
-        self.measures.redeliveries.inc(again)
+        self.metrics.deliveries.inc(len(deliveries))
+        self.metrics.redeliveries.inc(again)
 
     def settled(self, count: int) -> None:
         """Count deliveries that were acknowledged."""
@@ -86,7 +86,7 @@ class Panel:
             self.learned_events += 1
             seconds = (now - recorded_at).total_seconds()
             self.delays.append(seconds * 1000)
-            self.measures.freshness.observe(seconds)
+            self.metrics.freshness.observe(seconds)
 
     def rates(self) -> Rates:
         """Return the rates over the last samples."""

@@ -67,8 +67,12 @@ class Pair:
         arrivals, learned = uvloop.run(self._trial(rate))
         self._count(arrivals)
         quiet(self.running.pids, BREATH)
-        in_time = arrivals.finished < TRIAL + BEHIND
-        return in_time and not arrivals.failed and learned - known >= arrivals.sent - BEHIND * rate
+        retry_while_unavailable = arrivals.finished < TRIAL + BEHIND
+        return (
+            retry_while_unavailable
+            and not arrivals.failed
+            and learned - known >= arrivals.sent - BEHIND * rate
+        )
 
     def probed(self, rate: float, seconds: float) -> tuple[Probe, Measured]:
         """Return what a probe saw meanwhile, and how the requests fared."""
@@ -102,10 +106,10 @@ class Pair:
         async with (
             connected(self.running.url) as posting,
             connected(self.running.url) as watching,
-            connected(self.running.recommendation_url) as asking,
+            connected(self.running.recommendation_url) as caller,
             asyncio.TaskGroup() as tasks,
         ):
-            probe = Probe(watching, asking, first + PROBES)
+            probe = Probe(watching, caller, first + PROBES)
             tasks.create_task(probe.run(monotonic() + seconds))
             arrivals = await post_watches(posting, rate, seconds, first)
         return probe, arrivals

@@ -16,7 +16,7 @@ from recommendation_service.api.recommendations import AskedForUser
 from recommendation_service.api.schemas import Recommendation, Recommendations
 from recommendation_service.serve.recommender import Item
 from shared.access.guard import Guard
-from shared.access.permissions import Rights
+from shared.access.permissions import Permissions
 from shared.clock import utc_now
 from shared.http.app import create_app
 from shared.http.server import Listener, serve
@@ -71,7 +71,7 @@ async def recommend_for_user(
 async def main() -> None:
     """Serve until a signal asks to stop."""
     settings = read_settings(SharedSettings)
-    guard = Guard(settings, Rights({}), "127.0.0.1")
+    guard = Guard(settings, Permissions({}), "127.0.0.1")
     app = create_app(settings, "Validate only", "Stores nothing.", guard)
     app.include_router(router)
     await serve([Listener(app, "127.0.0.1", int(os.environ["CONSUMPTION_PORT"]))])

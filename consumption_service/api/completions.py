@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from consumption_service.api.dependencies import Opened
+from consumption_service.api.dependencies import CurrentApp
 from consumption_service.api.schemas import Body, LessonInPath
 from consumption_service.query.completions import (
     find_completion,
@@ -36,23 +36,23 @@ class LessonCompletion(BaseModel):
 
 @router.put("/lessons/{lesson_id}/completion", responses=documented(400, 413, 422, 503))
 async def set_completion(
-    lesson_id: LessonInPath, body: Completion, opened: Opened
+    lesson_id: LessonInPath, body: Completion, app: CurrentApp
 ) -> LessonCompletion:
     """Set from which percentage on the lesson is finished, for all who watch it, at once."""
-    await store_completion(opened.database, LessonId(lesson_id), body.percent)
+    await store_completion(app.database, LessonId(lesson_id), body.percent)
     return LessonCompletion(lesson_id=lesson_id, percent=body.percent)
 
 
 @router.get("/lessons/{lesson_id}/completion", responses=documented(404, 422, 503))
-async def read_completion(lesson_id: LessonInPath, opened: Opened) -> LessonCompletion:
+async def read_completion(lesson_id: LessonInPath, app: CurrentApp) -> LessonCompletion:
     """Return the lesson's own percentage; without one, `COMPLETION_PERCENT` holds."""
-    percent = await find_completion(opened.database, LessonId(lesson_id))
+    percent = await find_completion(app.database, LessonId(lesson_id))
     return LessonCompletion(lesson_id=lesson_id, percent=percent)
 
 
 @router.delete(
     "/lessons/{lesson_id}/completion", status_code=204, responses=documented(404, 422, 503)
 )
-async def delete_completion(lesson_id: LessonInPath, opened: Opened) -> None:
+async def delete_completion(lesson_id: LessonInPath, app: CurrentApp) -> None:
     """Return to the usual percentage."""
-    await remove_completion(opened.database, LessonId(lesson_id))
+    await remove_completion(app.database, LessonId(lesson_id))

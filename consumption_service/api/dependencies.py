@@ -12,28 +12,30 @@ from shared.database.database import Database
 from shared.errors import Invalid
 
 
-class State:
+class AppState:
     """What the routes work with; opened by the application."""
 
     def __init__(
-        self, settings: ConsumptionSettings, database: Database, commits: GroupCommit
+        self, settings: ConsumptionSettings, database: Database, group_commit: GroupCommit
     ) -> None:
         self.max_clock_skew = timedelta(seconds=settings.max_clock_skew)
         self.completion_percent = settings.completion_percent
         self.database = database
-        self.commits = commits
+        self.group_commit = group_commit
 
-    def believable(self, time: datetime | None, name: str = "body.occurred_at") -> datetime | None:
+    def not_in_the_future(
+        self, time: datetime | None, name: str = "body.occurred_at"
+    ) -> datetime | None:
         """Return the time a client gave, or raise `Invalid` when it has not come yet."""
         if time and time > utc_now() + self.max_clock_skew:
             raise Invalid(f"{name}: {time.isoformat()} is in the future.")
         return time
 
 
-async def state_of(request: Request) -> State:
+async def app_state(request: Request) -> AppState:
     """Return what the application opened; not awaiting anything, but sparing a thread."""
-    state: State = request.app.state.consumption
+    state: AppState = request.app.state.consumption
     return state
 
 
-Opened = Annotated[State, Depends(state_of)]
+CurrentApp = Annotated[AppState, Depends(app_state)]

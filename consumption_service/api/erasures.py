@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from consumption_service.api.dependencies import Opened
+from consumption_service.api.dependencies import CurrentApp
 from consumption_service.api.schemas import UserInPath
 from consumption_service.record.erase import Erasure, find_erasure
 from shared.http.strict_json import StrictJSONRoute
@@ -51,21 +51,21 @@ class ErasureReceipt(BaseModel):
 
 
 @router.delete("/users/{user_id}", status_code=202, responses=documented(422, 503))
-async def erase_user(user_id: UserInPath, opened: Opened, response: Response) -> ErasureReceipt:
+async def erase_user(user_id: UserInPath, app: CurrentApp, response: Response) -> ErasureReceipt:
     """Erase a user: here at once, and in the recommendations as soon as the event is there.
 
     The receipt at `Location` says when both have done it. The user may come back: what is recorded
     afterwards counts.
     """
-    erasure = await opened.commits.erase(UserId(user_id))
+    erasure = await app.group_commit.erase(UserId(user_id))
     response.headers["Location"] = f"/erasures/{erasure.id}"
     return _receipt(erasure)
 
 
 @router.get("/erasures/{erasure_id:uuid}", responses=documented(404, 422, 503))
-async def read_erasure(erasure_id: UUID, opened: Opened) -> ErasureReceipt:
+async def read_erasure(erasure_id: UUID, app: CurrentApp) -> ErasureReceipt:
     """Return the receipt of an erasure."""
-    return _receipt(await find_erasure(opened.database, erasure_id))
+    return _receipt(await find_erasure(app.database, erasure_id))
 
 
 def _receipt(erasure: Erasure) -> ErasureReceipt:

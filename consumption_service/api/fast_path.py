@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from starlette.types import Scope
 from typing_extensions import TypedDict
 
-from consumption_service.api.dependencies import State
+from consumption_service.api.dependencies import AppState
 from consumption_service.api.schemas import written
 from consumption_service.record.commands import Create, Outcome
 from shared.access.caller import Caller
@@ -25,7 +25,7 @@ from shared.ids import MAX_INTEGER, LessonId, UserId
 T = TypeVar("T")
 
 JSON: Final = [b"application/json"]
-LONGEST_KEY: Final = 255
+MAX_KEY_LENGTH: Final = 255
 HEADERS: Final = b"content-type: application/json\r\nlocation: /watches/%b\r\n"
 
 Plain = Annotated[T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1)]
@@ -51,17 +51,17 @@ class Recording:
     line = re.compile(rb"POST /watches")
     path = "/watches"
 
-    def __init__(self, state: State, max_body_bytes: int) -> None:
+    def __init__(self, state: AppState, max_body_bytes: int) -> None:
         self._state = state
         self._max_body_bytes = max_body_bytes
 
-    def read(self, scope: Scope, body: bytes) -> Create | None:
+    def parse(self, scope: Scope, body: bytes) -> Create | None:
         """Return the watch to record, or None when it is not as plain as it could be."""
         if len(body) > self._max_body_bytes:
             return None
         try:
             watch, key = _watch_in(body), _key_in(scope["headers"])
-            occurred_at = self._state.believable(watch.get("occurred_at"))
+            occurred_at = self._state.not_in_the_future(watch.get("occurred_at"))
         except (ValueError, Invalid):
             return None
         return Create(
@@ -73,12 +73,12 @@ class Recording:
             key,
         )
 
-    def begin(self, asked: Create, caller: Caller) -> asyncio.Future[Outcome]:
+    def start(self, asked: Create, caller: Caller) -> asyncio.Future[Outcome]:
         """Let the watch be committed."""
         caller.act_for(asked.user_id)
-        return self._state.commits.begin(asked)
+        return self._state.group_commit.submit_nowait(asked)
 
-    def answer(self, outcome: Outcome) -> Answer:
+    def respond(self, outcome: Outcome) -> Answer:
         """Return the watch as it is stored."""
         if isinstance(outcome, ServiceError):
             raise outcome
@@ -108,6 +108,6 @@ def _key_in(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
         raise ValueError
     if not keys:
         return None
-    if not 1 <= len(keys[0]) <= LONGEST_KEY:
+    if not 1 <= len(keys[0]) <= MAX_KEY_LENGTH:
         raise ValueError
     return keys[0].decode("latin-1")

@@ -7,8 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from consumption_service.api.dependencies import Opened
-from consumption_service.api.dependencies import State as Parts
+from consumption_service.api.dependencies import AppState, CurrentApp
 from consumption_service.api.schemas import IdFilter, UserInPath
 from consumption_service.query.progress import Place, Progress, State, Wanted, list_progress
 from shared.errors import Invalid
@@ -69,7 +68,7 @@ class ProgressList(BaseModel):
 @router.get("/users/{user_id}/progress", responses=documented(422, 503))
 async def read_progress(  # noqa: PLR0913, PLR0917 - each is a parameter of the query
     user_id: UserInPath,
-    opened: Opened,
+    app: CurrentApp,
     lesson_id: IdFilter = None,
     state: State | None = None,
     cursor: Cursor = None,
@@ -78,22 +77,22 @@ async def read_progress(  # noqa: PLR0913, PLR0917 - each is a parameter of the 
     """Return how far a user came in each lesson, the one watched last first."""
     lesson = None if lesson_id is None else LessonId(lesson_id)
     wanted = Wanted(UserId(user_id), limit, _place(cursor), lesson, state)
-    return await _list(opened, wanted)
+    return await _list(app, wanted)
 
 
 @router.get("/users/{user_id}/continue-watching", responses=documented(422, 503))
 async def continue_watching(
-    user_id: UserInPath, opened: Opened, cursor: Cursor = None, limit: Limit = 50
+    user_id: UserInPath, app: CurrentApp, cursor: Cursor = None, limit: Limit = 50
 ) -> ProgressList:
     """Return what a user started and did not finish, the one watched last first."""
     wanted = Wanted(UserId(user_id), limit, _place(cursor), state=State.STARTED)
-    return await _list(opened, wanted)
+    return await _list(app, wanted)
 
 
-async def _list(opened: Parts, wanted: Wanted) -> ProgressList:
+async def _list(app: AppState, wanted: Wanted) -> ProgressList:
     # One more than asked for tells whether there is a next page.
     one_more = replace(wanted, limit=wanted.limit + 1)
-    found = await list_progress(opened.database, one_more, opened.completion_percent)
+    found = await list_progress(app.database, one_more, app.completion_percent)
     page = found[: wanted.limit]
     return ProgressList(
         items=[LessonProgress.model_validate(one) for one in page],

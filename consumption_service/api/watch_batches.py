@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consumption_service.api.dependencies import Opened, State
+from consumption_service.api.dependencies import AppState, CurrentApp
 from consumption_service.api.schemas import Body, NewWatch, WatchAnswer, segments_of, written
 from consumption_service.record.commands import Create, Done
-from shared.access.caller import Asking, Caller
+from shared.access.caller import Caller, CurrentCaller
 from shared.errors import Forbidden, Invalid, ServiceError, Unavailable
 from shared.http.strict_json import StrictJSONRoute
 from shared.lessons import STORABLE
@@ -70,14 +70,14 @@ class BatchAnswer(BaseModel):
     response_model=BatchAnswer,
     responses=documented(400, 413, 422, 503),
 )
-async def record_watches(body: Batch, opened: Opened, asking: Asking) -> Response:
+async def record_watches(body: Batch, app: CurrentApp, caller: CurrentCaller) -> Response:
     """Record up to 1,000 watches; each has an outcome of its own, and one that is bad fails alone.
 
     503 only if none of them could be recorded.
     """
-    commands = [_command(item, opened, asking) for item in body.items]
+    commands = [_command(item, app, caller) for item in body.items]
     sound = [command for command in commands if isinstance(command, Create)]
-    done = iter(await opened.commits.carry_out_all(sound))
+    done = iter(await app.group_commit.submit_many(sound))
     outcomes = [next(done) if isinstance(command, Create) else command for command in commands]
     if outcomes and all(isinstance(one, Unavailable) for one in outcomes):
         raise Unavailable(str(outcomes[0]))
@@ -85,11 +85,11 @@ async def record_watches(body: Batch, opened: Opened, asking: Asking) -> Respons
     return Response(answer, media_type="application/json")
 
 
-def _command(item: object, opened: State, asking: Caller) -> Create | ServiceError:
+def _command(item: object, app: AppState, caller: Caller) -> Create | ServiceError:
     try:
         watch = item if isinstance(item, BatchWatch) else BatchWatch.model_validate(item)
-        asking.act_for(watch.user_id)
-        occurred_at = opened.believable(watch.occurred_at)
+        caller.act_for(watch.user_id)
+        occurred_at = app.not_in_the_future(watch.occurred_at)
     except ValidationError as error:
         return Invalid(reasons(error.errors()))
     except (Forbidden, Invalid) as error:

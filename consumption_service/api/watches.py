@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
-from consumption_service.api.dependencies import Opened
+from consumption_service.api.dependencies import CurrentApp
 from consumption_service.api.schemas import (
     Heartbeat,
     IdFilter,
@@ -18,7 +18,7 @@ from consumption_service.api.schemas import (
 from consumption_service.event import Watch
 from consumption_service.query.watches import Selection, find_watch, list_watches
 from consumption_service.record.commands import Create, Delete, Report
-from shared.access.caller import Asking
+from shared.access.caller import CurrentCaller
 from shared.http.strict_json import StrictJSONRoute
 from shared.problems import documented
 
@@ -38,20 +38,20 @@ IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 )
 async def record_watch(
     body: NewWatch,
-    opened: Opened,
-    asking: Asking,
+    app: CurrentApp,
+    caller: CurrentCaller,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> WatchAnswer:
     """Record a watch. With the same `Idempotency-Key`, the same request is recorded once (200)."""
-    asking.act_for(body.user_id)
-    done = await opened.commits.carry_out(
+    caller.act_for(body.user_id)
+    done = await app.group_commit.submit(
         Create(
             body.user_id,
             body.lesson_id,
             body.position,
             body.duration,
-            opened.believable(body.occurred_at),
+            app.not_in_the_future(body.occurred_at),
             idempotency_key,
             segments_of(body),
         )
@@ -63,24 +63,24 @@ async def record_watch(
 
 
 @router.get("/watches/{watch_id:uuid}", responses=documented(404, 422, 503))
-async def read_watch(watch_id: UUID, opened: Opened, asking: Asking) -> WatchAnswer:
+async def read_watch(watch_id: UUID, app: CurrentApp, caller: CurrentCaller) -> WatchAnswer:
     """Return a watch."""
-    return _answer(await find_watch(opened.database, watch_id, asking.user_id))
+    return _answer(await find_watch(app.database, watch_id, caller.user_id))
 
 
 @router.get("/watches", responses=documented(422, 503))
 async def read_watches(  # noqa: PLR0913, PLR0917 - each is a parameter of the request
-    opened: Opened,
-    asking: Asking,
+    app: CurrentApp,
+    caller: CurrentCaller,
     user_id: IdFilter = None,
     lesson_id: IdFilter = None,
     cursor: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> WatchList:
     """Return the watches recorded last, newest first; with a user's token, only their own."""
-    user_id = user_id if asking.user_id is None else asking.user_id
+    user_id = user_id if caller.user_id is None else caller.user_id
     # One more than asked for tells whether there is a next page.
-    found = await list_watches(opened.database, Selection(user_id, lesson_id, cursor, limit + 1))
+    found = await list_watches(app.database, Selection(user_id, lesson_id, cursor, limit + 1))
     page = found[:limit]
     more = len(found) > limit
     return WatchList(
@@ -90,20 +90,22 @@ async def read_watches(  # noqa: PLR0913, PLR0917 - each is a parameter of the r
 
 @router.patch("/watches/{watch_id:uuid}", responses=documented(400, 404, 413, 422, 503))
 async def report_position(
-    watch_id: UUID, body: Heartbeat, opened: Opened, asking: Asking
+    watch_id: UUID, body: Heartbeat, app: CurrentApp, caller: CurrentCaller
 ) -> ReportAnswer:
     """Move a watch to a new position. A report older than the last one changes nothing."""
-    occurred_at = opened.believable(body.occurred_at)
-    report = Report(watch_id, body.position, occurred_at, segments_of(body), only_of=asking.user_id)
-    done = await opened.commits.carry_out(report)
+    occurred_at = app.not_in_the_future(body.occurred_at)
+    report = Report(
+        watch_id, body.position, occurred_at, segments_of(body), owner_id=caller.user_id
+    )
+    done = await app.group_commit.submit(report)
     outcome: Literal["applied", "stale"] = "applied" if done.changed else "stale"
     return ReportAnswer(**_answer(done.watch).model_dump(), outcome=outcome)
 
 
 @router.delete("/watches/{watch_id:uuid}", status_code=204, responses=documented(404, 422, 503))
-async def delete_watch(watch_id: UUID, opened: Opened, asking: Asking) -> None:
+async def delete_watch(watch_id: UUID, app: CurrentApp, caller: CurrentCaller) -> None:
     """Undo a watch, here and in the recommendations."""
-    await opened.commits.carry_out(Delete(watch_id, only_of=asking.user_id))
+    await app.group_commit.submit(Delete(watch_id, owner_id=caller.user_id))
 
 
 def _answer(watch: Watch) -> WatchAnswer:

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter
 from pydantic import Discriminator, Field, Tag
 
-from consumption_service.api.dependencies import Opened, State
+from consumption_service.api.dependencies import AppState, CurrentApp
 from consumption_service.record.xapi import Told, record_statements
 from consumption_service.record.xapi_statements import Said, Statement, what_is_said
-from shared.access.caller import Asking
+from shared.access.caller import CurrentCaller
 from shared.errors import Invalid
 from shared.http.strict_json import StrictJSONRoute
 from shared.problems import documented
@@ -33,7 +33,9 @@ Statements = Annotated[
 
 
 @router.post("/xapi/statements", responses=documented(400, 409, 413, 422, 503))
-async def record_xapi_statements(body: Statements, opened: Opened, asking: Asking) -> list[UUID]:
+async def record_xapi_statements(
+    body: Statements, app: CurrentApp, caller: CurrentCaller
+) -> list[UUID]:
     """Record one statement, or up to 1,000; return their ids. If one is wrong, none is recorded.
 
     Statements of a session are one watch. Repeating a statement is recording it once; the same id
@@ -42,25 +44,25 @@ async def record_xapi_statements(body: Statements, opened: Opened, asking: Askin
     """
     statements = body if isinstance(body, list) else [body]
     ids = [one.id or uuid4() for one in statements]
-    told = list(_told(statements, ids, opened))
+    told = list(_told(statements, ids, app))
     for one in told:
-        asking.act_for(one.said.user_id)
+        caller.act_for(one.said.user_id)
     if told:
-        work = partial(record_statements, told, opened.database)
-        await opened.commits.transact(work, most_events=len(told))
+        work = partial(record_statements, told, app.database)
+        await app.group_commit.transact(work, most_events=len(told))
     return ids
 
 
-def _told(statements: Sequence[Statement], ids: Sequence[UUID], opened: State) -> Iterator[Told]:
+def _told(statements: Sequence[Statement], ids: Sequence[UUID], app: AppState) -> Iterator[Told]:
     for place, (statement, id_) in enumerate(zip(statements, ids, strict=True)):
         if statement.is_about_watching:
-            yield Told(id_, statement.digest(), _said(statement, place, opened))
+            yield Told(id_, statement.digest(), _said(statement, place, app))
 
 
-def _said(statement: Statement, place: int, opened: State) -> Said:
+def _said(statement: Statement, place: int, app: AppState) -> Said:
     """Return what it says, or raise `Invalid`, which names the statement."""
     try:
-        opened.believable(statement.timestamp, "timestamp")
+        app.not_in_the_future(statement.timestamp, "timestamp")
         return what_is_said(statement)
     except Invalid as error:
         raise Invalid(f"statement {place}: {error}") from None

@@ -21,7 +21,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select, text
 
 from consumption_service.event import OutboxEvent
-from consumption_service.metrics import AnnounceMeasures
+from consumption_service.metrics import PublishMetrics
 from consumption_service.publish.message import messages_of
 from consumption_service.tables import outbox
 from shared.broker.interface import (
@@ -37,7 +37,7 @@ from shared.database.bulk import delete_rows
 from shared.database.database import Database, DatabaseUnavailable
 from shared.events import Kind
 from shared.ids import UserId
-from shared.process.background import outliving
+from shared.process.background import log_and_continue
 from shared.uuid7 import first_id_at
 
 log = logging.getLogger(__name__)
@@ -46,15 +46,15 @@ BATCH_SIZE: Final = 256  # events in one publish
 MAX_FRESH: Final = 20_000  # events kept in memory; the relay finds the others
 RELAY_INTERVAL: Final = 1.0  # seconds between looks at the outbox
 RELAY_GRACE: Final = timedelta(seconds=3)  # younger events are still sent from memory
-MOST_AHEAD: Final = timedelta(minutes=1)  # that the clocks of two processes may be apart
+MAX_CLOCK_LEAD: Final = timedelta(minutes=1)  # that the clocks of two processes may be apart
 MEASURE_INTERVAL: Final = 2.0  # seconds between looks at how full the outbox is
 FORGET_INTERVAL: Final = 1.0  # seconds that confirmed events wait for a commit to go along with
-MOST_FORGOTTEN: Final = 1000  # events deleted in one transaction
+MAX_DELETED: Final = 1000  # events deleted in one transaction
 RECONNECT_DELAY: Final = 1.0  # seconds, on average
 RELAY_LOCK: Final = 7_253_649_811  # the advisory lock of the one relaying process; any number
 
 
-class Announcer:
+class OutboxRelay:
     """Publishes the events of one database."""
 
     def __init__(self, database: Database, broker: Broker, max_outbox: int) -> None:
@@ -69,8 +69,8 @@ class Announcer:
         self._confirmed: set[UUID] = set()  # still in the outbox
         self._leaving: set[UUID] = set()  # confirmed, and being deleted
         self.trouble: str | None = "is not connected yet"
-        self.measures = AnnounceMeasures()
-        self.measures.connected.set_function(lambda: self.trouble is None)
+        self.metrics = PublishMetrics()
+        self.metrics.connected.set_function(lambda: self.trouble is None)
 
     def drop(self, user_id: UserId) -> None:
         """Publish no event of this user that is only in memory."""
@@ -138,7 +138,7 @@ class Announcer:
         now, began = utc_now(), time.perf_counter()
         with messages_of(events, now) as messages:
             outcomes = await publisher.publish(messages)
-        self.measures.published(outcomes, began)
+        self.metrics.published(outcomes, began)
         confirmed = {
             event.event_id
             for event, outcome in zip(events, outcomes, strict=True)
@@ -182,7 +182,7 @@ class Announcer:
         # An id far ahead is of a clock that was wrong, and of nothing that is on its way.
         left = or_(
             outbox.c.event_id < first_id_at(now - RELAY_GRACE),
-            outbox.c.event_id > first_id_at(now + MOST_AHEAD),
+            outbox.c.event_id > first_id_at(now + MAX_CLOCK_LEAD),
         )
         query = select(outbox).where(left).order_by(outbox.c.event_id)
         known = self._confirmed | self._leaving
@@ -199,7 +199,7 @@ class Announcer:
     async def _forget_for_ever(self) -> None:
         while True:
             await asyncio.sleep(FORGET_INTERVAL)
-            with outliving(DatabaseUnavailable, "confirmed events stay in the outbox"):
+            with log_and_continue(DatabaseUnavailable, "confirmed events stay in the outbox"):
                 await self.forget_confirmed()
 
     async def forget_confirmed(self) -> None:
@@ -213,7 +213,7 @@ class Announcer:
     def forgetting(self, at_least: int = 1) -> Iterator[list[UUID]]:
         """Hand over confirmed events, which the block deletes from the outbox and commits."""
         enough = len(self._confirmed) >= at_least
-        ids = list(islice(self._confirmed, MOST_FORGOTTEN)) if enough else []
+        ids = list(islice(self._confirmed, MAX_DELETED)) if enough else []
         self._confirmed.difference_update(ids)
         self._leaving.update(ids)
         try:
@@ -238,10 +238,10 @@ class Announcer:
         row = select(1).select_from(outbox).limit(self._max_outbox).subquery()
         first = select(outbox.c.event_id).order_by(outbox.c.event_id).limit(1)
         while True:
-            with outliving(DatabaseUnavailable, "the outbox cannot be measured"):
+            with log_and_continue(DatabaseUnavailable, "the outbox cannot be measured"):
                 async with self._database.read() as connection:
                     rows = await connection.scalar(select(func.count()).select_from(row)) or 0
                     oldest = await connection.scalar(first)
                 self.is_full = rows == self._max_outbox
-                self.measures.waiting(rows, oldest)
+                self.metrics.waiting(rows, oldest)
             await asyncio.sleep(MEASURE_INTERVAL)

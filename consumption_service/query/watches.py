@@ -15,11 +15,11 @@ FURTHEST: Final = func.coalesce(watches.c.furthest, watches.c.position).label("f
 STORED: Final = select(*(FURTHEST if one is watches.c.furthest else one for one in watches.c))
 
 
-async def find_watch(database: Database, watch_id: UUID, only_of: int | None) -> Watch:
-    """Return the watch, or raise `NotFound`; to anybody but `only_of` it is not there."""
+async def find_watch(database: Database, watch_id: UUID, owner_id: int | None) -> Watch:
+    """Return the watch, or raise `NotFound`; to anybody but `owner_id` it is not there."""
     async with database.read() as connection:
         row = (await connection.execute(STORED.where(watches.c.id == watch_id))).first()
-    if row is None or only_of not in (None, row.user_id):
+    if row is None or owner_id not in (None, row.user_id):
         raise NotFound(f"There is no watch {watch_id}.")
     return Watch(*row)
 

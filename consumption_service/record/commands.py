@@ -45,7 +45,7 @@ class Report:
     position: Position
     occurred_at: datetime | None = None
     segments: Segments | None = None
-    only_of: int | None = None  # to anybody but this user there is no such watch
+    owner_id: int | None = None  # to anybody but this user there is no such watch
     traceparent: str | None = field(default_factory=current_traceparent, compare=False)
 
 
@@ -54,7 +54,7 @@ class Delete:
     """Undo a watch."""
 
     watch_id: UUID
-    only_of: int | None = None  # to anybody but this user there is no such watch
+    owner_id: int | None = None  # to anybody but this user there is no such watch
     traceparent: str | None = field(default_factory=current_traceparent, compare=False)
 
 

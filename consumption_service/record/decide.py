@@ -12,7 +12,7 @@ from shared.errors import Conflict, Invalid, NotFound
 from shared.events import Kind
 from shared.uuid7 import new_id
 
-MOST_SEGMENTS: Final = 10_000  # of a watch; more would be every other second of five hours
+MAX_SEGMENTS: Final = 10_000  # of a watch; more would be every other second of five hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Group:
         if isinstance(command, Create):
             return self._create(command, new_watch_id)
         watch = self.watches.get(command.watch_id)
-        if watch is None or command.only_of not in (None, watch.user_id):
+        if watch is None or command.owner_id not in (None, watch.user_id):
             return NotFound(f"There is no watch {command.watch_id}.")
         return (
             self._report(watch, command)
@@ -94,8 +94,8 @@ class Group:
             after = after._replace(position=report.position, reported_at=reported_at)
         if after == watch:
             return Done(watch, changed=False)
-        if after.segments and len(after.segments) > MOST_SEGMENTS:
-            return Invalid(f"A watch holds {MOST_SEGMENTS:,} separate segments at most.")
+        if after.segments and len(after.segments) > MAX_SEGMENTS:
+            return Invalid(f"A watch holds {MAX_SEGMENTS:,} separate segments at most.")
         after = after._replace(recorded_at=self.now)
         self._change(watch.id, after)
         self.events.append(event_of(new_id(), Kind.UPDATED, after, report.traceparent))

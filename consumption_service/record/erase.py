@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.event import OutboxEvent
-from consumption_service.record.locks import count_erasure
+from consumption_service.record.locks import bump_erasure_epoch
 from consumption_service.tables import erasures, idempotency_keys, outbox, watches, xapi_sessions
 from shared.database.database import Database
 from shared.errors import NotFound
@@ -41,7 +41,7 @@ async def erase(
     latest = select(func.max(watches.c.recorded_at)).where(watches.c.user_id == user_id)
     # A clock that was set back must not leave a watch on the far side of its tombstone.
     erased_at = max(now, await connection.scalar(latest) or now)
-    await count_erasure(database, connection)
+    await bump_erasure_epoch(database, connection)
     for table in ABOUT_USERS:
         await connection.execute(delete(table).where(table.c.user_id == user_id))
     erasure = Erasure(new_id(), user_id, erased_at)

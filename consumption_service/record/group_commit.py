@@ -15,12 +15,12 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.event import OutboxEvent
-from consumption_service.metrics import CommitMeasures
-from consumption_service.publish.relay import Announcer
+from consumption_service.metrics import CommitMetrics
+from consumption_service.publish.relay import OutboxRelay
 from consumption_service.record.commands import Command, Done, Outcome
 from consumption_service.record.erase import Erasure, erase
-from consumption_service.record.locks import Turn, await_turn
-from consumption_service.record.timestamps import NEVER, Order
+from consumption_service.record.locks import ClockReading, await_turn
+from consumption_service.record.timestamps import NEVER, TimestampAllocator
 from consumption_service.record.write import record
 from consumption_service.record.write_at_once import is_plain, record_at_once
 from consumption_service.tables import outbox
@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 
 GROUP_SIZE: Final = 256  # commands in one transaction
 GROUPS_IN_FLIGHT: Final = 2  # one is prepared while the other is being written to the disk
-WORTH_A_SECOND: Final = 32  # commands; fewer wait for the group in flight, and go with more
-WORTH_FORGETTING: Final = 64  # confirmed events; fewer wait, so that not every commit has to
+SECOND_GROUP_MIN_SIZE: Final = 32  # commands; fewer wait for the group in flight, and go with more
+DELETE_MIN_SIZE: Final = 64  # confirmed events; fewer wait, so that not every commit has to
 
 T = TypeVar("T")
 
@@ -46,30 +46,30 @@ Work = Callable[[AsyncConnection, datetime], Awaitable[tuple[T, Sequence[OutboxE
 class GroupCommit:
     """The queue of commands that wait for their commit."""
 
-    def __init__(self, database: Database, announcer: Announcer, max_waiting: int) -> None:
+    def __init__(self, database: Database, relay: OutboxRelay, max_waiting: int) -> None:
         self._database = database
-        self._announcer = announcer
+        self._outbox_relay = relay
         self._max_waiting = max_waiting
         self._waiting: deque[Waiting] = deque()
         self._in_flight = 0  # groups
         self._arrived = asyncio.Event()  # set when another group is to begin
-        self.measures = CommitMeasures()
-        self.measures.waiting.set_function(lambda: len(self._waiting))
-        self._order = Order()
-        self._turn = Turn(NEVER)  # the one that was had last
+        self.metrics = CommitMetrics()
+        self.metrics.waiting.set_function(lambda: len(self._waiting))
+        self._order = TimestampAllocator()
+        self._turn = ClockReading(NEVER)  # the one that was had last
 
-    async def carry_out(self, command: Command) -> Done:
+    async def submit(self, command: Command) -> Done:
         """Return what came of the command, once it is committed and its event is on its way.
 
         Raises the `ServiceError` that is its outcome; `Unavailable` when it may not have happened.
         A caller that stops waiting does not stop the command.
         """
-        outcome = await self.begin(command)
+        outcome = await self.submit_nowait(command)
         if isinstance(outcome, ServiceError):
             raise outcome
         return outcome
 
-    def begin(self, command: Command) -> asyncio.Future[Outcome]:
+    def submit_nowait(self, command: Command) -> asyncio.Future[Outcome]:
         """Take the command, and return what tells its outcome, as soon as that is committed.
 
         Raises `Unavailable` when there is no room for it.
@@ -77,7 +77,7 @@ class GroupCommit:
         self._refuse_if_full()
         return self._enqueue(command)
 
-    async def carry_out_all(self, commands: Sequence[Command]) -> list[Done | BaseException]:
+    async def submit_many(self, commands: Sequence[Command]) -> list[Done | BaseException]:
         """Return what came of each command, or what it failed with.
 
         Raises `Unavailable` when there is no room for them.
@@ -89,7 +89,7 @@ class GroupCommit:
     def _refuse_if_full(self) -> None:
         if len(self._waiting) >= self._max_waiting:
             raise Unavailable("Too many requests wait for the database.")
-        if self._announcer.is_full:
+        if self._outbox_relay.is_full:
             raise Unavailable("Too many events wait for the broker.")
 
     def _enqueue(self, command: Command) -> asyncio.Future[Outcome]:
@@ -100,7 +100,7 @@ class GroupCommit:
 
     def _look(self) -> None:
         """Let another group begin when enough commands wait for it."""
-        if len(self._waiting) >= (WORTH_A_SECOND if self._in_flight else 1):
+        if len(self._waiting) >= (SECOND_GROUP_MIN_SIZE if self._in_flight else 1):
             self._arrived.set()
         else:
             self._arrived.clear()
@@ -150,7 +150,7 @@ class GroupCommit:
 
         def committed(outcomes: Sequence[Outcome]) -> None:
             _answer(group, outcomes)
-            self.measures.committed(len(group), began)
+            self.metrics.committed(len(group), began)
 
         await self._transact(work, committed, most_events=len(group))
 
@@ -158,12 +158,12 @@ class GroupCommit:
         self, group: Sequence[Waiting], commands: Sequence[Command], began: float
     ) -> bool:
         """Commit plain commands without waiting for a turn first, if that can be."""
-        turn, about_now = self._turn, self._turn.reckoned()
+        turn, about_now = self._turn, self._turn.estimated_now()
         if about_now is None:
             return False
-        async with self._order.in_order() as take:
+        async with self._order.commit_in_order() as take:
             now = take(about_now, len(group))
-            with self._announcer.forgetting(WORTH_FORGETTING) as confirmed:
+            with self._outbox_relay.forgetting(DELETE_MIN_SIZE) as confirmed:
                 recorded = await record_at_once(
                     self._database, commands, now, turn.erasures, confirmed
                 )
@@ -171,8 +171,8 @@ class GroupCommit:
                 return False
             outcomes, events = recorded
             _answer(group, outcomes)
-            self.measures.committed(len(group), began)
-        self._announcer.announce(events)
+            self.metrics.committed(len(group), began)
+        self._outbox_relay.announce(events)
         return True
 
     async def transact(self, work: Work[T], most_events: int) -> T:
@@ -191,11 +191,11 @@ class GroupCommit:
         ) -> tuple[Erasure, Sequence[OutboxEvent]]:
             erasure, events = await erase(user_id, self._database, connection, now)
             # While it is alone: what is recorded next is later, however far the clock was set back.
-            self._order.go_on_from(erasure.erased_at)
+            self._order.advance_to(erasure.erased_at)
             return erasure, events
 
         erasure = await self._transact(work, lambda _: None, most_events=1, alone=True)
-        self._announcer.drop(user_id)
+        self._outbox_relay.drop(user_id)
         return erasure
 
     async def _transact(
@@ -207,15 +207,15 @@ class GroupCommit:
         alone: bool = False,
     ) -> T:
         """Do the work; if `alone`, no process does anything of the kind beside it."""
-        async with self._order.in_order() as take:
-            with self._announcer.forgetting(WORTH_FORGETTING) as confirmed:
+        async with self._order.commit_in_order() as take:
+            with self._outbox_relay.forgetting(DELETE_MIN_SIZE) as confirmed:
                 async with self._database.write() as connection:
                     self._turn = await await_turn(self._database, connection, alone=alone)
                     now = take(self._turn.now, most_events)
                     await delete_rows(connection, outbox.c.event_id, confirmed)
                     result, events = await work(connection, now)
             committed(result)
-        self._announcer.announce(events)
+        self._outbox_relay.announce(events)
         return result
 
 

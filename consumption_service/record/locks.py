@@ -22,7 +22,7 @@ GOOD_FOR: Final = 1.0  # seconds after a look at the clock, in which two clocks 
 BEHIND: Final = 0.05  # seconds that a time may be behind, for which nobody looked at the clock
 
 
-class Turn(NamedTuple):
+class ClockReading(NamedTuple):
     """A look at the database's clock, by who had the turn."""
 
     now: datetime
@@ -30,7 +30,7 @@ class Turn(NamedTuple):
     asked_at: float = -inf  # by the clock of this process
     seen_at: float = 0.0  # when the answer was there
 
-    def reckoned(self) -> datetime | None:
+    def estimated_now(self) -> datetime | None:
         """Return the database's time without another look, or None if that is not known well.
 
         It is not ahead of the database's clock, so an erasure that comes now has a later time; and
@@ -41,19 +41,21 @@ class Turn(NamedTuple):
         return self.now + timedelta(seconds=passed) if is_good else None
 
 
-async def await_turn(database: Database, connection: AsyncConnection, *, alone: bool) -> Turn:
+async def await_turn(
+    database: Database, connection: AsyncConnection, *, alone: bool
+) -> ClockReading:
     """Wait until this transaction may record, or erase if `alone`; return the time it has.
 
     On SQLite there is one transaction at a time anyway.
     """
     if database.is_sqlite:
-        return Turn(utc_now())
+        return ClockReading(utc_now())
     asked_at = time.monotonic()
     _, now, erasures = (await connection.execute(ALONE if alone else SHARED)).one()
-    return Turn(now, erasures, asked_at, time.monotonic())
+    return ClockReading(now, erasures, asked_at, time.monotonic())
 
 
-async def count_erasure(database: Database, connection: AsyncConnection) -> None:
+async def bump_erasure_epoch(database: Database, connection: AsyncConnection) -> None:
     """Let who records at once know of an erasure, before it is committed."""
     if not database.is_sqlite:
         await connection.execute(select(erasures_so_far.next_value()))

@@ -13,7 +13,7 @@ TICK: Final = timedelta(microseconds=1)  # no two events of a process have the s
 Take = Callable[[datetime, int], datetime]
 
 
-class Order:
+class TimestampAllocator:
     """Times that only go forward, however the clocks go; each is taken once."""
 
     def __init__(self) -> None:
@@ -21,12 +21,12 @@ class Order:
         self._latest = asyncio.Event()  # set when what took its time last has ended
         self._latest.set()
 
-    def go_on_from(self, time: datetime) -> None:
+    def advance_to(self, time: datetime) -> None:
         """Hand out later times than this from now on."""
         self._now = max(self._now, time)
 
     @asynccontextmanager
-    async def in_order(self) -> AsyncIterator[Take]:
+    async def commit_in_order(self) -> AsyncIterator[Take]:
         """Hand over what takes a time, once.
 
         The block ends when those that took earlier times have ended, so that whoever has learned

@@ -45,7 +45,7 @@ async def record_at_once(
     rows: dict[Table, Rows] = {watches: new, outbox: group.events}
     known = {"erasures": erasures, "confirmed": list(confirmed)}
     statement = _RECORD_AND_FORGET if confirmed else _RECORD
-    written = await database.execute_alone(statement, columns_of(rows) | known)
+    written = await database.execute_autocommit(statement, columns_of(rows) | known)
     return (outcomes, group.events) if written else None
 
 

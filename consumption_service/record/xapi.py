@@ -50,9 +50,9 @@ async def record_statements(
     """
     sessions, begun = await _sessions(told, connection)
     fresh = await _not_known(told, sessions, database, connection, now)
-    in_order = sorted(fresh, key=lambda one: one.said.at or now)
-    commands = _commands(in_order, sessions, begun)
-    ids = [sessions[one.said.watch] for one in in_order]
+    commit_in_order = sorted(fresh, key=lambda one: one.said.at or now)
+    commands = _commands(commit_in_order, sessions, begun)
+    ids = [sessions[one.said.watch] for one in commit_in_order]
     outcomes, events = await record(database, connection, commands, now, ids)
     for outcome in outcomes:
         if isinstance(outcome, Invalid):

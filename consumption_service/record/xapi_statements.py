@@ -34,8 +34,8 @@ COMPLETED: Final = "http://adlnet.gov/expapi/verbs/completed"
 TERMINATED: Final = "http://adlnet.gov/expapi/verbs/terminated"
 VERBS: Final = frozenset({PLAYED, PAUSED, SEEKED, COMPLETED, TERMINATED})
 
-LONGEST_SESSION: Final = 255
-MOST_SEGMENTS: Final = 1000
+MAX_SESSION_LENGTH: Final = 255
+MAX_SEGMENTS: Final = 1000
 SECONDS: Final = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
 SEGMENT: Final = re.compile(rf"{SECONDS}\[\.\]{SECONDS}")
 NUMBER: Final = re.compile(r"([0-9]{1,19})")
@@ -189,8 +189,12 @@ def _session(statement: Statement) -> str:
     if session is None:
         registration = statement.context and statement.context.registration
         session = str(registration) if registration else ""
-    if not isinstance(session, str) or not session.isprintable() or len(session) > LONGEST_SESSION:
-        raise Invalid(f"session-id: should be a text of {LONGEST_SESSION} characters at most.")
+    if (
+        not isinstance(session, str)
+        or not session.isprintable()
+        or len(session) > MAX_SESSION_LENGTH
+    ):
+        raise Invalid(f"session-id: should be a text of {MAX_SESSION_LENGTH} characters at most.")
     return session
 
 
@@ -220,6 +224,6 @@ def _segments(statement: Statement) -> Segments | None:
         return [] if statement.verb.id in (PLAYED, SEEKED) else None
     parts = str(text).split("[,]") if text else []
     matches = [SEGMENT.fullmatch(part.strip()) for part in parts]
-    if not all(matches) or len(matches) > MOST_SEGMENTS:
+    if not all(matches) or len(matches) > MAX_SEGMENTS:
         raise Invalid(f"{VIDEO}/extensions/played-segments: should be like 0[.]12.5[,]20[.]30.")
     return merged((round(float(one[1])), round(float(one[2]))) for one in matches if one)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recommendation_service.api.dependencies import Opened, State
+from recommendation_service.api.dependencies import AppState, CurrentApp
 from recommendation_service.api.parameters import InCourse, PathId, Tagged, labels_of
 from recommendation_service.learn.lessons import Described, LessonState, deleted, describe
 from shared.errors import Invalid, NotFound
@@ -73,9 +73,9 @@ class AskedOfCatalogue(BaseModel):
 
 
 @router.get("/lessons", responses=documented(422, 503))
-async def list_lessons(asked: Annotated[AskedOfCatalogue, Query()], opened: Opened) -> LessonList:
+async def list_lessons(asked: Annotated[AskedOfCatalogue, Query()], app: CurrentApp) -> LessonList:
     """Return the lessons of the catalogue, by id, hidden ones among them."""
-    catalogue, limit = opened.follower.catalogue, asked.limit
+    catalogue, limit = app.replica.catalogue, asked.limit
     await catalogue.catch_up()
     labels = labels_of(asked.tag, asked.course_id)
     found = catalogue.listed(labels, asked.cursor, limit + 1)
@@ -87,9 +87,9 @@ async def list_lessons(asked: Annotated[AskedOfCatalogue, Query()], opened: Open
 
 
 @router.get("/lessons/{lesson_id:number}", responses=documented(404, 422, 503))
-async def read_lesson(lesson_id: PathId, opened: Opened) -> LessonAnswer:
+async def read_lesson(lesson_id: PathId, app: CurrentApp) -> LessonAnswer:
     """Return what is known of a lesson."""
-    catalogue = opened.follower.catalogue
+    catalogue = app.replica.catalogue
     await catalogue.catch_up()
     state = catalogue.find(LessonId(lesson_id))
     if state is None:
@@ -103,18 +103,18 @@ async def read_lesson(lesson_id: PathId, opened: Opened) -> LessonAnswer:
     | {201: {"model": LessonAnswer, "description": "It was not known before."}},
 )
 async def put_lesson(
-    lesson_id: PathId, body: Lesson, opened: Opened, response: Response
+    lesson_id: PathId, body: Lesson, app: CurrentApp, response: Response
 ) -> LessonAnswer:
     """Store what is known of a lesson. It replaces all that was known before."""
-    [done] = await _describe(opened, [LessonState(LessonId(lesson_id), body)])
+    [done] = await _describe(app, [LessonState(LessonId(lesson_id), body)])
     response.status_code = 200 if done.existed else 201
     return _answer(done.state)
 
 
 @router.delete("/lessons/{lesson_id:number}", status_code=204, responses=documented(404, 422, 503))
-async def delete_lesson(lesson_id: PathId, opened: Opened) -> None:
+async def delete_lesson(lesson_id: PathId, app: CurrentApp) -> None:
     """Delete a lesson. It is on no list any more, until it is stored again."""
-    [done] = await _describe(opened, [deleted(LessonId(lesson_id))])
+    [done] = await _describe(app, [deleted(LessonId(lesson_id))])
     if not done.existed:
         raise _unknown(lesson_id)
 
@@ -124,21 +124,21 @@ async def delete_lesson(lesson_id: PathId, opened: Opened) -> None:
     response_model=LessonBatchAnswer,
     responses=documented(400, 413, 422, 503),
 )
-async def put_lessons(body: LessonBatch, opened: Opened) -> Response:
+async def put_lessons(body: LessonBatch, app: CurrentApp) -> Response:
     """Store up to 1,000 lessons; each has an outcome of its own, one that is bad fails alone."""
     read = [_read(item) for item in body.items]
     sound = [state for state in read if isinstance(state, LessonState)]
-    done = iter(await _describe(opened, sound) if sound else ())
+    done = iter(await _describe(app, sound) if sound else ())
     items = [_outcome(next(done) if isinstance(one, LessonState) else one) for one in read]
     answer = LessonBatchAnswer(items=items)
     return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
-async def _describe(opened: State, states: Sequence[LessonState]) -> list[Described]:
-    async with opened.database.write() as connection:
-        done = await describe(opened.database, connection, states)
+async def _describe(app: AppState, states: Sequence[LessonState]) -> list[Described]:
+    async with app.database.write() as connection:
+        done = await describe(app.database, connection, states)
     # The answers of this process know it from now on.
-    await opened.follower.catalogue.catch_up()
+    await app.replica.catalogue.catch_up()
     return done
 
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
-from recommendation_service.api.dependencies import State
+from recommendation_service.api.dependencies import AppState
 from recommendation_service.api.parameters import PathId
 from recommendation_service.api.recommendations import AskedForUser, recommend_for_user
 from recommendation_service.api.schemas import Recommendations
@@ -38,10 +38,10 @@ class Recommending:
     line = re.compile(rb"GET /users/[0-9]{1,19}/recommendations(\?.*)?")
     path = "/users/{user_id}/recommendations"
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: AppState) -> None:
         self._state = state
 
-    def read(self, scope: Scope, body: bytes) -> Question | None:
+    def parse(self, scope: Scope, body: bytes) -> Question | None:
         """Return whose recommendations are asked for, and which, or None if that is not clear."""
         try:
             user_id = _USER.validate_python(scope["path"].split("/")[2])
@@ -49,7 +49,7 @@ class Recommending:
         except ValueError:
             return None
 
-    def begin(
+    def start(
         self,
         asked: Question,
         caller: Caller,  # noqa: ARG002 - who may ask is decided by the path
@@ -57,7 +57,7 @@ class Recommending:
         """Let the handler find them."""
         return asyncio.ensure_future(recommend_for_user(*asked, self._state))
 
-    def answer(self, outcome: Recommendations) -> Answer:
+    def respond(self, outcome: Recommendations) -> Answer:
         """Return them as JSON."""
         return Answer(200, HEADERS, outcome.__pydantic_serializer__.to_json(outcome))
 

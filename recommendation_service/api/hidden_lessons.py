@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from recommendation_service.api.dependencies import Opened
+from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import PathId
 from recommendation_service.api.schemas import FromAttributes
 from recommendation_service.serve.hidden_lessons import hidden_by, hide, unhide
@@ -30,9 +30,9 @@ class HiddenLessons(BaseModel):
 
 
 @router.get("/users/{user_id}/hidden-lessons", responses=documented(422, 503))
-async def list_hidden_lessons(user_id: PathId, opened: Opened) -> HiddenLessons:
+async def list_hidden_lessons(user_id: PathId, app: CurrentApp) -> HiddenLessons:
     """Return the lessons that a user does not want to see."""
-    async with opened.database.read() as connection:
+    async with app.database.read() as connection:
         found = await hidden_by(connection, UserId(user_id))
     return HiddenLessons(items=[HiddenLesson.model_validate(one) for one in found])
 
@@ -42,9 +42,9 @@ async def list_hidden_lessons(user_id: PathId, opened: Opened) -> HiddenLessons:
     status_code=204,
     responses=documented(409, 422, 503),
 )
-async def hide_lesson(user_id: PathId, lesson_id: PathId, opened: Opened) -> None:
+async def hide_lesson(user_id: PathId, lesson_id: PathId, app: CurrentApp) -> None:
     """Hide a lesson from a user ("not interested"): it is on no list for them. 1,000 at most."""
-    await hide(opened.database, UserId(user_id), LessonId(lesson_id))
+    await hide(app.database, UserId(user_id), LessonId(lesson_id))
 
 
 @router.delete(
@@ -52,6 +52,6 @@ async def hide_lesson(user_id: PathId, lesson_id: PathId, opened: Opened) -> Non
     status_code=204,
     responses=documented(404, 422, 503),
 )
-async def show_lesson(user_id: PathId, lesson_id: PathId, opened: Opened) -> None:
+async def show_lesson(user_id: PathId, lesson_id: PathId, app: CurrentApp) -> None:
     """Show a hidden lesson again."""
-    await unhide(opened.database, UserId(user_id), LessonId(lesson_id))
+    await unhide(app.database, UserId(user_id), LessonId(lesson_id))

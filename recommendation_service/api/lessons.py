@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from recommendation_service.api.dependencies import Opened
+from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import Asked, PathId
 from recommendation_service.api.schemas import Lessons, ScoredLesson
 from recommendation_service.model.model import Window
@@ -31,22 +31,22 @@ class AskedOfNext(Asked):
 
 
 @router.get("/lessons/popular", responses=documented(422))
-async def popular_lessons(asked: Annotated[AskedOfPopular, Query()], opened: Opened) -> Lessons:
+async def popular_lessons(asked: Annotated[AskedOfPopular, Query()], app: CurrentApp) -> Lessons:
     """Return the lessons that most users met lately; with a short window, what is trending."""
-    return _lessons(opened.recommender.popular(asked.window, asked.request()))
+    return _lessons(app.recommender.popular(asked.window, asked.request()))
 
 
 @router.get("/lessons/{lesson_id}/similar", responses=documented(422))
 async def similar_lessons(
-    lesson_id: PathId, asked: Annotated[Asked, Query()], opened: Opened
+    lesson_id: PathId, asked: Annotated[Asked, Query()], app: CurrentApp
 ) -> Lessons:
     """Return the lessons that the same users meet, most similar first."""
-    return _lessons(opened.recommender.similar(LessonId(lesson_id), asked.request()))
+    return _lessons(app.recommender.similar(LessonId(lesson_id), asked.request()))
 
 
 @router.get("/lessons/{lesson_id}/next", responses=documented(422, 503))
 async def next_lessons(
-    lesson_id: PathId, asked: Annotated[AskedOfNext, Query()], opened: Opened
+    lesson_id: PathId, asked: Annotated[AskedOfNext, Query()], app: CurrentApp
 ) -> Lessons:
     """Return what comes next in the course, then what users meet right after, most often first.
 
@@ -54,9 +54,9 @@ async def next_lessons(
     """
     lesson, request = LessonId(lesson_id), asked.request()
     if asked.user_id is None:
-        return _lessons(opened.recommender.next(lesson, request))
+        return _lessons(app.recommender.next(lesson, request))
     user_id = UserId(asked.user_id)
-    return _lessons(await opened.recommender.next_for_user(user_id, lesson, request))
+    return _lessons(await app.recommender.next_for_user(user_id, lesson, request))
 
 
 def _lessons(found: Sequence[Scored]) -> Lessons:

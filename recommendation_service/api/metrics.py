@@ -9,18 +9,18 @@ from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Quality, 
 from recommendation_service.event import Reason
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.learn.parked import count_by_reason
-from recommendation_service.metrics import LearningMeasures
-from recommendation_service.replicate.model import Follower
+from recommendation_service.metrics import LearningMetrics
+from recommendation_service.replicate.model import ModelReplica
 from shared.database.database import Database, DatabaseUnavailable
-from shared.process.metrics import Measures, Registry
+from shared.process.metrics import Metrics, Registry
 
 PATIENCE: Final = 2.0  # seconds with the database; whoever scrapes has little more
 
 
-class StoredMeasures(Measures):
+class StoredMetrics(Metrics):
     """What the database says: the same in each process of the service."""
 
-    def __init__(self, database: Database, follower: Follower) -> None:
+    def __init__(self, database: Database, replica: ModelReplica) -> None:
         self._database = database
         self.applied = Gauge(
             "upnext_applied_events", "Distinct events learned since ever.", registry=None
@@ -38,7 +38,7 @@ class StoredMeasures(Measures):
             registry=None,
         )
         self.lessons = Gauge("upnext_model_lessons", "Lessons in the model.", registry=None)
-        self.lessons.set_function(lambda: follower.model.lessons)
+        self.lessons.set_function(lambda: replica.model.lessons)
 
     async def refresh(self) -> None:
         """Read it; while the database is away, the figures stay what they were."""
@@ -69,6 +69,6 @@ class StoredMeasures(Measures):
             self.quality.labels(recommender, measure).set(value)
 
 
-def show_measures(registry: Registry, learning: LearningMeasures, stored: StoredMeasures) -> None:
+def expose_metrics(registry: Registry, learning: LearningMetrics, stored: StoredMetrics) -> None:
     """Show all of them at `/metrics`."""
     registry.add(learning, stored, refresh=stored.refresh)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from recommendation_service.api.dependencies import Opened
+from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.redeliver import redeliver
 from recommendation_service.api.schemas import (
     AttributionAnswer,
@@ -33,52 +33,52 @@ router = APIRouter(tags=["operation"], route_class=StrictJSONRoute)
 
 
 @router.get("/stats", responses=documented(503))
-async def stats(opened: Opened) -> Stats:
+async def stats(app: CurrentApp) -> Stats:
     """Return the panel: the queue, its rates, what was learned, and how fresh it is."""
-    async with opened.database.read() as connection:
+    async with app.database.read() as connection:
         state = await read_model_state(connection)
-    panel, follower = opened.panel, opened.follower
+    stats, replica = app.stats, app.replica
     # What is counted as applied is known to the answers of this process, too.
-    await follower.catch_up()
+    await replica.catch_up()
     return Stats(
         queue=QueueAnswer(
-            ready=panel.ready, unacked=panel.unacked, total=panel.ready + panel.unacked
+            ready=stats.ready, unacked=stats.unacked, total=stats.ready + stats.unacked
         ),
-        rates=RatesAnswer.model_validate(panel.rates()),
+        rates=RatesAnswer.model_validate(stats.rates()),
         events=EventsAnswer(
             applied=state.applied,
             duplicates=state.duplicates,
-            parked=await count_parked(opened.database),
+            parked=await count_parked(app.database),
         ),
-        freshness_ms=FreshnessAnswer(p50=panel.freshness(50), p99=panel.freshness(99)),
+        freshness_ms=FreshnessAnswer(p50=stats.freshness(50), p99=stats.freshness(99)),
         model=ModelAnswer(
-            version=follower.version,
-            fingerprint=f"{follower.model.fingerprint:032x}",
-            lessons=follower.model.lessons,
+            version=replica.version,
+            fingerprint=f"{replica.model.fingerprint:032x}",
+            lessons=replica.model.lessons,
         ),
     )
 
 
 @router.get("/evaluation", responses=documented(503))
-async def live_quality(opened: Opened) -> Evaluation:
+async def live_quality(app: CurrentApp) -> Evaluation:
     """Return how well watches were predicted before they were learned, and led to by lists."""
-    everything = await report(opened.database)
-    recent = await report(opened.database, RECENT_BLOCKS)
+    everything = await report(app.database)
+    recent = await report(app.database, RECENT_BLOCKS)
     return Evaluation(
         all_time=ReportAnswer.model_validate(everything),
         recent=ReportAnswer.model_validate(recent),
-        attribution=AttributionAnswer.model_validate(await attributed(opened.database)),
+        attribution=AttributionAnswer.model_validate(await attributed(app.database)),
     )
 
 
 @router.get("/parked", responses=documented(422, 503))
 async def parked_messages(
-    opened: Opened,
+    app: CurrentApp,
     cursor: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> ParkedList:
     """Return the messages that cannot be processed, with the reason, newest first."""
-    found = await list_parked(opened.database, cursor, limit + 1)
+    found = await list_parked(app.database, cursor, limit + 1)
     page = found[:limit]
     return ParkedList(
         items=[parked_message(message) for message in page],
@@ -87,23 +87,23 @@ async def parked_messages(
 
 
 @router.get("/parked/{parked_id}", responses=documented(404, 422, 503))
-async def read_parked(parked_id: UUID, opened: Opened) -> ParkedMessage:
+async def read_parked(parked_id: UUID, app: CurrentApp) -> ParkedMessage:
     """Return a parked message: why, when, how often it was tried, and what it says."""
-    return parked_message(await find_parked(opened.database, parked_id))
+    return parked_message(await find_parked(app.database, parked_id))
 
 
 @router.post(
     "/parked/{parked_id}/redeliver",
     responses=documented(404, 409, 422, 503),
 )
-async def redeliver_parked(parked_id: UUID, opened: Opened) -> Redelivered:
+async def redeliver_parked(parked_id: UUID, app: CurrentApp) -> Redelivered:
     """Try a parked message again, now. What still cannot be processed stays parked (409)."""
-    changed = await redeliver(opened, parked_id)
+    changed = await redeliver(app, parked_id)
     return Redelivered(outcome="learned" if changed else "duplicate")
 
 
 @router.delete("/parked/{parked_id}", status_code=204, responses=documented(404, 422, 503))
-async def discard_parked(parked_id: UUID, opened: Opened) -> None:
+async def discard_parked(parked_id: UUID, app: CurrentApp) -> None:
     """Discard a parked message for good."""
-    async with opened.database.write() as connection:
+    async with app.database.write() as connection:
         await take_parked(connection, parked_id)

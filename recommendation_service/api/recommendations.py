@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
-from recommendation_service.api.dependencies import Opened
+from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import Asked, PathId, labels_of
 from recommendation_service.api.schemas import Recommendations
 from recommendation_service.event import event_id_of
 from recommendation_service.serve import recommender
-from recommendation_service.serve.read_your_writes import Awaited
+from recommendation_service.serve.read_your_writes import ConsistencyToken
 from recommendation_service.serve.recommender import Freshness, Item, Strategy
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import LessonId, Natural, UserId, whole
@@ -56,27 +56,27 @@ class AskedForUser(Asked):
 
 @router.get("/users/{user_id}/recommendations", responses=documented(422, 503))
 async def recommend_for_user(
-    user_id: PathId, asked: Annotated[AskedForUser, Query()], opened: Opened
+    user_id: PathId, asked: Annotated[AskedForUser, Query()], app: CurrentApp
 ) -> Recommendations:
     """Return lessons that the user has not met, best first; the popular ones for a new user."""
     request = asked.request(explain=asked.explain)
     if asked.after is not None:
-        awaited = Awaited(UserId(user_id), event_id_of(asked.after))
-        await opened.waiting.until_known(awaited, asked.wait_ms / 1000)
+        awaited = ConsistencyToken(UserId(user_id), event_id_of(asked.after))
+        await app.waiting.until_known(awaited, asked.wait_ms / 1000)
     # Before the history is read: what is learned meanwhile may not be in the answer.
-    fresh = opened.recommender.freshness()
-    items, strategy = await opened.recommender.for_user(UserId(user_id), request)
-    opened.served.note_list(UserId(user_id), (item.lesson_id for item in items))
+    fresh = app.recommender.freshness()
+    items, strategy = await app.recommender.for_user(UserId(user_id), request)
+    app.served.note_list(UserId(user_id), (item.lesson_id for item in items))
     return _recommendations(fresh, user_id, items, strategy)
 
 
 @router.post("/recommendations", responses=documented(400, 413, 422))
-async def recommend_for_visitor(visit: Visit, opened: Opened) -> Recommendations:
+async def recommend_for_visitor(visit: Visit, app: CurrentApp) -> Recommendations:
     """Return lessons for somebody who watched these, best first. Nothing is stored."""
     labels = labels_of(visit.tags, visit.course_id)
     request = recommender.Request(visit.limit, frozenset(visit.exclude), visit.explain, labels)
-    items = opened.recommender.for_visitor(visit.lesson_ids, request)
-    fresh = opened.recommender.freshness()
+    items = app.recommender.for_visitor(visit.lesson_ids, request)
+    fresh = app.recommender.freshness()
     return _recommendations(fresh, None, items, "personal" if visit.lesson_ids else "popular")
 
 

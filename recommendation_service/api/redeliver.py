@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from recommendation_service.api.dependencies import State
+from recommendation_service.api.dependencies import AppState
 from recommendation_service.consume.erasures import Eraser
 from recommendation_service.consume.parse import read
 from recommendation_service.consume.parse_lesson import read_lesson
@@ -19,39 +19,39 @@ from shared.database.database import Database
 from shared.errors import Conflict, Unavailable
 
 
-async def redeliver(opened: State, parked_id: UUID) -> bool:
+async def redeliver(app: AppState, parked_id: UUID) -> bool:
     """Process the message after all, and return whether that changed anything.
 
     Raises `Conflict`, and leaves the message where it is, when it still cannot be processed.
     """
-    message = await find_parked(opened.database, parked_id)
+    message = await find_parked(app.database, parked_id)
     if message.exchange == LESSON.name:
-        return await _describe(opened, message)
+        return await _describe(app, message)
     if is_erasure(delivery_of(message)):
-        return await _erase(opened, message)
-    async with opened.follower.learning:
-        learned = await retry_parked(opened.database, parked_id, opened.settings.max_message_bytes)
-        opened.follower.note(learned)
-    await opened.follower.adopt()
+        return await _erase(app, message)
+    async with app.replica.learning:
+        learned = await relearn_parked(app.database, parked_id, app.settings.max_message_bytes)
+        app.replica.note(learned)
+    await app.replica.adopt()
     return bool(learned.fresh)
 
 
-async def _describe(opened: State, message: Parked) -> bool:
+async def _describe(app: AppState, message: Parked) -> bool:
     with refused():
-        state = read_lesson(delivery_of(message), opened.settings.max_message_bytes)
-    async with opened.database.write() as connection:
+        state = read_lesson(delivery_of(message), app.settings.max_message_bytes)
+    async with app.database.write() as connection:
         await take_parked(connection, message.id)
-        [done] = await describe(opened.database, connection, [state])
-    await opened.follower.catalogue.catch_up()
+        [done] = await describe(app.database, connection, [state])
+    await app.replica.catalogue.catch_up()
     return done.changed
 
 
-async def _erase(opened: State, message: Parked) -> bool:
+async def _erase(app: AppState, message: Parked) -> bool:
     with refused(), _told():
-        await Eraser(
-            opened.settings.max_message_bytes, opened.database, opened.follower, opened.broker
-        ).erase(delivery_of(message))
-    async with opened.database.write() as connection:
+        await Eraser(app.settings.max_message_bytes, app.database, app.replica, app.broker).erase(
+            delivery_of(message)
+        )
+    async with app.database.write() as connection:
         await take_parked(connection, message.id)
     return True
 
@@ -64,7 +64,7 @@ def _told() -> Iterator[None]:
         raise Unavailable(f"Nobody could be told: {error}.") from error
 
 
-async def retry_parked(database: Database, parked_id: UUID, max_bytes: int) -> Learned:
+async def relearn_parked(database: Database, parked_id: UUID, max_bytes: int) -> Learned:
     """Learn the message after all; in the same transaction it stops being parked.
 
     Raises `Conflict`, and leaves the message where it is, when it still cannot be processed.

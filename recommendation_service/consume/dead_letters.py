@@ -26,7 +26,7 @@ async def collect_dead_letters(
                     rejected = [dead_lettered(one) for one in deliveries]
                     async with database.write() as connection:
                         await park(connection, rejected, exchange)
-                    await source.ack_through(deliveries[-1].tag)
+                    await source.ack_up_to(deliveries[-1].tag)
         except (BrokerError, DatabaseUnavailable) as outage:
             log.warning("dead letters wait in the parking queue: %s", outage)
         except Exception:

@@ -11,7 +11,7 @@ from recommendation_service.consume.parse import read_erasure
 from recommendation_service.event import Unprocessable
 from recommendation_service.learn.erase import erase
 from recommendation_service.learn.parked import Rejected, not_learnable, park
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from shared.broker.interface import (
     Broker,
     BrokerError,
@@ -23,7 +23,7 @@ from shared.broker.interface import (
 from shared.broker.topology import ERASURE
 from shared.clock import utc_now
 from shared.database.database import Database
-from shared.database.retry import in_time
+from shared.database.retry import retry_while_unavailable
 from shared.events import ERASURE_DONE, SCHEMA_VERSION, ErasureDone, UserErased
 
 log = logging.getLogger(__name__)
@@ -33,11 +33,11 @@ class Eraser:
     """Erases users, and says so."""
 
     def __init__(
-        self, max_bytes: int, database: Database, follower: Follower, broker: Broker
+        self, max_bytes: int, database: Database, replica: ModelReplica, broker: Broker
     ) -> None:
         self._max_bytes = max_bytes
         self._database = database
-        self._follower = follower
+        self._replica = replica
         self._broker = broker
 
     async def settle(self, delivery: Delivery) -> None:
@@ -59,8 +59,8 @@ class Eraser:
     async def erase(self, delivery: Delivery) -> None:
         """Erase the user, also from the model of this process, and confirm it."""
         erasure = read_erasure(delivery, self._max_bytes)
-        await in_time(partial(erase, self._database, erasure), "erasing")
-        await in_time(self._follower.catch_up, "erasing")
+        await retry_while_unavailable(partial(erase, self._database, erasure), "erasing")
+        await retry_while_unavailable(self._replica.catch_up, "erasing")
         await self._confirm(erasure)
 
     async def _park(self, rejected: Rejected) -> None:
@@ -68,7 +68,7 @@ class Eraser:
             async with self._database.write() as connection:
                 await park(connection, [rejected])
 
-        await in_time(step, "parking")
+        await retry_while_unavailable(step, "parking")
 
     async def _confirm(self, erasure: UserErased) -> None:
         now = utc_now()

@@ -16,13 +16,13 @@ from recommendation_service.consume.poison import apart, gather, is_suspicious
 from recommendation_service.event import Unprocessable
 from recommendation_service.learn.lessons import LessonState, describe
 from recommendation_service.learn.parked import Rejected, not_learnable, park
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
 from shared.broker.topology import LESSON, RECOMMENDATION_LESSON
 from shared.database.database import Database
-from shared.database.retry import in_time
-from shared.process.background import unbroken
+from shared.database.retry import retry_while_unavailable
+from shared.process.background import finish_before_cancel
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ class LessonConsumer:
     """Learns from the queue `recommendation.lesson.*`."""
 
     def __init__(
-        self, settings: RecommendationSettings, database: Database, follower: Follower
+        self, settings: RecommendationSettings, database: Database, replica: ModelReplica
     ) -> None:
         self._settings = settings
         self._database = database
-        self._follower = follower
+        self._replica = replica
         self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
 
     async def run(self, broker: Broker) -> None:
@@ -62,14 +62,14 @@ class LessonConsumer:
             if any(map(is_suspicious, deliveries)):
                 await gather(source, deliveries, self._settings.prefetch)
             for batch in (batches := apart(deliveries)):
-                await unbroken(self._settle(source, batch, alone=len(batches) == 1))
+                await finish_before_cancel(self._settle(source, batch, alone=len(batches) == 1))
 
     async def _settle(
         self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
     ) -> None:
         await self._process(batch)
         if alone:
-            await source.ack_through(batch[-1].tag)
+            await source.ack_up_to(batch[-1].tag)
         else:
             for delivery in batch:
                 await source.ack(delivery.tag)
@@ -78,13 +78,13 @@ class LessonConsumer:
         """Store or park every delivery of the batch, however long the database is away."""
         try:
             states, rejected = self._read(batch)
-            await in_time(partial(self._commit, states, rejected), "describing")
+            await retry_while_unavailable(partial(self._commit, states, rejected), "describing")
         except Exception as error:
             # Whatever it is, it must neither stop the queue nor be lost.
             log.exception("a batch of %d lessons cannot be stored", len(batch))
             if len(batch) == 1:
                 wrong = [not_learnable(batch[0], error)]
-                await in_time(partial(self._commit, [], wrong), "parking")
+                await retry_while_unavailable(partial(self._commit, [], wrong), "parking")
                 return
             for delivery in batch:
                 await self._process([delivery])
@@ -104,4 +104,4 @@ class LessonConsumer:
             if states:
                 await describe(self._database, connection, states)
             await park(connection, rejected, LESSON)
-        await self._follower.catalogue.catch_up()
+        await self._replica.catalogue.catch_up()

@@ -18,13 +18,13 @@ from recommendation_service.evaluate.prequential import Evaluator
 from recommendation_service.event import Event, Unprocessable, is_erasure
 from recommendation_service.learn.learn import learn
 from recommendation_service.learn.parked import Rejected, not_learnable, park
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.settings import RecommendationSettings
-from recommendation_service.stats import Panel
+from recommendation_service.stats import LiveStats
 from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
-from shared.broker.topology import RECOMMENDATION, divided
+from shared.broker.topology import RECOMMENDATION, partitioned
 from shared.database.database import Database, DatabaseUnavailable
-from shared.process.background import unbroken
+from shared.process.background import finish_before_cancel
 from shared.process.tracing import learning
 
 log = logging.getLogger(__name__)
@@ -40,23 +40,23 @@ class Consumer:
         self,
         settings: RecommendationSettings,
         database: Database,
-        follower: Follower,
+        replica: ModelReplica,
         evaluator: Evaluator,
-        panel: Panel,
+        stats: LiveStats,
     ) -> None:
         self._settings = settings
-        self.queue = divided(RECOMMENDATION, settings.partitions)
+        self.queue = partitioned(RECOMMENDATION, settings.partitions)
         self._database = database
-        self._follower = follower
+        self._replica = replica
         self._evaluator = evaluator
-        self._panel = panel
+        self._stats = stats
         self._finishing: asyncio.Task[None] | None = None  # the batch committed last
         self.trouble: str | None = "is not connected yet"
         self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
 
     async def run(self, broker: Broker) -> None:
         """Consume for ever, reconnecting as needed."""
-        eraser = Eraser(self._settings.max_message_bytes, self._database, self._follower, broker)
+        eraser = Eraser(self._settings.max_message_bytes, self._database, self._replica, broker)
         while True:
             try:
                 async with broker.subscription(self.queue, self._settings.prefetch) as source:
@@ -68,7 +68,7 @@ class Consumer:
                 # Nobody would start this loop again; what was not acknowledged comes again.
                 log.exception("consuming failed, and begins anew")
                 self._report("failed, see the log")
-            self._panel.lost()
+            self._stats.lost()
             await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311
 
     def _report(self, trouble: str | None) -> None:
@@ -81,15 +81,15 @@ class Consumer:
         try:
             while True:
                 deliveries = await self._receive(source)
-                self._panel.took(deliveries)
+                self._stats.took(deliveries)
                 for batch in (batches := apart(deliveries)):
                     if is_erasure(batch[0]):
                         step = self._erase(source, batch[0], eraser)
                     else:
                         step = self._settle(source, batch, alone=len(batches) == 1)
-                    await unbroken(step)
+                    await finish_before_cancel(step)
         finally:
-            await unbroken(self._finished())
+            await finish_before_cancel(self._finished())
 
     async def _receive(self, source: Subscription) -> list[Delivery]:
         """Receive a batch; with one that came back often, all that comes with it."""
@@ -103,7 +103,7 @@ class Consumer:
         self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
     ) -> None:
         """Commit the batch. While the next one is received and committed, this one is finished."""
-        with self._panel.measures.learning(len(batch)), learning([one.headers for one in batch]):
+        with self._stats.metrics.learning(len(batch)), learning([one.headers for one in batch]):
             fresh = await self._process(batch)
         await self._finished()
         finishing = self._finish(source, batch, fresh, alone=alone)
@@ -121,17 +121,17 @@ class Consumer:
     ) -> None:
         """Bring the model up to what is committed, and acknowledge."""
         try:
-            await self._follower.adopt()
+            await self._replica.adopt()
         except DatabaseUnavailable as outage:
             log.warning("the model will follow when it can: %s", outage)
-        self._panel.learned(event.recorded_at for event in fresh)
+        self._stats.learned(event.recorded_at for event in fresh)
         self._evaluator.served.note_watches(fresh)
         if alone:
-            await source.ack_through(batch[-1].tag)
+            await source.ack_up_to(batch[-1].tag)
         else:
             for delivery in batch:
                 await source.ack(delivery.tag)
-        self._panel.settled(len(batch))
+        self._stats.settled(len(batch))
 
     async def _finished(self) -> None:
         """Wait until the batch before is finished."""
@@ -141,10 +141,10 @@ class Consumer:
 
     async def _erase(self, source: Subscription, delivery: Delivery, eraser: Eraser) -> None:
         await self._finished()
-        with self._panel.measures.learning(1):
+        with self._stats.metrics.learning(1):
             await eraser.settle(delivery)
         await source.ack(delivery.tag)
-        self._panel.settled(1)
+        self._stats.settled(1)
 
     async def _process(self, batch: Sequence[Delivery]) -> list[Event]:
         """Learn or park every delivery of the batch, however long the database is away.
@@ -185,9 +185,9 @@ class Consumer:
         return events, rejected
 
     async def _commit(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> list[Event]:
-        async with self._follower.learning:
+        async with self._replica.learning:
             async with self._database.write() as connection:
                 learned = await learn(self._database, connection, events)
                 await park(connection, rejected)
-            self._follower.note(learned, self._evaluator.glance())
+            self._replica.note(learned, self._evaluator.glance())
         return list(learned.fresh)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Final
 
-from recommendation_service.api.dependencies import State
+from recommendation_service.api.dependencies import AppState
 from recommendation_service.dashboard.consumption import Consumption
 from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Report, report
 from recommendation_service.learn.model_state import read_model_state
@@ -27,8 +27,8 @@ News = dict[str, Any]
 class Live:
     """What the dashboard shows. While nobody looks on, it costs a sample a second."""
 
-    def __init__(self, opened: State, consumption: Consumption, draining: asyncio.Event) -> None:
-        self._opened = opened
+    def __init__(self, app: AppState, consumption: Consumption, draining: asyncio.Event) -> None:
+        self._opened = app
         self._consumption = consumption
         self._draining = draining
         self._samples: deque[News] = deque(maxlen=KEPT)
@@ -53,17 +53,17 @@ class Live:
         passed.set_result(None)
 
     def _sample(self) -> News:
-        panel = self._opened.panel
-        new = panel.learned_events - self._learned
-        self._learned = panel.learned_events
+        stats = self._opened.stats
+        new = stats.learned_events - self._learned
+        self._learned = stats.learned_events
         return {
             "at": utc_now().timestamp(),
-            "ready": panel.ready,
-            "unacked": panel.unacked,
-            **panel.rates()._asdict(),
+            "ready": stats.ready,
+            "unacked": stats.unacked,
+            **stats.rates()._asdict(),
             "learned": new,
-            "p50": panel.freshness(50, new) if new else None,
-            "p99": panel.freshness(99, new) if new else None,
+            "p50": stats.freshness(50, new) if new else None,
+            "p99": stats.freshness(99, new) if new else None,
         }
 
     async def news(self) -> AsyncIterator[News]:
@@ -86,20 +86,20 @@ class Live:
             self._watchers -= 1
 
     def _known(self) -> News:
-        panel = self._opened.panel
+        stats = self._opened.stats
         lately = sum(sample["learned"] for sample in islice(reversed(self._samples), LATELY))
         latest = max(lately, FEW)
         return self._stored | {
             "freshness": {
-                "p50": panel.freshness(50, latest),
-                "p99": panel.freshness(99, latest),
+                "p50": stats.freshness(50, latest),
+                "p99": stats.freshness(99, latest),
             },
-            "lessons": self._opened.follower.model.lessons,
+            "lessons": self._opened.replica.model.lessons,
         }
 
     async def _look(self) -> None:
         """Ask the database and the other service; what does not answer is said to be away."""
-        health = {"broker": self._opened.panel.trouble or "ok", "database": "ok"}
+        health = {"broker": self._opened.stats.trouble or "ok", "database": "ok"}
         try:
             async with asyncio.timeout(PATIENCE):
                 self._stored |= await _stored(self._opened.database)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from recommendation_service.api.dependencies import Opened
+from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import PathId
 from recommendation_service.dashboard.consumption import Consumption, open_consumption
 from recommendation_service.dashboard.live import Live
@@ -33,8 +33,8 @@ class Page:
 
 async def page_of(request: Request) -> Page:
     """Return what the application opened."""
-    opened: Page = request.app.state.dashboard
-    return opened
+    app: Page = request.app.state.dashboard
+    return app
 
 
 OpenedPage = Annotated[Page, Depends(page_of)]
@@ -47,31 +47,31 @@ async def dashboard() -> FileResponse:
 
 
 @router.get("/dashboard/events", response_class=EventSourceResponse)
-async def events(opened: OpenedPage) -> AsyncIterator[ServerSentEvent]:
+async def events(app: OpenedPage) -> AsyncIterator[ServerSentEvent]:
     """Send what is new each second."""
-    async for news in opened.live.news():
-        yield ServerSentEvent(data=news | {"consumption_url": opened.consumption.url})
+    async for news in app.live.news():
+        yield ServerSentEvent(data=news | {"consumption_url": app.consumption.url})
 
 
 @router.get("/dashboard/titles")
 async def titles(
-    opened: Opened, lesson_id: Annotated[list[PathId], Query(max_length=200)]
+    app: CurrentApp, lesson_id: Annotated[list[PathId], Query(max_length=200)]
 ) -> dict[int, str]:
     """Return the titles of those of the lessons that have one."""
-    found = ((one, opened.follower.catalogue.find(LessonId(one))) for one in lesson_id)
+    found = ((one, app.replica.catalogue.find(LessonId(one))) for one in lesson_id)
     return {one: state.lesson.title for one, state in found if state and state.lesson.title}
 
 
 @router.api_route("/dashboard/watches", methods=["GET", "POST"])
-async def watches(request: Request, opened: OpenedPage) -> Response:
+async def watches(request: Request, app: OpenedPage) -> Response:
     """Read or record watches, at the consumption service."""
-    return await opened.consumption.pass_on(request, "/watches")
+    return await app.consumption.pass_on(request, "/watches")
 
 
 @router.get("/dashboard/users/{user_id}/continue-watching")
-async def continue_watching(user_id: PathId, request: Request, opened: OpenedPage) -> Response:
+async def continue_watching(user_id: PathId, request: Request, app: OpenedPage) -> Response:
     """Return what the user has begun, from the consumption service."""
-    return await opened.consumption.pass_on(request, f"/users/{user_id}/continue-watching")
+    return await app.consumption.pass_on(request, f"/users/{user_id}/continue-watching")
 
 
 @asynccontextmanager

@@ -24,13 +24,13 @@ from shared.clock import utc_now
 from shared.database.database import Database, DatabaseUnavailable
 from shared.events import Kind
 from shared.ids import LessonId, UserId
-from shared.process.background import outliving
+from shared.process.background import log_and_continue
 from shared.uuid7 import first_id_at, new_id
 
 REMEMBERED: Final = timedelta(days=1)
 INTERVAL: Final = 1.0  # seconds between two looks
-MOST_LISTS: Final = 100  # users whose lists are written in one look
-MOST_WATCHES: Final = 10_000  # that wait to be looked at; then the oldest go
+MAX_LISTS: Final = 100  # users whose lists are written in one look
+MAX_WATCHES_WAITING: Final = 10_000  # that wait to be looked at; then the oldest go
 SETTLED: Final = timedelta(seconds=3)  # after which the lists before a watch are written
 SKEW: Final = timedelta(seconds=1)  # by which the clocks of two machines may differ
 ALL: Final = 2**16  # the sample of all users
@@ -71,7 +71,7 @@ class Served:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lists: dict[UserId, List] = {}
-        self._watched: deque[Watched] = deque(maxlen=MOST_WATCHES)
+        self._watched: deque[Watched] = deque(maxlen=MAX_WATCHES_WAITING)
         self._sample = ALL
 
     def note_list(self, user_id: UserId, lesson_ids: Iterable[LessonId]) -> None:
@@ -95,16 +95,16 @@ class Served:
         """Write down what there is, for ever."""
         while True:
             await asyncio.sleep(INTERVAL)
-            with outliving(DatabaseUnavailable, "what was served is not remembered for now"):
+            with log_and_continue(DatabaseUnavailable, "what was served is not remembered for now"):
                 await self.save()
                 await self.attribute(utc_now() - SETTLED)
 
     async def save(self) -> None:
         """Write the lists that were served."""
         served, self._lists = self._lists, {}
-        if len(served) > MOST_LISTS:
+        if len(served) > MAX_LISTS:
             self._sample //= 2
-        elif len(served) < MOST_LISTS // 4:
+        elif len(served) < MAX_LISTS // 4:
             self._sample = min(self._sample * 2 or 1, ALL)
         if not served:
             return
@@ -118,7 +118,7 @@ class Served:
                     "served_at": one.served_at,
                     "lesson_ids": sorted(one.lesson_ids),
                 }
-                for user_id, one in list(served.items())[:MOST_LISTS]
+                for user_id, one in list(served.items())[:MAX_LISTS]
                 if user_id not in erased or one.served_at > erased[user_id]
             ]
             if rows:

@@ -21,11 +21,11 @@ from sqlalchemy import func, insert, select, update
 from recommendation_service.evaluate.attribution import Served
 from recommendation_service.learn.histories import RECENT, Step
 from recommendation_service.learn.recent_interactions import KNOWN, latest_meetings
-from recommendation_service.model.history import Meeting
-from recommendation_service.replicate.model import Follower, Look
+from recommendation_service.model.history import Interaction
+from recommendation_service.replicate.model import Look, ModelReplica
 from recommendation_service.tables import evaluation, model_weights
 from shared.database.database import Database, DatabaseUnavailable
-from shared.process.background import outliving
+from shared.process.background import log_and_continue
 
 K: Final = 10  # the length of the list that a lesson has to be in
 SAVINGS: Final = 0.5  # seconds of it that can be saved up while little comes in
@@ -59,9 +59,9 @@ class Report:
 class Evaluator:
     """Evaluates what this process learns, and saves the sums and the weights now and then."""
 
-    def __init__(self, database: Database, follower: Follower, share: float) -> None:
+    def __init__(self, database: Database, replica: ModelReplica, share: float) -> None:
         self._database = database
-        self._follower = follower
+        self._replica = replica
         self.served = Served(database)
         self._share = share  # of the time
         self._credit = SAVINGS if share else 0.0
@@ -100,7 +100,7 @@ class Evaluator:
         self._credit = min(self._credit + self._share * (now - self._paid_at), SAVINGS)
         self._paid_at = now
 
-    async def _whole(self, step: Step) -> Sequence[Meeting] | None:
+    async def _whole(self, step: Step) -> Sequence[Interaction] | None:
         """Return the whole history: a lesson met long ago is no candidate either.
 
         None where it cannot be had, or is too long for a person: what a robot meets next says
@@ -116,8 +116,8 @@ class Evaluator:
         before = [meeting for meeting in history if meeting.at < step.met.at]
         return before if len(history) < KNOWN else None
 
-    def _predict(self, before: Sequence[Meeting], met: Meeting) -> None:
-        model = self._follower.model
+    def _predict(self, before: Sequence[Interaction], met: Interaction) -> None:
+        model = self._replica.model
         popular = model.popularity_rank(before, met.lesson_id)
         rank = model.learn_weights(before, met.lesson_id, met.at)
         if before:
@@ -129,7 +129,7 @@ class Evaluator:
         """Save now and then, for ever."""
         while True:
             await asyncio.sleep(SAVE_INTERVAL)
-            with outliving(DatabaseUnavailable, "the evaluation is not saved yet"):
+            with log_and_continue(DatabaseUnavailable, "the evaluation is not saved yet"):
                 await self.save()
 
     async def save(self) -> None:
@@ -141,7 +141,7 @@ class Evaluator:
     async def _save(self, sums: Sums) -> None:
         async with self._database.write() as connection:
             # The lock of its only row makes the processes take turns.
-            weights = self._follower.model.weights.to_bytes()
+            weights = self._replica.model.weights.to_bytes()
             await connection.execute(update(model_weights).values(weights=weights))
             newest = await connection.scalar(select(func.max(evaluation.c.block))) or 0
             this_one = evaluation.c.block == newest

@@ -18,7 +18,7 @@ from recommendation_service.learn.watch_states import Pair, Touched
 from recommendation_service.model.history import (
     WINDOW,
     Change,
-    Meeting,
+    Interaction,
     difference,
     latest_contribution,
     ordered,
@@ -33,9 +33,9 @@ class Step(NamedTuple):
     """What one meeting, or one correction, changes."""
 
     user_id: UserId
-    before: Sequence[Meeting]  # the user's history until then, oldest first; RECENT at least
+    before: Sequence[Interaction]  # the user's history until then, oldest first; RECENT at least
     change: Change
-    met: Meeting | None  # the lesson that came next; None for a correction of the past
+    met: Interaction | None  # the lesson that came next; None for a correction of the past
 
 
 class Progress(NamedTuple):
@@ -84,7 +84,7 @@ async def _corrections(
     database: Database,
     connection: AsyncConnection,
     touched: Touched,
-    recent: Mapping[UserId, Sequence[Meeting]],
+    recent: Mapping[UserId, Sequence[Interaction]],
 ) -> list[Correction]:
     """Return, for each user whose history changes, how."""
     fresh, unclear = _told_apart(touched.seen, recent)
@@ -104,7 +104,7 @@ async def _corrections(
 
 
 def _told_apart(
-    seen: Mapping[Pair, datetime], recent: Mapping[UserId, Sequence[Meeting]]
+    seen: Mapping[Pair, datetime], recent: Mapping[UserId, Sequence[Interaction]]
 ) -> tuple[set[Pair], set[Pair]]:
     """Return which pairs meet for the first time, and of which the latest meetings do not tell.
 
@@ -126,7 +126,7 @@ def _told_apart(
     return fresh, unclear
 
 
-def _reaches(recent: Sequence[Meeting], one: Correction) -> bool:
+def _reaches(recent: Sequence[Interaction], one: Correction) -> bool:
     """Whether the part of a history that was read is enough to tell what changes."""
     if len(recent) < RECENT:
         return True
@@ -134,7 +134,7 @@ def _reaches(recent: Sequence[Meeting], one: Correction) -> bool:
     return min(one.places)[0].timestamp() > safe
 
 
-async def _around(connection: AsyncConnection, one: Correction) -> list[Meeting]:
+async def _around(connection: AsyncConnection, one: Correction) -> list[Interaction]:
     """Return as much of a long history as tells what changes, see `difference`.
 
     The parts around each place are put together as if nothing were between them. Where two of them
@@ -145,7 +145,7 @@ async def _around(connection: AsyncConnection, one: Correction) -> list[Meeting]
     return await meetings_around(connection, one.user_id, one.places, count)
 
 
-def _steps(history: Sequence[Meeting], one: Correction) -> list[Step]:
+def _steps(history: Sequence[Interaction], one: Correction) -> list[Step]:
     """Return a step for each meeting that comes after all others; one for everything else."""
     new = ordered([meeting_at(lesson, time) for lesson, time in one.new.items() if time])
     if any(one.old.values()) or (history and new and new[0].at <= history[-1].at):

@@ -15,7 +15,7 @@ from sqlalchemy.types import NullType
 
 from recommendation_service.event import Event
 from recommendation_service.learn.tombstones import counts
-from recommendation_service.learn.watch_states import Key, WatchState, state_of, stored_states
+from recommendation_service.learn.watch_states import Key, WatchState, stored_states, watch_state_of
 from recommendation_service.tables import (
     inbox,
     learned_watches,
@@ -93,4 +93,4 @@ def _is_known(event: Event, watch: WatchState | None) -> bool:
         return False
     # An undated message seems to have happened just now, each time it comes.
     made_the_watch = event.event_id == event.watch_id and not event.is_dated
-    return made_the_watch or watch.rank >= state_of(event).rank
+    return made_the_watch or watch.rank >= watch_state_of(event).rank

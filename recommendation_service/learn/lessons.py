@@ -93,10 +93,10 @@ async def _stored(
     database: Database, connection: AsyncConnection, ids: Collection[LessonId]
 ) -> dict[LessonId, LessonState]:
     rows = await connection.execute(select(lessons).where(database.among(lessons.c.lesson_id, ids)))
-    return {row.lesson_id: state_of(row) for row in rows}
+    return {row.lesson_id: lesson_state_of(row) for row in rows}
 
 
-def state_of(row: Any) -> LessonState:
+def lesson_state_of(row: Any) -> LessonState:
     """Return the state that a row holds."""
     # It was checked when it was stored.
     lesson = Lesson.model_construct(**{name: getattr(row, name) for name in CONTENT})

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
 from recommendation_service.learn.interactions import as_arrays
-from recommendation_service.model.history import Meeting, ordered
+from recommendation_service.model.history import Interaction, ordered
 from recommendation_service.tables import hidden_lessons, meetings
 from shared.database.database import Database
 from shared.ids import LessonId, UserId
@@ -41,13 +41,13 @@ _BACKWARD: Final = (meetings.c.met_at.desc(), meetings.c.lesson_id.desc())
 class Known(NamedTuple):
     """What is known of a user."""
 
-    history: list[Meeting]  # the latest meetings, oldest first
+    history: list[Interaction]  # the latest meetings, oldest first
     hidden: set[LessonId]  # lessons that are not to be shown
 
 
 async def latest_meetings(
     connection: AsyncConnection, user_id: UserId, count: int | None = None
-) -> list[Meeting]:
+) -> list[Interaction]:
     """Return the latest meetings of a user, at most `count` or KNOWN, oldest first."""
     query = select(meetings).where(meetings.c.user_id == user_id)
     rows = await connection.execute(query.order_by(*_BACKWARD).limit(count or KNOWN))
@@ -56,20 +56,22 @@ async def latest_meetings(
 
 async def latest_meetings_of(
     database: Database, connection: AsyncConnection, users: Collection[UserId], count: int
-) -> dict[UserId, list[Meeting]]:
+) -> dict[UserId, list[Interaction]]:
     """Return the latest meetings of each user, at most `count` of each, oldest first."""
     parameters = {"users": list(users), "count": count}
     if not database.is_sqlite:
         rows = await connection.execute(_ON_POSTGRESQL, parameters)
         return {user_id: _in_order(times, lessons) for user_id, times, lessons in rows}
-    histories: dict[UserId, list[Meeting]] = {}
+    histories: dict[UserId, list[Interaction]] = {}
     for user_id, lesson_id, met_at in await connection.execute(_ON_SQLITE, parameters):
         histories.setdefault(user_id, []).append(meeting_at(lesson_id, met_at))
     return {user: ordered(history) for user, history in histories.items()}
 
 
-def _in_order(times: Iterable[float], lessons: Iterable[LessonId]) -> list[Meeting]:
-    return [Meeting(lesson_id, at) for at, lesson_id in sorted(zip(times, lessons, strict=True))]
+def _in_order(times: Iterable[float], lessons: Iterable[LessonId]) -> list[Interaction]:
+    return [
+        Interaction(lesson_id, at) for at, lesson_id in sorted(zip(times, lessons, strict=True))
+    ]
 
 
 async def latest_and_hidden(
@@ -95,9 +97,9 @@ def _row_as_arrays(row: Any) -> tuple[UserId, list[float] | None, list[LessonId]
 
 async def meetings_around(
     connection: AsyncConnection, user_id: UserId, places: Iterable[Place], count: int
-) -> list[Meeting]:
+) -> list[Interaction]:
     """Return the `count` meetings of a user before and from each place on, all oldest first."""
-    found: set[Meeting] = set()
+    found: set[Interaction] = set()
     of_user = select(meetings).where(meetings.c.user_id == user_id)
     for place in places:
         here = tuple_(*place, types=[column.type for column in _FORWARD])
@@ -122,9 +124,9 @@ async def met_among(
     return set(await connection.scalars(query))
 
 
-def meeting_at(lesson_id: LessonId, met_at: datetime) -> Meeting:
+def meeting_at(lesson_id: LessonId, met_at: datetime) -> Interaction:
     """Return the meeting as the model knows it."""
-    return Meeting(lesson_id, met_at.timestamp())
+    return Interaction(lesson_id, met_at.timestamp())
 
 
 def _on_postgresql() -> Select[Any]:

@@ -69,7 +69,7 @@ def latest_states(events: Iterable[Event]) -> dict[Key, WatchState]:
     """Return the latest state of each watch, in an order in which nobody waits in a circle."""
     latest: dict[Key, WatchState] = {}
     for event in events:
-        state = state_of(event)
+        state = watch_state_of(event)
         if event.key not in latest or state.rank > latest[event.key].rank:
             latest[event.key] = state
     return {key: latest[key] for key in sorted(latest)}
@@ -97,7 +97,7 @@ async def merge_watches(
     return _touched(before, {**first, **later})
 
 
-def state_of(event: Event) -> WatchState:
+def watch_state_of(event: Event) -> WatchState:
     """Return the state that the event describes."""
     return WatchState(
         event.user_id,

@@ -16,7 +16,7 @@ from recommendation_service.model.arrays import Floats, Logs
 from recommendation_service.model.columns import Field
 from recommendation_service.model.cooccurrence import FAR, Evidence
 from recommendation_service.model.counts import FIRST, Counts
-from recommendation_service.model.history import Meeting
+from recommendation_service.model.history import Interaction
 from recommendation_service.model.popularity import Crowd, Popularity
 from recommendation_service.model.smoothing import SMOOTHING, smooth, take_logs
 
@@ -44,7 +44,7 @@ class Situation(NamedTuple):
     ways: float  # how often people went on from the latest lesson
 
 
-def situation(counts: Counts, history: Sequence[Meeting], now: float) -> Situation:
+def situation(counts: Counts, history: Sequence[Interaction], now: float) -> Situation:
     """What the model needs to know about a user; lessons it does not know are left out."""
     recent = [counts.index.get(meeting.lesson_id, -1) for meeting in history[: -FAR - 1 : -1]]
     times = np.array([meeting.at for meeting in history[-ACTIVE:]])

@@ -29,7 +29,7 @@ from recommendation_service.model.counts import (
     path_numbers,
 )
 from recommendation_service.model.fingerprint import MODULUS, NOBODY, fingerprint_of_packed
-from recommendation_service.model.history import SESSION, WINDOW, Meeting
+from recommendation_service.model.history import SESSION, WINDOW, Interaction
 from recommendation_service.model.sparse_rows import Row
 from shared.ids import LessonId
 
@@ -45,7 +45,7 @@ class Meetings(NamedTuple):
     times: Floats
 
     @classmethod
-    def of(cls, histories: Iterable[Sequence[Meeting]]) -> "Meetings":
+    def of(cls, histories: Iterable[Sequence[Interaction]]) -> "Meetings":
         """The meetings of one user after the other."""
         rows = [(user, *one) for user, history in enumerate(histories) for one in history]
         users, lesson_ids, times = zip(*rows, strict=True) if rows else ((), (), ())

@@ -15,7 +15,7 @@ WINDOW: Final = 10  # meetings that precede a meeting and are counted with it
 SESSION: Final = 3600.0  # seconds; a shorter pause than this stays in the session
 
 
-class Meeting(NamedTuple):
+class Interaction(NamedTuple):
     """The first time a user met a lesson."""
 
     lesson_id: LessonId
@@ -62,7 +62,7 @@ class Change:
         return replace(self, bounds=dict(bounds))
 
 
-def ordered(meetings: Iterable[Meeting]) -> list[Meeting]:
+def ordered(meetings: Iterable[Interaction]) -> list[Interaction]:
     """Oldest first; meetings at the same time by lesson, so that arrival plays no part."""
     listed = list(meetings)
     if len(listed) > 1:  # mostly there is one
@@ -70,17 +70,17 @@ def ordered(meetings: Iterable[Meeting]) -> list[Meeting]:
     return listed
 
 
-def contributions(history: Sequence[Meeting]) -> list[Contribution]:
+def contributions(history: Sequence[Interaction]) -> list[Contribution]:
     """What a history, oldest first, adds to the model: one contribution for each meeting."""
     return [_contribution(history, place) for place in range(len(history))]
 
 
-def latest_contribution(history: Sequence[Meeting]) -> Contribution:
+def latest_contribution(history: Sequence[Interaction]) -> Contribution:
     """What the last meeting of a history, oldest first, adds: no earlier one is any different."""
     return _contribution(history, len(history) - 1)
 
 
-def difference(before: Sequence[Meeting], after: Sequence[Meeting]) -> Change:
+def difference(before: Sequence[Interaction], after: Sequence[Interaction]) -> Change:
     """What changes in the model when a user's history changes; both are oldest first.
 
     Only the meetings within WINDOW of a change count. So it is enough to pass the part of a long
@@ -94,13 +94,13 @@ def difference(before: Sequence[Meeting], after: Sequence[Meeting]) -> Change:
     return Change(tuple((new - lost).elements()), tuple((lost - new).elements()))
 
 
-def _around(history: Sequence[Meeting], start: int, end: int) -> Iterable[Contribution]:
+def _around(history: Sequence[Interaction], start: int, end: int) -> Iterable[Contribution]:
     """Contributions that may differ when all but the first `start` and last `end` meetings do."""
     stop = min(len(history), len(history) - end + WINDOW)
     return (_contribution(history, place) for place in range(start, stop))
 
 
-def _contribution(history: Sequence[Meeting], place: int) -> Contribution:
+def _contribution(history: Sequence[Interaction], place: int) -> Contribution:
     lesson_id, at = history[place]
     if place == 0:
         return Contribution(lesson_id, at)
@@ -109,7 +109,7 @@ def _contribution(history: Sequence[Meeting], place: int) -> Contribution:
     return Contribution(lesson_id, at, preceding, at - before[-1].at < SESSION)
 
 
-def _common(left: Sequence[Meeting], right: Sequence[Meeting]) -> int:
+def _common(left: Sequence[Interaction], right: Sequence[Interaction]) -> int:
     """How many meetings two sequences have in common at their beginning."""
     length = 0
     for one, other in zip(left, right, strict=False):

@@ -22,7 +22,7 @@ from recommendation_service.model.explore import NOBODY, Visitor
 from recommendation_service.model.features import LESSON_BASED, situation
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
 from recommendation_service.model.fold import Fold, Meetings
-from recommendation_service.model.history import Change, Meeting
+from recommendation_service.model.history import Change, Interaction
 from recommendation_service.model.popularity import Crowd
 from recommendation_service.model.rank import Scored, best, score
 from recommendation_service.model.rank_batch import Lists, Wanted
@@ -47,7 +47,9 @@ class Model:
         self._lists = Lists(self.counts, self._crowd, self._candidates)
 
     @classmethod
-    def of(cls, histories: Iterable[Sequence[Meeting]], weights: Weights | None = None) -> "Model":
+    def of(
+        cls, histories: Iterable[Sequence[Interaction]], weights: Weights | None = None
+    ) -> "Model":
         """The model of all histories, each oldest first; faster than one change for each."""
         model = cls(weights)
         fold = Fold(model.counts)
@@ -78,7 +80,7 @@ class Model:
 
     def recommend(
         self,
-        history: Sequence[Meeting],
+        history: Sequence[Interaction],
         now: float,
         limit: int,
         exclude: Collection[LessonId] = (),
@@ -98,7 +100,7 @@ class Model:
         return self._lists.of(self.weights, wanted, now)
 
     def explain(
-        self, history: Sequence[Meeting], now: float, found: Sequence[Scored]
+        self, history: Sequence[Interaction], now: float, found: Sequence[Scored]
     ) -> list[list[Because]]:
         """How much each lesson the user met added to each score; together they are the score.
 
@@ -117,7 +119,7 @@ class Model:
         return [because(self.counts, user, one, columns.get(one.lesson_id)) for one in found]
 
     def learn_weights(
-        self, history: Sequence[Meeting], lesson_id: LessonId, now: float
+        self, history: Sequence[Interaction], lesson_id: LessonId, now: float
     ) -> int | None:
         """Learn how to combine the counts from what a user met next, before the counts learn it.
 
@@ -135,7 +137,7 @@ class Model:
         self.weights.learn(user, logs, chances, place)
         return int((chances > chances[place]).sum()) + 1
 
-    def popularity_rank(self, history: Sequence[Meeting], lesson_id: LessonId) -> int | None:
+    def popularity_rank(self, history: Sequence[Interaction], lesson_id: LessonId) -> int | None:
         """The place, from 1, of a lesson among those the user did not meet, the most met first.
 
         None if nobody met the lesson.
@@ -192,5 +194,5 @@ class Model:
         return best(self.counts.lessons, indices, met[indices], limit)
 
 
-def _seen(history: Sequence[Meeting], exclude: Collection[LessonId] = ()) -> list[LessonId]:
+def _seen(history: Sequence[Interaction], exclude: Collection[LessonId] = ()) -> list[LessonId]:
     return [*(meeting.lesson_id for meeting in history), *exclude]

@@ -23,7 +23,7 @@ from recommendation_service.model.explore import (
     with_newcomers,
 )
 from recommendation_service.model.features import Situation, situation
-from recommendation_service.model.history import Meeting
+from recommendation_service.model.history import Interaction
 from recommendation_service.model.popularity import Crowd
 from recommendation_service.model.rank import Scored, best, score
 from recommendation_service.model.weights import Weights
@@ -35,7 +35,7 @@ TOGETHER: Final = 8  # users who are scored together: their figures fit into a p
 class Wanted(NamedTuple):
     """A list that is wanted."""
 
-    history: Sequence[Meeting]  # the user's own, oldest first
+    history: Sequence[Interaction]  # the user's own, oldest first
     limit: int
     exclude: Collection[LessonId] = ()
     visitor: Visitor = NOBODY

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, select, tuple_
 
-from recommendation_service.learn.lessons import LessonState, state_of
+from recommendation_service.learn.lessons import LessonState, lesson_state_of
 from recommendation_service.model.eligibility import Description, Offer
 from recommendation_service.model.eligible import Labels
 from recommendation_service.tables import lessons
@@ -53,7 +53,7 @@ class Catalogue:
             reached = {"reached_version": version, "reached_lesson": lesson_id}
             rows = (await connection.execute(_NEXT, reached)).all()
         for row in rows:
-            self._take(state_of(row))
+            self._take(lesson_state_of(row))
             self._reached = row.version, row.lesson_id
         return len(rows) == PORTION
 

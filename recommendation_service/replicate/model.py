@@ -26,7 +26,7 @@ from recommendation_service.replicate.catalogue import Catalogue
 from recommendation_service.tables import model_changes
 from shared.database.database import Database, DatabaseUnavailable
 from shared.ids import MAX_INTEGER
-from shared.process.background import outliving
+from shared.process.background import log_and_continue
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ STEPS: Final = 32  # that are applied before other tasks get their turn
 Look = Callable[[Step], Awaitable[None]]
 
 
-class Follower:
+class ModelReplica:
     """The model of this process, and how far it has come."""
 
     def __init__(self, database: Database) -> None:
@@ -68,7 +68,7 @@ class Follower:
     async def run(self, interval: float) -> None:
         """Look for new versions, for ever."""
         while True:
-            with outliving(DatabaseUnavailable, "the model cannot follow"):
+            with log_and_continue(DatabaseUnavailable, "the model cannot follow"):
                 if not self.learning.locked():  # else what others did is found out anyway
                     await self.catch_up()
                 await self.catalogue.catch_up()

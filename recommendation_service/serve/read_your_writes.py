@@ -13,12 +13,12 @@ from uuid import UUID
 from sqlalchemy import null, select, union_all
 
 from recommendation_service.event import Event
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import inbox, learned_watches
 from shared.database.database import Database, DatabaseUnavailable
 from shared.errors import Unavailable
 from shared.ids import UserId
-from shared.process.background import outliving
+from shared.process.background import log_and_continue
 
 PAUSE: Final = 0.02  # seconds between two looks
 CATCHING_UP: Final = 1.0  # seconds that are granted for it, however short one wants to wait
@@ -30,7 +30,7 @@ class NotYetLearned(Unavailable):
     title = "Not yet learned"
 
 
-class Awaited(NamedTuple):
+class ConsistencyToken(NamedTuple):
     """What a request waits for: an event, or any of the events of a user's watch."""
 
     user_id: UserId
@@ -40,12 +40,12 @@ class Awaited(NamedTuple):
 class Waiting:
     """The requests that wait, each for a future: whether the model knows what is learned."""
 
-    def __init__(self, database: Database, follower: Follower) -> None:
+    def __init__(self, database: Database, replica: ModelReplica) -> None:
         self._database = database
-        self._follower = follower
-        self._waiting: dict[asyncio.Future[bool], Awaited] = {}
+        self._replica = replica
+        self._waiting: dict[asyncio.Future[bool], ConsistencyToken] = {}
         self._arrived = asyncio.Event()
-        follower.on_adopted = self._note
+        replica.on_adopted = self._note
 
     def _note(self, events: Sequence[Event]) -> None:
         """Tell those who wait for these events, which the model knows now."""
@@ -66,12 +66,12 @@ class Waiting:
         while True:
             await self._arrived.wait()
             await asyncio.sleep(PAUSE)
-            with outliving(DatabaseUnavailable, "requests wait for what they have to know"):
+            with log_and_continue(DatabaseUnavailable, "requests wait for what they have to know"):
                 await self._look()
             if not self._waiting:
                 self._arrived.clear()
 
-    async def until_known(self, awaited: Awaited, seconds: float) -> None:
+    async def until_known(self, awaited: ConsistencyToken, seconds: float) -> None:
         """Wait until the model of this process knows it; `NotYetLearned` when it takes longer."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -91,7 +91,7 @@ class Waiting:
 
     async def _catch_up(self, seconds: float) -> None:
         """Bring the model up to what is learned; it goes on with that if this takes too long."""
-        catching_up = asyncio.create_task(self._follower.catch_up())
+        catching_up = asyncio.create_task(self._replica.catch_up())
         catching_up.add_done_callback(_heard)
         done, _ = await asyncio.wait([catching_up], timeout=seconds)
         if not done:

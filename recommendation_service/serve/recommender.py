@@ -9,22 +9,22 @@ from recommendation_service.learn.recent_interactions import KNOWN, met_among
 from recommendation_service.model.eligible import Labels, View
 from recommendation_service.model.explain import Because
 from recommendation_service.model.explore import NOBODY, Visitor
-from recommendation_service.model.history import Meeting
+from recommendation_service.model.history import Interaction
 from recommendation_service.model.model import Model, Window
 from recommendation_service.model.rank import Reason, Scored
 from recommendation_service.model.rank_batch import Wanted
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.serve.batched_ranking import GroupRank
 from recommendation_service.serve.batched_reads import GroupRead
 from recommendation_service.serve.courses import finished_by, next_in_course
 from recommendation_service.serve.hidden_lessons import hidden_by
-from recommendation_service.stats import Panel
+from recommendation_service.stats import LiveStats
 from shared.clock import utc_now
 from shared.database.database import Database
 from shared.ids import LessonId, UserId
 
 ARCHIVE_AGE: Final = 30 * 86400.0  # seconds; when the last watch is older, all of it is an archive
-MOST_FINISHED: Final = 1000  # lessons of which it is looked up whether the user finished them
+MAX_FINISHED: Final = 1000  # lessons of which it is looked up whether the user finished them
 DEPTHS: Final = (10, 100)  # times as many as asked for: how many of the best are looked at
 
 Strategy = Literal["personal", "popular"]
@@ -61,7 +61,7 @@ class Freshness:
 class Asked(NamedTuple):
     """What is asked for somebody who met these lessons, oldest first."""
 
-    history: Sequence[Meeting]
+    history: Sequence[Interaction]
     request: Request
     user_id: UserId | None = None  # of whoever gets some new lessons
 
@@ -70,18 +70,18 @@ class Recommender:
     """Answers from the model of this process and the histories in the database."""
 
     def __init__(
-        self, database: Database, follower: Follower, panel: Panel, explore: float
+        self, database: Database, replica: ModelReplica, stats: LiveStats, explore: float
     ) -> None:
         self._database = database
         self._histories = GroupRead(database)
         self._lists = GroupRank(self._rank_all)
-        self._follower = follower
-        self._panel = panel
+        self._replica = replica
+        self._stats = stats
         self._explore = explore
 
     @property
     def _model(self) -> Model:
-        return self._follower.model
+        return self._replica.model
 
     async def for_user(self, user_id: UserId, request: Request) -> tuple[list[Item], Strategy]:
         """Return the best lessons that the user has not met, best first."""
@@ -96,7 +96,7 @@ class Recommender:
     def for_visitor(self, lessons: Sequence[LessonId], request: Request) -> list[Item]:
         """Return the best lessons for somebody who just watched these, oldest first."""
         now = self._now()
-        history = [Meeting(lesson, now) for lesson in dict.fromkeys(lessons)]
+        history = [Interaction(lesson, now) for lesson in dict.fromkeys(lessons)]
         (found,) = self._rank_all([Asked(history, request)])
         return self._items(history, request, found)
 
@@ -114,7 +114,7 @@ class Recommender:
         return self._model.offer.view(labels, utc_now().timestamp())
 
     async def _not_met(
-        self, user_id: UserId, history: Sequence[Meeting], request: Request
+        self, user_id: UserId, history: Sequence[Interaction], request: Request
     ) -> list[Scored]:
         """Return the best lessons for a user whose history is longer than what was read of it.
 
@@ -134,7 +134,7 @@ class Recommender:
         return left
 
     def _items(
-        self, history: Sequence[Meeting], request: Request, found: Sequence[Scored]
+        self, history: Sequence[Interaction], request: Request, found: Sequence[Scored]
     ) -> list[Item]:
         if not request.explain:
             return [Item(*one) for one in found]
@@ -153,7 +153,7 @@ class Recommender:
 
     def _next(self, lesson_id: LessonId, request: Request, *, around: bool) -> list[Scored]:
         view = self._view(request.labels)
-        course = self._follower.catalogue.course_of(lesson_id)
+        course = self._replica.catalogue.course_of(lesson_id)
         out = {lesson_id, *request.exclude}
         out.update(one.lesson_id for one in course if not self._model.shows(one.lesson_id, view))
         coming = next_in_course(course, lesson_id, out, around=around)
@@ -166,8 +166,8 @@ class Recommender:
         self, user_id: UserId, lesson_id: LessonId, request: Request
     ) -> list[Scored]:
         """Return the same, without what the user finished or hides, nor leaving out a lesson."""
-        after = self._model.next(lesson_id, MOST_FINISHED)
-        catalogue = self._follower.catalogue
+        after = self._model.next(lesson_id, MAX_FINISHED)
+        catalogue = self._replica.catalogue
         considered = {one.lesson_id for one in catalogue.course_of(lesson_id)}
         considered.update(one.lesson_id for one in after)
         durations = {one: catalogue.duration_of(one) for one in considered}
@@ -184,10 +184,10 @@ class Recommender:
 
     def freshness(self) -> Freshness:
         """Return how fresh an answer given now is."""
-        through = self._follower.applied_through
-        if through and self._panel.ready + self._panel.unacked:
+        through = self._replica.applied_through
+        if through and self._stats.ready + self._stats.unacked:
             return Freshness(through, int((utc_now() - through).total_seconds() * 1000))
-        delays = self._panel.delays
+        delays = self._stats.delays
         return Freshness(through, int(delays[-1]) if delays else 0)
 
     def _now(self) -> float:

@@ -46,4 +46,4 @@ async def caller_of(request: Request) -> Caller:
     return caller
 
 
-Asking = Annotated[Caller, Depends(caller_of)]
+CurrentCaller = Annotated[Caller, Depends(caller_of)]

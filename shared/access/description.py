@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from shared.access.caller import Scope
-from shared.access.permissions import Rights
+from shared.access.permissions import Permissions
 from shared.problems import documented
 
 KEY: Final = "key"
@@ -27,7 +27,7 @@ SCHEMES: Final = {
 }
 
 
-def describe_access(document: dict[str, Any], rights: Rights, *, is_open: bool) -> None:
+def describe_access(document: dict[str, Any], rights: Permissions, *, is_open: bool) -> None:
     """Add to the document what each operation needs, and how it is refused."""
     document.setdefault("components", {})["securitySchemes"] = SCHEMES
     for path, operations in document["paths"].items():

@@ -16,14 +16,14 @@ from starlette.types import Scope as Request
 from shared.access.caller import ANYBODY, STRANGER, Caller
 from shared.access.key_set import KeySet
 from shared.access.keys import PREFIX, parse_keys
-from shared.access.permissions import Rights
-from shared.access.rate_limit import Pace
+from shared.access.permissions import Permissions
+from shared.access.rate_limit import RateLimiter
 from shared.access.tokens import Tokens, Verified
 from shared.errors import CannotStart, Forbidden, Unauthenticated
 from shared.process.settings import SharedSettings
 
 REMEMBERED: Final = 60.0  # seconds
-MOST_REMEMBERED: Final = 10_000
+MAX_REMEMBERED: Final = 10_000
 DEFAULT_RATE: Final = 1000.0  # requests a second of each caller, where more than this machine asks
 
 # An address, or a name without a dot: a name that somebody could register has one.
@@ -35,7 +35,7 @@ BEARER: Final = b"bearer "
 class Guard:
     """Stands between a request and the service, by what the settings say."""
 
-    def __init__(self, settings: SharedSettings, rights: Rights, host: str) -> None:
+    def __init__(self, settings: SharedSettings, rights: Permissions, host: str) -> None:
         self.rights = rights
         self._keys = parse_keys(settings.api_keys)
         self._tokens = _tokens(settings)
@@ -46,7 +46,7 @@ class Guard:
                 " set API_KEYS (`upnext key` makes one), JWT_JWKS, or ALLOW_OPEN=true."
             )
         self._any_name = settings.allow_open
-        self._pace = Pace(_rate(settings, host))
+        self._pace = RateLimiter(_rate(settings, host))
         self._known: dict[bytes, Verified] = {}
 
     async def admit(self, request: Request) -> Caller:
@@ -113,7 +113,7 @@ class Guard:
     def _remember(self, digest: bytes, verified: Verified) -> None:
         self._known.pop(digest, None)
         self._known[digest] = verified
-        if len(self._known) > MOST_REMEMBERED:
+        if len(self._known) > MAX_REMEMBERED:
             del self._known[next(iter(self._known))]
 
 

@@ -24,7 +24,7 @@ SECURITY_HEADERS: Final = (
 )
 
 
-class Gate:
+class AccessMiddleware:
     """ASGI middleware: let through what the guard admits, with the caller in the scope."""
 
     def __init__(self, app: ASGIApp, guard: Guard) -> None:

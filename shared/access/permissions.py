@@ -27,7 +27,7 @@ OPEN_FOLDERS: Final = ("GET /docs/", "GET /dashboard/static/")
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class Permission:
     """The scope that a route needs.
 
     A user's token passes where the path has its `{user_id}`, and where the route is `for_users`:
@@ -38,13 +38,13 @@ class Right:
     for_users: bool = False
 
 
-ADMIN: Final = Right(Scope.ADMIN)
+ADMIN: Final = Permission(Scope.ADMIN)
 
 
-class Rights:
+class Permissions:
     """What each route of a service needs: by method and path, as the OpenAPI document has them."""
 
-    def __init__(self, needed: Mapping[str, Right], also_open: Collection[str] = ()) -> None:
+    def __init__(self, needed: Mapping[str, Permission], also_open: Collection[str] = ()) -> None:
         self._open = OPEN | frozenset(also_open)
         self._exact = {route: right for route, right in needed.items() if "{" not in route}
         self._patterns = [
@@ -57,7 +57,7 @@ class Rights:
         asked = f"{method} {path}"
         return asked in self._open or asked.startswith(OPEN_FOLDERS)
 
-    def of_template(self, method: str, template: str) -> Right:
+    def of_template(self, method: str, template: str) -> Permission:
         """Return what the route of this path template needs."""
         return self._needed.get(f"{method} {template}", ADMIN)
 
@@ -69,7 +69,7 @@ class Rights:
         if caller.user_id is not None:
             _check_user(caller, right, user_id, query)
 
-    def _of_request(self, asked: str) -> tuple[Right, str | None]:
+    def _of_request(self, asked: str) -> tuple[Permission, str | None]:
         if right := self._exact.get(asked):
             return right, None
         for pattern, right in self._patterns:
@@ -78,7 +78,7 @@ class Rights:
         return ADMIN, None
 
 
-def _check_user(caller: Caller, right: Right, user_id: str | None, query: bytes) -> None:
+def _check_user(caller: Caller, right: Permission, user_id: str | None, query: bytes) -> None:
     """Raise `Forbidden` when the request names another user, or the route is for no single one."""
     own = str(caller.user_id)
     asked = [

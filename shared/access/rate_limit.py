@@ -11,10 +11,10 @@ from shared.errors import TooManyRequests
 
 SECOND: Final = 1_000_000_000  # nanoseconds: whole numbers, so that nothing is rounded
 BURST: Final = SECOND  # 's worth of requests may come at once
-MOST_CALLERS: Final = 100_000
+MAX_CALLERS: Final = 100_000
 
 
-class Pace:
+class RateLimiter:
     """A limit in requests a second; 0 is none."""
 
     def __init__(self, rate: float) -> None:
@@ -32,6 +32,6 @@ class Pace:
             self._earned_at[name] = earned_at - self._cost
             raise TooManyRequests(-(-(earned_at - now - self._burst) // SECOND))
         self._earned_at[name] = earned_at
-        if len(self._earned_at) > MOST_CALLERS:
+        if len(self._earned_at) > MAX_CALLERS:
             # Whoever asked longest ago has most likely earned everything again.
             del self._earned_at[next(iter(self._earned_at))]

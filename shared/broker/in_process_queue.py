@@ -136,7 +136,7 @@ class InProcessSubscription:
             raise BrokerUnavailable("the subscription has ended")
         return [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
 
-    async def ack_through(self, tag: int) -> None:
+    async def ack_up_to(self, tag: int) -> None:
         """Acknowledge this delivery and all earlier ones that are not settled."""
         for earlier in [earlier for earlier in self._unsettled if earlier <= tag]:
             await self.ack(earlier)

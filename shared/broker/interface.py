@@ -95,7 +95,7 @@ class Subscription(Protocol):
         acknowledged then will be delivered again.
         """
 
-    async def ack_through(self, tag: int) -> None:
+    async def ack_up_to(self, tag: int) -> None:
         """Acknowledge this delivery and all earlier ones that are not settled.
 
         Silent when the connection is lost: the deliveries come again.

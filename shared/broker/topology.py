@@ -44,7 +44,7 @@ class Queue:
     parking: "Queue | None" = None  # where rejected and too often delivered messages go
     delivery_limit: int | None = None  # redeliveries before a message is parked
     partitions: int | None = None  # that are wanted; None: it can have none
-    is_for_one: bool = False  # one of its consumers gets everything, the others wait
+    single_active_consumer: bool = False  # one of its consumers gets everything, the others wait
 
 
 def queue_name(service: str, exchange: Exchange, binding_key: str) -> str:
@@ -68,12 +68,12 @@ def consuming_queue(service: str, exchange: Exchange) -> Queue:
     return Queue(name, exchange, "*", parking=parking_queue(name, exchange), delivery_limit=20)
 
 
-def divided(queue: Queue, partitions: int) -> Queue:
+def partitioned(queue: Queue, partitions: int) -> Queue:
     """Return the queue with so many partitions that take its place; 1: it keeps its place."""
     return replace(queue, partitions=partitions)
 
 
-def dividing_exchange(queue: Queue) -> Exchange:
+def hash_exchange(queue: Queue) -> Exchange:
     """Return the exchange that gives each message to one of the queue's partitions."""
     return Exchange(queue.name.removesuffix(f".{queue.binding_key}"), "x-consistent-hash")
 
@@ -82,15 +82,15 @@ def partition(queue: Queue, number: int) -> Queue:
     """Return a partition of the queue; they are numbered from 1."""
     return Queue(
         name=f"{queue.name}.{number}",
-        exchange=dividing_exchange(queue),
+        exchange=hash_exchange(queue),
         binding_key="1",  # the same share for each
         parking=queue.parking,
         delivery_limit=queue.delivery_limit,
-        is_for_one=True,
+        single_active_consumer=True,
     )
 
 
-def ballot(queue: Queue) -> Queue:
+def partition_vote(queue: Queue) -> Queue:
     """Return a queue without messages: who wants as many partitions consumes it."""
     return Queue(f"{queue.name}.partitions.{queue.partitions}", DEFAULT, "")
 

@@ -106,18 +106,20 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction; it is committed when the block ends, rolled back if it raises."""
-        with _outages_named():
+        with _translated_errors():
             async with self._turn, self.engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection for single reading statements."""
-        with _outages_named():
+        with _translated_errors():
             async with self._reading.connect() as connection:
                 yield connection
 
-    async def execute_alone(self, statement: Executable, parameters: Mapping[str, object]) -> int:
+    async def execute_autocommit(
+        self, statement: Executable, parameters: Mapping[str, object]
+    ) -> int:
         """Carry out one statement, a transaction of its own; return how many rows it wrote.
 
         On PostgreSQL only.
@@ -133,7 +135,7 @@ class Database:
             if self.is_sqlite
             else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
-        with _outages_named():
+        with _translated_errors():
             async with engine.connect() as connection:
                 yield connection
 
@@ -203,7 +205,7 @@ async def _wait_for(database: Database, patience: float) -> None:
 
 
 @contextmanager
-def _outages_named() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """Turn the many errors that mean "away" into the one that callers handle."""
     try:
         yield

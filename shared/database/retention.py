@@ -7,16 +7,16 @@ from typing import Final
 from sqlalchemy import ColumnElement, Table, delete, select
 
 from shared.database.database import Database, DatabaseUnavailable
-from shared.process.background import outliving
+from shared.process.background import log_and_continue
 
 INTERVAL: Final = 60.0  # seconds between two looks
 PORTION: Final = 5000  # rows in one transaction, so that nobody waits long for it
 
 
-async def keep_forgetting(forget: Callable[[], Awaitable[None]]) -> None:
+async def run_retention(forget: Callable[[], Awaitable[None]]) -> None:
     """Forget now and then, for ever."""
     while True:
-        with outliving(DatabaseUnavailable, "old rows stay for now"):
+        with log_and_continue(DatabaseUnavailable, "old rows stay for now"):
             await forget()
         await asyncio.sleep(INTERVAL)
 

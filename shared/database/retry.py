@@ -14,7 +14,7 @@ T = TypeVar("T")
 PAUSE: Final = (0.1, 10.0)  # seconds to wait for the database: at first, and at most
 
 
-async def in_time(step: Callable[[], Awaitable[T]], doing: str) -> T:
+async def retry_while_unavailable(step: Callable[[], Awaitable[T]], doing: str) -> T:
     """Take a step that may be taken twice, until the database was there for it."""
     pause, longest = PAUSE
     while True:

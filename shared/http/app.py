@@ -9,13 +9,13 @@ from typing_extensions import override
 
 from shared.access.description import describe_access
 from shared.access.guard import Guard
-from shared.access.middleware import Gate
+from shared.access.middleware import AccessMiddleware
 from shared.http.asyncapi import asyncapi_routes
 from shared.http.body_limit import BodyLimit
 from shared.http.docs_page import show_docs
 from shared.http.examples import describe_examples
-from shared.http.fast_path import Direct
-from shared.http.request_ids import Observed
+from shared.http.fast_path import FastPath
+from shared.http.request_ids import RequestMiddleware
 from shared.problems import answer_with_problems, describe_problems
 from shared.process.metrics import measure
 from shared.process.settings import SharedSettings
@@ -39,12 +39,12 @@ def create_app(settings: SharedSettings, title: str, description: str, guard: Gu
     show_docs(app)
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Gate, guard=guard)
+    app.add_middleware(AccessMiddleware, guard=guard)
     app.include_router(asyncapi_routes())
     seconds = measure(app)
     # Around the gate, so that what it refuses is counted and logged.
-    app.add_middleware(Observed, seconds=seconds)
-    app.state.direct = Direct(guard, seconds)
+    app.add_middleware(RequestMiddleware, seconds=seconds)
+    app.state.direct = FastPath(guard, seconds)
     return app
 
 

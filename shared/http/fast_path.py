@@ -23,7 +23,7 @@ from shared.access.guard import Guard
 from shared.access.middleware import SECURITY_HEADERS, sending_safely
 from shared.errors import ServiceError
 from shared.http.refuse import RefusingProtocol
-from shared.http.request_ids import HEADER, Observed, identity_of
+from shared.http.request_ids import HEADER, RequestMiddleware, request_id_of
 from shared.problems import BUG, answer_to, problem
 from shared.process.metrics import RequestSeconds
 from shared.process.tracing import is_on
@@ -49,17 +49,17 @@ class Handler(Protocol):
     line: Pattern[bytes]  # what they begin with: the method and the target
     path: str  # by which they are counted
 
-    def read(self, scope: Scope, body: bytes) -> Any | None:
+    def parse(self, scope: Scope, body: bytes) -> Any | None:
         """Return what is asked for, or None to leave the request to the application."""
 
-    def begin(self, asked: Any, caller: Caller) -> asyncio.Future[Any]:
+    def start(self, asked: Any, caller: Caller) -> asyncio.Future[Any]:
         """Begin to do it, or raise the `ServiceError` that the application would answer with."""
 
-    def answer(self, outcome: Any) -> Answer:
+    def respond(self, outcome: Any) -> Answer:
         """Return the answer for what came of it, or raise what is wrong."""
 
 
-class Direct:
+class FastPath:
     """The handlers of an application, and what stands in front of them as of its routes."""
 
     def __init__(self, guard: Guard, seconds: RequestSeconds) -> None:
@@ -76,9 +76,9 @@ class Direct:
         """Return who takes requests that begin with this line."""
         return next((one for one in self._handlers if one.line.fullmatch(line)), None)
 
-    def begin(self, handler: Handler, scope: Scope, body: bytes) -> asyncio.Future[Any] | None:
+    def start(self, handler: Handler, scope: Scope, body: bytes) -> asyncio.Future[Any] | None:
         """Begin to do what is asked for; return None to leave it to the application."""
-        asked = handler.read(scope, body)
+        asked = handler.parse(scope, body)
         if asked is None:
             return None
         try:
@@ -90,17 +90,17 @@ class Direct:
 
 def _begun(handler: Handler, asked: Any, caller: Caller) -> asyncio.Future[Any]:
     try:
-        return handler.begin(asked, caller)
+        return handler.start(asked, caller)
     except ServiceError as error:  # the request was counted, and must not be counted again
         refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         refused.set_exception(error)
         return refused
 
 
-class DirectProtocol(RefusingProtocol):
+class FastPathProtocol(RefusingProtocol):
     """A connection that offers requests to handlers."""
 
-    direct: ClassVar[Direct]
+    direct: ClassVar[FastPath]
 
     _held: tuple[Handler, ASGI3Application] | None = None  # for when the request has arrived
 
@@ -121,7 +121,7 @@ class DirectProtocol(RefusingProtocol):
             return
         (handler, _), cycle, began = self._held, self.cycle, perf_counter()
         scope: Scope = cycle.scope  # type: ignore[assignment]  # the same, by another name
-        doing = self.direct.begin(handler, scope, bytes(cycle.body))
+        doing = self.direct.start(handler, scope, bytes(cycle.body))
         if doing is None:
             self.release()
             return
@@ -144,7 +144,7 @@ class DirectProtocol(RefusingProtocol):
         done: asyncio.Future[Any],
     ) -> None:
         try:
-            answer = handler.answer(done.result())
+            answer = handler.respond(done.result())
         except Exception as error:  # noqa: BLE001 - it is the client's, or logged
             super()._start_asgi_task(cycle, self._failed(error))
             return
@@ -163,7 +163,7 @@ class DirectProtocol(RefusingProtocol):
                 STATUS_LINE[answer.status],
                 *(b"%b: %b\r\n" % header for header in self.server_state.default_headers),
                 answer.headers,
-                ABOUT % (identity_of(cycle.scope["headers"]), len(answer.body)),
+                ABOUT % (request_id_of(cycle.scope["headers"]), len(answer.body)),
                 b"" if cycle.keep_alive else CLOSE,
                 b"\r\n",
                 answer.body,
@@ -179,4 +179,4 @@ class DirectProtocol(RefusingProtocol):
                 response = problem(*BUG)
             await response(scope, receive, sending_safely(send))
 
-        return Observed(answer, self.direct.seconds)
+        return RequestMiddleware(answer, self.direct.seconds)

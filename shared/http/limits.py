@@ -11,13 +11,15 @@ import httptools
 from typing_extensions import override
 
 from shared.errors import Unavailable
-from shared.http.fast_path import Direct, DirectProtocol
+from shared.http.fast_path import FastPath, FastPathProtocol
 from shared.http.refuse import NOT_HTTP
 from shared.problems import problem
 from shared.process.settings import SharedSettings
 
-MOST_HEADERS: Final = 100  # of a request; each costs more memory than its bytes
-MOST_AHEAD: Final = 100  # requests sent before their predecessors are answered; each costs memory
+MAX_HEADERS: Final = 100  # of a request; each costs more memory than its bytes
+MAX_CLOCK_LEAD: Final = (
+    100  # requests sent before their predecessors are answered; each costs memory
+)
 
 TOO_SLOW: Final = problem(408, "Request Timeout", "The request did not arrive in time.")
 TOO_LARGE: Final = problem(
@@ -31,12 +33,12 @@ TOO_MANY: Final = problem(
 )
 
 
-def protocol_within(settings: SharedSettings, direct: Direct) -> type[asyncio.Protocol]:
+def protocol_within(settings: SharedSettings, direct: FastPath) -> type[asyncio.Protocol]:
     """Return what a server makes of each connection to keep to these settings."""
     return type("Connection", (Connection,), {"settings": settings, "direct": direct})
 
 
-class Connection(DirectProtocol):
+class Connection(FastPathProtocol):
     """A connection, from its first byte to its last."""
 
     settings: ClassVar[SharedSettings]
@@ -100,7 +102,7 @@ class Connection(DirectProtocol):
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return  # `_decline_upgrade` comes next
-        if len(self.pipeline) >= MOST_AHEAD:
+        if len(self.pipeline) >= MAX_CLOCK_LEAD:
             raise ValueError
         super().on_headers_complete()
 
@@ -159,7 +161,7 @@ class Connection(DirectProtocol):
     def _count(self, size: int) -> None:
         self._unparsed = 0
         self._head += size
-        if self._head > self.settings.max_header_bytes or len(self.headers) >= MOST_HEADERS:
+        if self._head > self.settings.max_header_bytes or len(self.headers) >= MAX_HEADERS:
             self._refusal = TOO_LARGE
             raise ValueError
 

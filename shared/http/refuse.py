@@ -18,15 +18,15 @@ from uvicorn.protocols.http.httptools_impl import (
 from shared.problems import problem
 
 LINGER: Final = 2.0  # seconds that a refused client has to take its answer and go
-MOST_LINGERING: Final = 1000
+MAX_LINGERING: Final = 1000
 
 NOT_HTTP: Final = problem(400, "Bad Request", "This is not HTTP/1.1 as RFC 9112 defines it.")
 
 
-class Farewell(asyncio.Protocol):
+class LingeringClose(asyncio.Protocol):
     """What hears a connection that nobody listens to any more."""
 
-    lingering: ClassVar[set["Farewell"]] = set()
+    lingering: ClassVar[set["LingeringClose"]] = set()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,12 +74,12 @@ class RefusingProtocol(HttpToolsProtocol):
         """Answer at once, read no more, and close."""
         if self in self.connections:
             self.flow.resume_reading()  # else nobody hears that the client has gone
-        self.transport.set_protocol(farewell := Farewell())
+        self.transport.set_protocol(farewell := LingeringClose())
         self.connection_lost(ConnectionAbortedError())  # so the application hears of it
         if answer:
             self.transport.write(self._raw(answer))
-        if len(Farewell.lingering) < MOST_LINGERING:
-            Farewell.lingering.add(farewell)
+        if len(LingeringClose.lingering) < MAX_LINGERING:
+            LingeringClose.lingering.add(farewell)
             self.transport.write_eof()
             self.loop.call_later(LINGER, self.transport.abort)
         else:

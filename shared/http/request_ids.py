@@ -19,7 +19,7 @@ _process: Final = secrets.token_hex(6)
 _numbers: Final = count(1)
 
 
-class Observed:
+class RequestMiddleware:
     """ASGI middleware: an answer counts when it begins, so that a stream does as well."""
 
     def __init__(self, app: ASGIApp, seconds: RequestSeconds) -> None:
@@ -30,7 +30,7 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, answered, identity = time.perf_counter(), False, identity_of(scope["headers"])
+        began, answered, identity = time.perf_counter(), False, request_id_of(scope["headers"])
         request_id.set(identity.decode())  # of this request's task, which ends with it
 
         def send_observed(message: Message) -> Awaitable[None]:
@@ -49,7 +49,7 @@ class Observed:
             raise
 
 
-def identity_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return the id that the client gave the request, or one of our own."""
     for name, value in headers:
         if name == HEADER and SOUND.fullmatch(value):

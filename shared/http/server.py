@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from shared.errors import CannotStart
 from shared.http.limits import protocol_within
-from shared.http.refuse import MOST_LINGERING
+from shared.http.refuse import MAX_LINGERING
 from shared.process.settings import SharedSettings
 from shared.process.workers import inherited_socket, stop_with_parent
 
@@ -82,7 +82,7 @@ def _settings(listener: Listener) -> SharedSettings:
 
 def _allow_files(connections: int) -> None:
     """Let the process open a file for each connection; many systems begin with 1,024."""
-    needed = connections + MOST_LINGERING + OTHER_FILES
+    needed = connections + MAX_LINGERING + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return

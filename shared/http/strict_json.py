@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from typing_extensions import override
 
-MOST_NAMES: Final = 100  # in an object; each unknown one costs a line in the answer
+MAX_NAMES: Final = 100  # in an object; each unknown one costs a line in the answer
 
 
 class StrictJSONRoute(APIRoute):
@@ -50,7 +50,7 @@ def parse(body: bytes) -> Any:
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(pairs) > MOST_NAMES:
+    if len(pairs) > MAX_NAMES:
         raise _wrong("an object has too many names")
     members = dict(pairs)
     if len(members) < len(pairs):

@@ -35,7 +35,7 @@ async def _end(task: asyncio.Task[None]) -> None:
         task.result()
 
 
-async def unbroken(step: Coroutine[None, None, None]) -> None:
+async def finish_before_cancel(step: Coroutine[None, None, None]) -> None:
     """Take a step that a first cancellation lets finish, and only the next one breaks off."""
     task = asyncio.create_task(step)
     try:
@@ -49,7 +49,7 @@ async def unbroken(step: Coroutine[None, None, None]) -> None:
 
 
 @contextmanager
-def outliving(outage: type[Exception], trouble: str) -> Iterator[None]:
+def log_and_continue(outage: type[Exception], trouble: str) -> Iterator[None]:
     """Log what goes wrong in the block, so that a loop which nobody would start again goes on."""
     try:
         yield

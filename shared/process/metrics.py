@@ -26,7 +26,7 @@ UNKNOWN: Final = "unknown"  # the route of a path that is none: one label, howev
 Refresh = Callable[[], Awaitable[None]]
 
 
-class Measures:
+class Metrics:
     """What one part of a service counts: each attribute that is a metric."""
 
     def metrics(self) -> list[Collector]:
@@ -109,7 +109,7 @@ class Registry:
         ProcessCollector(registry=self.collected)
         GCCollector(registry=self.collected)
 
-    def add(self, *parts: Measures, refresh: Refresh | None = None) -> None:
+    def add(self, *parts: Metrics, refresh: Refresh | None = None) -> None:
         """Show what these parts count; `refresh` is awaited before each look."""
         for part in parts:
             for metric in part.metrics():

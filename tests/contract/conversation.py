@@ -69,7 +69,7 @@ async def consumed(subscription: Subscription, count: int) -> list[Delivery]:
     deliveries: list[Delivery] = []
     while len(deliveries) < count:
         deliveries += await received(subscription, 1)
-        await subscription.ack_through(deliveries[-1].tag)
+        await subscription.ack_up_to(deliveries[-1].tag)
     return deliveries
 
 

@@ -12,7 +12,7 @@ import httpx
 
 from shared.broker.interface import Delivery, Message, Outcome, Subscription
 from shared.broker.rabbitmq.broker import RabbitMQ
-from shared.broker.topology import divided, partition
+from shared.broker.topology import partition, partitioned
 from shared.process.background import running
 from tests.contract.conversation import LEARNER, PREFETCH, WATCHED, consumed
 from tests.infrastructure.rabbit import receiving
@@ -92,7 +92,7 @@ def numbers_in(deliveries: Sequence[Delivery]) -> list[int]:
 async def process(amqp_vhost: str, partitions: int) -> AsyncIterator[Subscription]:
     """A process that wants so many partitions."""
     broker = RabbitMQ(amqp_vhost)
-    async with broker.subscription(divided(QUEUE, partitions), PREFETCH) as subscription:
+    async with broker.subscription(partitioned(QUEUE, partitions), PREFETCH) as subscription:
         yield subscription
     await broker.close()
 
@@ -106,7 +106,7 @@ class Learner:
     async def learn(self, subscription: Subscription) -> None:
         while True:
             deliveries = await subscription.receive(PREFETCH)
-            await subscription.ack_through(deliveries[-1].tag)
+            await subscription.ack_up_to(deliveries[-1].tag)
             self.learned += numbers_in(deliveries)
 
     @asynccontextmanager

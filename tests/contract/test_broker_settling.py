@@ -44,7 +44,7 @@ async def test_no_more_than_the_prefetch_is_unsettled(broker: Broker) -> None:
         unsettled = await received(subscription, 3)
         await until_depth(broker, LEARNER, ready=2, consumers=1)
 
-        await subscription.ack_through(unsettled[0].tag)
+        await subscription.ack_up_to(unsettled[0].tag)
 
         assert bodies(await received(subscription, 1)) == [b"3"]
         await until_depth(broker, LEARNER, ready=1, consumers=1)
@@ -54,7 +54,7 @@ async def test_an_acknowledgement_settles_all_earlier_deliveries(broker: Broker)
     async with sending_to_declared(broker, 5) as publishing:
         async with broker.subscription(LEARNER, PREFETCH) as subscription:
             deliveries = await received(subscription, 5)
-            await subscription.ack_through(deliveries[2].tag)
+            await subscription.ack_up_to(deliveries[2].tag)
 
         async with broker.subscription(LEARNER, PREFETCH) as subscription:
             assert bodies(await consumed(subscription, 2)) == [b"3", b"4"]
@@ -68,7 +68,7 @@ async def test_an_acknowledgement_of_one_delivery_settles_no_other(broker: Broke
             deliveries = await received(subscription, 4)
             await subscription.ack(deliveries[2].tag)
             await subscription.ack(deliveries[2].tag)
-            await subscription.ack_through(deliveries[0].tag)
+            await subscription.ack_up_to(deliveries[0].tag)
 
         async with broker.subscription(LEARNER, PREFETCH) as subscription:
             assert bodies(await consumed(subscription, 2)) == [b"1", b"3"]
@@ -104,7 +104,7 @@ async def test_a_rejected_message_is_parked_with_the_reason(broker: Broker) -> N
     ):
         deliveries = await received(subscription, 3)
         await subscription.reject(deliveries[1].tag)
-        await subscription.ack_through(deliveries[2].tag)
+        await subscription.ack_up_to(deliveries[2].tag)
 
         [parked] = await consumed(parking, 1)
 
@@ -125,8 +125,8 @@ async def test_a_rejected_delivery_may_be_acknowledged_through(broker: Broker) -
         deliveries = await received(subscription, 2)
         await subscription.reject(deliveries[1].tag)
         await subscription.reject(deliveries[1].tag)
-        await subscription.ack_through(deliveries[1].tag)
-        await subscription.ack_through(deliveries[1].tag)
+        await subscription.ack_up_to(deliveries[1].tag)
+        await subscription.ack_up_to(deliveries[1].tag)
 
         assert bodies(await consumed(subscription, 1)) == [b"2"]
         async with sending(broker, a_message(b"later")):
@@ -174,7 +174,7 @@ async def test_after_its_block_a_subscription_is_of_no_more_use(broker: Broker) 
     async with broker.subscription(LEARNER, PREFETCH) as subscription:
         pass
 
-    await subscription.ack_through(1)
+    await subscription.ack_up_to(1)
     await subscription.reject(1)
     with pytest.raises(BrokerUnavailable):
         await subscription.receive(1)

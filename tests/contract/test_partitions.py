@@ -7,7 +7,7 @@ import pytest
 
 from shared.broker.interface import BrokerRefused, BrokerUnavailable
 from shared.broker.rabbitmq.broker import RabbitMQ
-from shared.broker.topology import Exchange, divided, partition
+from shared.broker.topology import Exchange, partition, partitioned
 from tests.contract.conversation import PREFETCH, received, until_depth
 from tests.contract.partitions import (
     QUEUE,
@@ -83,7 +83,7 @@ async def test_messages_that_do_not_say_whose_they_are_all_get_to_one_partition(
 async def test_one_process_receives_all_partitions_and_the_depth_is_that_of_all(
     rabbitmq: RabbitMQ,
 ) -> None:
-    queue = divided(QUEUE, 4)
+    queue = partitioned(QUEUE, 4)
     async with rabbitmq.subscription(queue, PREFETCH):
         pass
     await publish(rabbitmq, of_users(range(100)))
@@ -91,7 +91,7 @@ async def test_one_process_receives_all_partitions_and_the_depth_is_that_of_all(
     await until_depth(rabbitmq, queue, ready=100, consumers=0)
     async with rabbitmq.subscription(queue, PREFETCH) as subscription:
         deliveries = await received(subscription, 100)
-        await subscription.ack_through(deliveries[-1].tag)
+        await subscription.ack_up_to(deliveries[-1].tag)
         await until_depth(rabbitmq, queue, ready=0, consumers=1)
 
     assert sorted(numbers_in(deliveries)) == list(range(100))
@@ -101,7 +101,7 @@ async def test_one_process_receives_all_partitions_and_the_depth_is_that_of_all(
 async def test_a_partition_that_exists_with_other_promises_is_refused(
     rabbitmq: RabbitMQ, amqp_vhost: str
 ) -> None:
-    async with rabbitmq.subscription(replace(partition(QUEUE, 2), is_for_one=False), 1):
+    async with rabbitmq.subscription(replace(partition(QUEUE, 2), single_active_consumer=False), 1):
         pass
 
     with pytest.raises(BrokerRefused, match="x-single-active-consumer"):

@@ -41,7 +41,7 @@ async def test_a_lost_connection_ends_receiving_and_the_messages_come_again(
             proxy.cut()
             with pytest.raises(BrokerUnavailable):
                 await received(subscription, 1)
-            await subscription.ack_through(first.tag)
+            await subscription.ack_up_to(first.tag)
             await subscription.reject(first.tag)
 
         async with rabbitmq.subscription(LEARNER, PREFETCH) as subscription:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from shared.database.database import open_database
 from tests.faults.load import Answers
 from tests.faults.stored import inbox_of, learned_in, outbox_size, watches_in
@@ -80,7 +80,7 @@ async def check(system: System, verdict: Verdict, parked: int) -> None:
 async def check_model(system: System) -> None:
     """The process that learned knows the same model as one that starts now."""
     async with open_database(system.places.recommendation_database) as database:
-        anew = Follower(database)
+        anew = ModelReplica(database)
         await anew.load()
     known = (await system.stats())["model"]
     assert known["fingerprint"] == f"{anew.model.fingerprint:032x}"

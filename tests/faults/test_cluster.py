@@ -68,9 +68,9 @@ async def test_the_leader_may_be_mute(product: Clustered, report: Report) -> Non
 async def test_a_follower_may_be_mute(product: Clustered, report: Report) -> None:
     async with under_load("F23 cluster: follower paused", product.system, report) as trial:
         leader = await product.leader()
-        follower = next(node for node in product.cluster.nodes if node is not leader)
+        replica = next(node for node in product.cluster.nodes if node is not leader)
         await trial.load.more(200)
-        with frozen(follower):
+        with frozen(replica):
             await trial.load.more(300)
             await trial.recovered()
         await product.leader()

@@ -24,7 +24,10 @@ pytestmark = pytest.mark.chaos
 SEED = int(os.environ.get("SEED", "1"))
 MOST = int(os.environ.get("FAILPOINTS", "10"))  # points to die at, chosen by the seed
 OPENING = " subscription+"  # passed when there is a new connection
-PATHS = {"consumption_service": "receipts.py", "recommendation_service": "eraser.py"}
+PATHS = {
+    "consumption_service": "consume/erasures.py",
+    "recommendation_service": "consume/erasures.py",
+}
 
 
 async def restarted(service: Service) -> None:

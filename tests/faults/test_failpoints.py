@@ -24,8 +24,8 @@ DECISIVE = {
 
 # The way from the request to the acknowledgement, each part by where its task begins.
 PATHS = {
-    "consumption_service": (" __call__+", "commit.py", "announce.py"),
-    "recommendation_service": ("consume.py",),
+    "consumption_service": (" __call__+", "record/group_commit.py", "publish/relay.py"),
+    "recommendation_service": ("consume/watches.py",),
 }
 MOST = int(os.environ.get("FAILPOINTS", "20"))  # points to die at, chosen by the seed
 OPENING = ("publisher+", "subscription+")  # of connections, which others reset

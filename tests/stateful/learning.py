@@ -8,7 +8,7 @@ from uuid import UUID
 
 from recommendation_service.event import Event
 from recommendation_service.model.fingerprint import fingerprint
-from recommendation_service.model.history import WINDOW, Meeting, contributions, ordered
+from recommendation_service.model.history import WINDOW, Interaction, contributions, ordered
 from shared.events import Kind
 from tests.stateful.messages import Sent
 
@@ -50,7 +50,7 @@ class Knowledge:
         """When the latest event was recorded."""
         return max((event.recorded_at for event in self.learned.values()), default=None)
 
-    def histories(self) -> dict[int, list[Meeting]]:
+    def histories(self) -> dict[int, list[Interaction]]:
         """What each user met first when, oldest first."""
         watches: dict[tuple[int, UUID], Event] = {}
         for event in sorted(self.learned.values(), key=_rank):
@@ -61,7 +61,7 @@ class Knowledge:
                 at, met = event.occurred_at.timestamp(), first[event.user_id]
                 met[event.lesson_id] = min(at, met.get(event.lesson_id, at))
         return {
-            user: ordered(Meeting(*one) for one in met.items())  # type: ignore[arg-type]
+            user: ordered(Interaction(*one) for one in met.items())  # type: ignore[arg-type]
             for user, met in first.items()
         }
 
@@ -69,7 +69,7 @@ class Knowledge:
 class Lessons:
     """What the histories of all users say about lessons."""
 
-    def __init__(self, histories: Iterable[list[Meeting]]) -> None:
+    def __init__(self, histories: Iterable[list[Interaction]]) -> None:
         listed = [[meeting.lesson_id for meeting in history] for history in histories]
         self.met = Counter(lesson for history in listed for lesson in history)
         self.next: defaultdict[int, set[int]] = defaultdict(set)
@@ -88,7 +88,7 @@ class Lessons:
         return sorted(self.met.items(), key=lambda one: (-one[1], one[0]))
 
 
-def fingerprint_of(histories: Iterable[list[Meeting]]) -> str:
+def fingerprint_of(histories: Iterable[list[Interaction]]) -> str:
     """What `GET /stats` shows for these histories."""
     whole = fingerprint(one for history in histories for one in contributions(history))
     return f"{whole:032x}"

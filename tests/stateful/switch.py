@@ -109,7 +109,7 @@ class Listener:
             for delivery in await subscription.receive(PREFETCH):
                 self._remember(delivery)
                 await self._may_speak.wait()
-                await subscription.ack_through(delivery.tag)
+                await subscription.ack_up_to(delivery.tag)
 
     def _remember(self, delivery: Delivery) -> None:
         """The same id is the same event, however often it comes."""

@@ -29,6 +29,6 @@ def asking_in_turn(url: str = "", **options: Any) -> httpx.Client:
     return httpx.Client(base_url=url, **DEFAULTS | options)
 
 
-def asking(url: str, **options: Any) -> httpx.AsyncClient:
+def caller(url: str, **options: Any) -> httpx.AsyncClient:
     """Return a client for a service at this address."""
     return httpx.AsyncClient(base_url=url, **DEFAULTS | options)

@@ -21,7 +21,7 @@ from shared.broker.rabbitmq.depth import DepthGauge
 from shared.broker.rabbitmq.partitions import consuming_partitions
 from shared.broker.rabbitmq.subscription import RabbitMQSubscription, subscribed
 from shared.broker.rabbitmq.topology import declare_exchange, declare_queue
-from shared.broker.rabbitmq.wire.abortable_connection import CuttableConnection
+from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection
 from shared.broker.rabbitmq.wire.batch_publish import BatchPublisher
 from shared.broker.rabbitmq.wire.delivery_stream import ConsumingConnection
 from shared.broker.topology import Exchange, Queue
@@ -42,7 +42,7 @@ class RabbitMQ:
     async def publisher(self, exchange: Exchange) -> AsyncIterator[Publisher]:
         """Connect, declare the exchange, and publish to it while the block lasts."""
         url = parsed(self._url)
-        async with connected(url, "upnext publishing", CuttableConnection) as connection:
+        async with connected(url, "upnext publishing", AbortableConnection) as connection:
             with explained(url):
                 async with asyncio.timeout(OPEN_TIMEOUT):
                     await declare_exchange(connection, exchange)

@@ -29,11 +29,11 @@ from aiormq.exceptions import (
 from yarl import URL
 
 from shared.broker.interface import BrokerError, BrokerRefused, BrokerUnavailable
-from shared.broker.rabbitmq.wire.abortable_connection import CuttableConnection
+from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection
 
 log = logging.getLogger(__name__)
 
-C = TypeVar("C", bound=CuttableConnection)
+C = TypeVar("C", bound=AbortableConnection)
 
 HEARTBEAT: Final = 10  # seconds; a peer that is gone without a word is noticed after 33
 OPEN_TIMEOUT: Final = 10.0  # seconds to connect and to declare
@@ -62,7 +62,7 @@ async def connected(url: URL, role: str, kind: type[C]) -> AsyncIterator[C]:
         await _close(connection)
 
 
-async def _close(connection: CuttableConnection) -> None:
+async def _close(connection: AbortableConnection) -> None:
     """Say goodbye to a broker that listens, and hang up on one that does not."""
     goodbye = asyncio.ensure_future(connection.close())
     try:

@@ -10,7 +10,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 from shared.broker.interface import BrokerError, Depth
 from shared.broker.rabbitmq.connection import connected, explained, parsed, passing_channel
 from shared.broker.rabbitmq.topology import find_queue
-from shared.broker.rabbitmq.wire.abortable_connection import CuttableConnection
+from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection
 
 ANSWER_TIMEOUT: Final = 5.0  # seconds
 NO_SUCH_QUEUE: Final = "NOT_FOUND - no queue"  # other texts mean that its home is down
@@ -42,7 +42,7 @@ class DepthGauge:
 
     async def _connected(self) -> AbstractConnection:
         if self._connection is None:
-            opened = connected(parsed(self._url), "upnext observing", CuttableConnection)
+            opened = connected(parsed(self._url), "upnext observing", AbortableConnection)
             self._connection = await self._stack.enter_async_context(opened)
         return self._connection
 

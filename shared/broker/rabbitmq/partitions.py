@@ -27,7 +27,7 @@ from shared.broker.rabbitmq.depth import NO_SUCH_QUEUE
 from shared.broker.rabbitmq.subscription import RabbitMQSubscription, subscribed
 from shared.broker.rabbitmq.topology import bind, declare, find_queue, unbind
 from shared.broker.rabbitmq.wire.delivery_stream import ConsumingConnection
-from shared.broker.topology import Queue, ballot, dividing_exchange, partition
+from shared.broker.topology import Queue, hash_exchange, partition, partition_vote
 from shared.process.background import running
 
 log = logging.getLogger(__name__)
@@ -77,8 +77,8 @@ class Partitions:
         # In an order of one's own: the first who consumes a partition gets it.
         for number in random.sample(range(1, count + 1), count):
             await self._consume_partition(number)
-        await declare(self._channel, ballot(self._queue))
-        await self._subscription.consume(ballot(self._queue).name)
+        await declare(self._channel, partition_vote(self._queue))
+        await self._subscription.consume(partition_vote(self._queue).name)
 
     async def _consume_partition(self, number: int) -> None:
         name = partition(self._queue, number).name
@@ -91,10 +91,10 @@ class Partitions:
             await self._look()
 
     async def _look(self) -> None:
-        before = await self._count_consumers(ballot(self._queue))
+        before = await self._count_consumers(partition_vote(self._queue))
         everybody = await self._count_consumers(self._queue)
         # Once more, lest one who left meanwhile stands for one who wants another number.
-        in_favour = min(before, await self._count_consumers(ballot(self._queue)))
+        in_favour = min(before, await self._count_consumers(partition_vote(self._queue)))
         await self._agree(in_favour, everybody)
         await self._share(everybody)
 
@@ -114,7 +114,7 @@ class Partitions:
         )
 
     async def _route(self) -> None:
-        channel, queue, dividing = self._channel, self._queue, dividing_exchange(self._queue)
+        channel, queue, dividing = self._channel, self._queue, hash_exchange(self._queue)
         if self._wanted == 1:
             await bind(channel, queue)
             await channel.exchange_unbind(dividing.name, queue.exchange.name, queue.binding_key)
@@ -183,7 +183,7 @@ async def _is_divided(connection: AbstractConnection, queue: Queue) -> bool:
     """
     try:
         async with passing_channel(connection) as channel:
-            await channel.exchange_delete(dividing_exchange(queue).name, if_unused=True)
+            await channel.exchange_delete(hash_exchange(queue).name, if_unused=True)
     except ChannelPreconditionFailed:
         return True
     return False

@@ -64,7 +64,7 @@ class RabbitMQSubscription:
         size = min(limit, len(self._buffer))
         return [self._buffer.popleft() for _ in range(size)]
 
-    async def ack_through(self, tag: int) -> None:
+    async def ack_up_to(self, tag: int) -> None:
         """Acknowledge this delivery and all earlier ones that are not settled."""
         last = None
         while self._unsettled and self._unsettled[0] <= tag:

@@ -89,6 +89,6 @@ def queue_arguments(queue: Queue) -> FieldTable:
         arguments["x-dead-letter-exchange"] = queue.parking.exchange.name
         arguments["x-dead-letter-routing-key"] = queue.parking.binding_key
         arguments["x-dead-letter-strategy"] = "at-least-once"
-    if queue.is_for_one:
+    if queue.single_active_consumer:
         arguments["x-single-active-consumer"] = True
     return arguments

@@ -15,7 +15,7 @@ from recommendation_service.event import Event
 from recommendation_service.learn import erase as erase_module
 from recommendation_service.learn.erase import erase
 from recommendation_service.learn.learn import learn
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import erased_users, learned_watches, meetings, model_state
 from shared.database.database import Database
 from shared.events import Kind, UserErased
@@ -39,18 +39,18 @@ async def forget_everything(database: Database) -> None:
         await connection.execute(update(model_state).values(erased_users=0))
 
 
-async def take_all(database: Database, happenings: Sequence[Happening]) -> Follower:
+async def take_all(database: Database, happenings: Sequence[Happening]) -> ModelReplica:
     """Learn or do one after the other, as the consumer does."""
-    follower = Follower(database)
-    await follower.load()
+    replica = ModelReplica(database)
+    await replica.load()
     for one in happenings:
         if isinstance(one, UserErased):
             await erase(database, one)
         else:
             async with database.write() as connection:
                 await learn(database, connection, [one])
-        await follower.catch_up()
-    return follower
+        await replica.catch_up()
+    return replica
 
 
 def what_counts(happenings: Sequence[Happening]) -> list[Event]:
@@ -98,11 +98,11 @@ async def test_the_model_is_the_one_that_never_knew_the_erased(
 ) -> None:
     await forget_everything(recommendation_database)
 
-    follower = await take_all(recommendation_database, story)
+    replica = await take_all(recommendation_database, story)
 
     expected = expected_fingerprint(what_counts(story))
-    assert follower.model.fingerprint == expected
-    afresh = Follower(recommendation_database)
+    assert replica.model.fingerprint == expected
+    afresh = ModelReplica(recommendation_database)
     await afresh.load()
     assert afresh.model.fingerprint == expected
     async with recommendation_database.read() as connection:
@@ -123,13 +123,13 @@ async def test_a_long_history_goes_portion_by_portion(
     events = [an_event(1, lesson, minutes=chance.randrange(9000)) for lesson in range(100)]
     others = [an_event(2, lesson, minutes=lesson) for lesson in range(0, 100, 3)]
     back = [an_event(1, lesson, minutes=9999) for lesson in (1, 50, 200)]
-    follower = await learn_all(recommendation_database, [events, others, back])
+    replica = await learn_all(recommendation_database, [events, others, back])
 
     await erase(recommendation_database, an_erasure(1, 9000))
-    await follower.catch_up()
+    await replica.catch_up()
 
-    assert follower.version > 14
-    assert follower.model.fingerprint == expected_fingerprint([*others, *back])
+    assert replica.version > 14
+    assert replica.model.fingerprint == expected_fingerprint([*others, *back])
     async with recommendation_database.read() as connection:
         for table in (meetings, learned_watches):
             of_user = select(func.count()).where(table.c.user_id == 1)
@@ -141,7 +141,7 @@ async def test_what_was_broken_off_is_completed_by_the_next_delivery(
 ) -> None:
     monkeypatch.setattr(erase_module, "PORTION", 2)
     events = [an_event(1, lesson, minutes=lesson) for lesson in range(9)]
-    follower = await learn_all(recommendation_database, [events])
+    replica = await learn_all(recommendation_database, [events])
     erasure = an_erasure(1, 100)
 
     take_away = erase_module._take_away  # noqa: SLF001
@@ -155,14 +155,14 @@ async def test_what_was_broken_off_is_completed_by_the_next_delivery(
     monkeypatch.setattr(erase_module, "_take_away", break_off)
     with pytest.raises(KeyboardInterrupt):
         await erase(recommendation_database, erasure)
-    await follower.catch_up()
-    assert follower.model.fingerprint != 0
+    await replica.catch_up()
+    assert replica.model.fingerprint != 0
     monkeypatch.setattr(erase_module, "_take_away", take_away)
 
     await erase(recommendation_database, erasure)
 
-    await follower.catch_up()
-    assert follower.model.fingerprint == 0
+    await replica.catch_up()
+    assert replica.model.fingerprint == 0
 
 
 async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_since(
@@ -171,7 +171,7 @@ async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_sinc
     monkeypatch.setattr(erase_module, "PORTION", 2)
     events = [an_event(1, lesson, minutes=lesson) for lesson in range(9)]
     back = [an_event(1, lesson, minutes=200 + lesson) for lesson in (8, 0)]
-    follower = await learn_all(recommendation_database, [events])
+    replica = await learn_all(recommendation_database, [events])
 
     take_away = erase_module._take_away  # noqa: SLF001
     coming = iter(back)
@@ -185,9 +185,9 @@ async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_sinc
 
     monkeypatch.setattr(erase_module, "_take_away", watch_before)
     await erase(recommendation_database, an_erasure(1, 100))
-    await follower.catch_up()
+    await replica.catch_up()
 
-    assert follower.model.fingerprint == expected_fingerprint(back)
+    assert replica.model.fingerprint == expected_fingerprint(back)
 
 
 async def test_very_many_watches_go_in_several_statements(
@@ -197,12 +197,12 @@ async def test_very_many_watches_go_in_several_statements(
     events = [an_event(1, place % 2, minutes=place) for place in range(20)]
     others = [an_event(2, lesson) for lesson in range(4)]
     back = [an_event(1, 0, minutes=200)]
-    follower = await learn_all(recommendation_database, [events, others, back])
+    replica = await learn_all(recommendation_database, [events, others, back])
 
     await erase(recommendation_database, an_erasure(1, 100))
-    await follower.catch_up()
+    await replica.catch_up()
 
-    assert follower.model.fingerprint == expected_fingerprint([*others, *back])
+    assert replica.model.fingerprint == expected_fingerprint([*others, *back])
     async with recommendation_database.read() as connection:
         watches = await connection.scalar(select(func.count()).select_from(learned_watches))
         assert watches == len(others) + len(back)

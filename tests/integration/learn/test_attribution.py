@@ -56,9 +56,9 @@ async def test_a_list_counts_for_a_day_and_is_forgotten_then(
     await process.save()
     later = an_event(1, 5)._replace(occurred_at=utc_now() + timedelta(hours=25))
     earlier = an_event(1, 5)._replace(occurred_at=utc_now() - timedelta(hours=1))
-    in_time = an_event(1, 5)._replace(occurred_at=utc_now() + timedelta(hours=23))
+    retry_while_unavailable = an_event(1, 5)._replace(occurred_at=utc_now() + timedelta(hours=23))
 
-    process.note_watches([later, earlier, in_time])
+    process.note_watches([later, earlier, retry_while_unavailable])
     await process.attribute(utc_now())
 
     found = await attributed(recommendation_database)
@@ -75,7 +75,7 @@ async def test_a_list_counts_for_a_day_and_is_forgotten_then(
 async def test_of_too_many_users_a_sample_is_remembered(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attribution, "MOST_LISTS", 10)
+    monkeypatch.setattr(attribution, "MAX_LISTS", 10)
     process = Served(recommendation_database)
 
     for _ in range(8):

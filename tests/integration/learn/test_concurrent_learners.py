@@ -14,7 +14,7 @@ from recommendation_service.learn.locks import alone, learn_beside_others
 from recommendation_service.learn.retention import forget_events
 from recommendation_service.model.counts import FIRST, LAST, MET
 from recommendation_service.model.model import Model
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import inbox, model_state
 from shared.clock import utc_now
 from shared.database.database import Database
@@ -64,7 +64,7 @@ async def test_learners_side_by_side_make_the_same_model(
         *(learn_all(recommendation_database, batches[start::3]) for start in range(3))
     )
 
-    restarted = Follower(recommendation_database)
+    restarted = ModelReplica(recommendation_database)
     await restarted.load()
     assert restarted.model.fingerprint == expected_fingerprint(events)
     for learner in learners:

@@ -13,10 +13,10 @@ from recommendation_service.learn.recent_interactions import (
     latest_meetings,
     latest_meetings_of,
 )
-from recommendation_service.model.history import Meeting
-from recommendation_service.replicate.model import Follower
+from recommendation_service.model.history import Interaction
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.serve.recommender import Recommender, Request
-from recommendation_service.stats import Panel
+from recommendation_service.stats import LiveStats
 from shared.database.database import Database
 from shared.events import Kind
 from shared.ids import LessonId, UserId
@@ -31,8 +31,8 @@ async def with_a_robot(database: Database, met: int) -> Recommender:
     """A robot met the first lessons in order; people met all of them, ten each."""
     robot = [an_event(1, lesson, minutes=lesson / 10) for lesson in range(met)]
     people = [an_event(100 + lesson // 10, lesson, minutes=lesson) for lesson in range(LESSONS)]
-    follower = await learn_all(database, [robot, people])
-    return Recommender(database, follower, Panel(), explore=0.1)
+    replica = await learn_all(database, [robot, people])
+    return Recommender(database, replica, LiveStats(), explore=0.1)
 
 
 async def test_what_was_met_long_ago_is_not_recommended(recommendation_database: Database) -> None:
@@ -79,8 +79,8 @@ async def test_the_latest_meetings_are_read_in_order(
         assert found.get(UserId(user), []) == everything[-count:]
 
 
-def meeting_of(lesson: int) -> Meeting:
-    return Meeting(LessonId(lesson), NOON.timestamp() + 60.0 * (lesson // 20))
+def meeting_of(lesson: int) -> Interaction:
+    return Interaction(LessonId(lesson), NOON.timestamp() + 60.0 * (lesson // 20))
 
 
 @st.composite
@@ -112,10 +112,10 @@ async def test_looking_at_a_part_of_a_history_changes_the_model_as_looking_at_th
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(histories, "RECENT", 12)
-        follower = await learn_all(recommendation_database, batches)
+        replica = await learn_all(recommendation_database, batches)
 
     events = [event for batch in batches for event in batch]
-    restarted = Follower(recommendation_database)
+    restarted = ModelReplica(recommendation_database)
     await restarted.load()
     assert restarted.model.fingerprint == expected_fingerprint(events)
-    assert follower.model.fingerprint == restarted.model.fingerprint
+    assert replica.model.fingerprint == restarted.model.fingerprint

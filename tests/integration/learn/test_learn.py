@@ -12,8 +12,8 @@ from sqlalchemy import Row, delete, func, select, update
 from recommendation_service.event import Event
 from recommendation_service.learn.learn import learn
 from recommendation_service.model.fingerprint import fingerprint
-from recommendation_service.model.history import Meeting, contributions, ordered
-from recommendation_service.replicate.model import Follower
+from recommendation_service.model.history import Interaction, contributions, ordered
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import (
     inbox,
     learned_watches,
@@ -23,22 +23,23 @@ from recommendation_service.tables import (
 )
 from shared.database.database import Database
 from shared.events import Kind
+from shared.ids import LessonId
 from shared.uuid7 import new_id
 from tests.support.examples import an_event
 
 
 async def learn_all(
-    database: Database, batches: Sequence[Sequence[Event]], follower: Follower | None = None
-) -> Follower:
+    database: Database, batches: Sequence[Sequence[Event]], replica: ModelReplica | None = None
+) -> ModelReplica:
     """Learn batch by batch, as the consumer does, and return the model that results."""
-    follower = follower or Follower(database)
-    await follower.load()
+    replica = replica or ModelReplica(database)
+    await replica.load()
     for batch in batches:
         async with database.write() as connection:
             learned = await learn(database, connection, batch)
-        follower.note(learned)
-        await follower.adopt()
-    return follower
+        replica.note(learned)
+        await replica.adopt()
+    return replica
 
 
 async def forget_all(database: Database) -> None:
@@ -62,7 +63,10 @@ def expected_fingerprint(events: Sequence[Event]) -> int:
             at = event.occurred_at.timestamp()
             lessons = first[event.user_id]
             lessons[event.lesson_id] = min(at, lessons.get(event.lesson_id, at))
-    histories = [ordered(Meeting(*one) for one in lessons.items()) for lessons in first.values()]  # type: ignore[arg-type]
+    histories = [
+        ordered(Interaction(LessonId(lesson), at) for lesson, at in lessons.items())
+        for lessons in first.values()
+    ]
     return fingerprint(one for history in histories for one in contributions(history))
 
 
@@ -121,15 +125,15 @@ async def test_any_order_and_any_repetition_make_the_same_model(
     await forget_all(recommendation_database)
 
     batches = [arriving[start : start + size] for start in range(0, len(arriving), size)]
-    follower = await learn_all(recommendation_database, batches)
+    replica = await learn_all(recommendation_database, batches)
 
-    restarted = Follower(recommendation_database)
+    restarted = ModelReplica(recommendation_database)
     await restarted.load()
-    assert follower.model.fingerprint == expected_fingerprint(events)
-    assert restarted.model.fingerprint == follower.model.fingerprint
+    assert replica.model.fingerprint == expected_fingerprint(events)
+    assert restarted.model.fingerprint == replica.model.fingerprint
     async with recommendation_database.read() as connection:
         state = (await connection.execute(select(model_state))).one()
-    assert int.from_bytes(state.fingerprint, "big") == follower.model.fingerprint
+    assert int.from_bytes(state.fingerprint, "big") == replica.model.fingerprint
     check_counted(state, events, arriving)
 
 
@@ -164,35 +168,35 @@ async def test_a_late_event_in_a_long_history_changes_only_its_neighbourhood(
     watched = [an_event(lesson=lesson, minutes=lesson) for lesson in range(1, 201)]
     late = [an_event(lesson=1000, minutes=20.5), an_event(lesson=1001, minutes=180.5)]
 
-    follower = await learn_all(recommendation_database, [watched, late])
+    replica = await learn_all(recommendation_database, [watched, late])
 
-    assert follower.model.fingerprint == expected_fingerprint(watched + late)
+    assert replica.model.fingerprint == expected_fingerprint(watched + late)
     async with recommendation_database.read() as connection:
         sizes = (await connection.execute(select(func.length(model_changes.c.change)))).all()
     assert sizes[1][0] < sizes[0][0] / 3
 
 
 async def test_another_process_follows_what_one_learns(recommendation_database: Database) -> None:
-    other = Follower(recommendation_database)
+    other = ModelReplica(recommendation_database)
     await other.load()
 
-    follower = await learn_all(
+    replica = await learn_all(
         recommendation_database, [[an_event(user=user) for user in range(9)] for _ in range(3)]
     )
     await other.catch_up()
 
-    assert other.version == follower.version
-    assert other.model.fingerprint == follower.model.fingerprint != 0
-    assert other.applied_through == follower.applied_through
+    assert other.version == replica.version
+    assert other.model.fingerprint == replica.model.fingerprint != 0
+    assert other.applied_through == replica.applied_through
 
 
 async def test_a_process_too_far_behind_folds_the_model_anew(
     recommendation_database: Database,
 ) -> None:
-    other = Follower(recommendation_database)
+    other = ModelReplica(recommendation_database)
     await other.load()
 
-    follower = await learn_all(
+    replica = await learn_all(
         recommendation_database, [[an_event(lesson=lesson)] for lesson in range(3)]
     )
     async with recommendation_database.write() as connection:
@@ -200,4 +204,4 @@ async def test_a_process_too_far_behind_folds_the_model_anew(
     await other.catch_up()
 
     assert other.version == 3
-    assert other.model.fingerprint == follower.model.fingerprint
+    assert other.model.fingerprint == replica.model.fingerprint

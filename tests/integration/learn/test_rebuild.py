@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from recommendation_service.event import Event
 from recommendation_service.learn.learn import learn
 from recommendation_service.learn.rebuild import Rebuilt, rebuild
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import inbox, learned_watches, meetings
 from shared.database.database import Database
 from shared.events import Kind
@@ -25,26 +25,26 @@ async def pages(events: Sequence[Event]) -> AsyncIterator[Sequence[Event]]:
         yield events[::-1][start : start + 7]
 
 
-async def learned(database: Database, events: Sequence[Event]) -> Follower:
-    follower = Follower(database)
-    await follower.load()
+async def learned(database: Database, events: Sequence[Event]) -> ModelReplica:
+    replica = ModelReplica(database)
+    await replica.load()
     async with database.write() as connection:
         what = await learn(database, connection, events)
-    follower.note(what)
-    await follower.adopt()
-    return follower
+    replica.note(what)
+    await replica.adopt()
+    return replica
 
 
 async def test_a_sound_model_is_the_same_afterwards(recommendation_database: Database) -> None:
-    follower = await learned(recommendation_database, EVENTS)
-    before = follower.model.fingerprint
+    replica = await learned(recommendation_database, EVENTS)
+    before = replica.model.fingerprint
 
     found = await rebuild(recommendation_database, pages(EVENTS))
-    await follower.catch_up()
+    await replica.catch_up()
 
     fingerprint = f"{before:032x}"
     assert found == Rebuilt(len(EVENTS), 0, fingerprint, fingerprint)
-    assert follower.model.fingerprint == before
+    assert replica.model.fingerprint == before
 
 
 async def test_what_was_never_learned_is_learned(recommendation_database: Database) -> None:
@@ -55,28 +55,28 @@ async def test_what_was_never_learned_is_learned(recommendation_database: Databa
 
     found = await rebuild(recommendation_database, pages(EVENTS))
 
-    follower = Follower(recommendation_database)
-    await follower.load()
+    replica = ModelReplica(recommendation_database)
+    await replica.load()
     assert found.missing == len(EVENTS)
-    assert follower.model.fingerprint == expected
+    assert replica.model.fingerprint == expected
 
 
 async def test_damaged_meetings_are_made_good_and_every_process_notices(
     recommendation_database: Database,
 ) -> None:
-    follower = await learned(recommendation_database, EVENTS)
-    other = Follower(recommendation_database)
+    replica = await learned(recommendation_database, EVENTS)
+    other = ModelReplica(recommendation_database)
     await other.load()
-    expected = follower.model.fingerprint
+    expected = replica.model.fingerprint
     async with recommendation_database.write() as connection:
         await connection.execute(delete(meetings).where(meetings.c.user_id == 3))
 
     await rebuild(recommendation_database, pages(EVENTS))
-    for process in (follower, other):
+    for process in (replica, other):
         await process.catch_up()
 
-    assert follower.model.fingerprint == other.model.fingerprint == expected
-    assert follower.version == other.version
+    assert replica.model.fingerprint == other.model.fingerprint == expected
+    assert replica.version == other.version
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -86,10 +86,10 @@ async def test_a_deleted_watch_does_not_come_back(
 ) -> None:
     kept, gone = an_event(lesson=1), an_event(lesson=2)
     deletion = an_event(lesson=2, kind=Kind.DELETED, watch_id=gone.watch_id)
-    follower = await learned(recommendation_database, [kept, gone, deletion])
-    before = follower.model.fingerprint
+    replica = await learned(recommendation_database, [kept, gone, deletion])
+    before = replica.model.fingerprint
 
     await rebuild(recommendation_database, pages([kept, gone] if listed else [kept]))
-    await follower.catch_up()
+    await replica.catch_up()
 
-    assert follower.model.fingerprint == before
+    assert replica.model.fingerprint == before

@@ -9,7 +9,7 @@ from recommendation_service.event import Event
 from recommendation_service.learn import interactions
 from recommendation_service.learn.histories import Step
 from recommendation_service.learn.learn import Learned, learn
-from recommendation_service.replicate.model import Follower, Look
+from recommendation_service.replicate.model import Look, ModelReplica
 from recommendation_service.tables import model_changes
 from shared.clock import utc_now
 from shared.database.database import Database
@@ -34,16 +34,16 @@ async def commit(database: Database, events: Sequence[Event]) -> Learned:
         return await learn(database, connection, events)
 
 
-async def a_follower(database: Database) -> Follower:
-    follower = Follower(database)
-    await follower.load()
-    return follower
+async def a_follower(database: Database) -> ModelReplica:
+    replica = ModelReplica(database)
+    await replica.load()
+    return replica
 
 
-async def is_up_to_date(follower: Follower, database: Database) -> bool:
+async def is_up_to_date(replica: ModelReplica, database: Database) -> bool:
     """Compare with a process that starts now."""
     other = await a_follower(database)
-    return (follower.version, follower.applied_through, follower.model.fingerprint) == (
+    return (replica.version, replica.applied_through, replica.model.fingerprint) == (
         other.version,
         other.applied_through,
         other.model.fingerprint,
@@ -53,43 +53,43 @@ async def is_up_to_date(follower: Follower, database: Database) -> bool:
 async def test_batches_are_applied_in_the_order_of_their_commits(
     recommendation_database: Database,
 ) -> None:
-    follower, seen = await a_follower(recommendation_database), list[Step]()
+    replica, seen = await a_follower(recommendation_database), list[Step]()
     batches = [await commit(recommendation_database, some_events(user)) for user in (10, 20, 30)]
 
     for learned in batches:
-        follower.note(learned, seeing(seen))
-    await follower.adopt()
+        replica.note(learned, seeing(seen))
+    await replica.adopt()
 
     assert seen == [step for learned in batches for step in learned.steps]
-    assert await is_up_to_date(follower, recommendation_database)
+    assert await is_up_to_date(replica, recommendation_database)
 
 
 async def test_what_was_committed_is_seen_by_the_evaluation_whoever_applies_it(
     recommendation_database: Database,
 ) -> None:
-    follower, seen = await a_follower(recommendation_database), list[Step]()
+    replica, seen = await a_follower(recommendation_database), list[Step]()
     learned = await commit(recommendation_database, some_events(10))
 
-    follower.note(learned, seeing(seen))
-    await follower.catch_up()
-    await follower.adopt()
+    replica.note(learned, seeing(seen))
+    await replica.catch_up()
+    await replica.adopt()
 
     assert seen == list(learned.steps)
-    assert await is_up_to_date(follower, recommendation_database)
+    assert await is_up_to_date(replica, recommendation_database)
 
 
 async def test_what_others_committed_before_is_applied_before(
     recommendation_database: Database,
 ) -> None:
-    follower, seen = await a_follower(recommendation_database), list[Step]()
+    replica, seen = await a_follower(recommendation_database), list[Step]()
     await commit(recommendation_database, some_events(10))
     learned = await commit(recommendation_database, some_events(20))
 
-    follower.note(learned, seeing(seen))
-    await follower.adopt()
+    replica.note(learned, seeing(seen))
+    await replica.adopt()
 
     assert seen == list(learned.steps)
-    assert await is_up_to_date(follower, recommendation_database)
+    assert await is_up_to_date(replica, recommendation_database)
 
 
 async def test_a_batch_that_changes_nothing_leaves_what_others_committed_before_to_be_applied(
@@ -97,70 +97,70 @@ async def test_a_batch_that_changes_nothing_leaves_what_others_committed_before_
 ) -> None:
     known = some_events(10)
     await commit(recommendation_database, known)
-    follower = await a_follower(recommendation_database)
+    replica = await a_follower(recommendation_database)
     await commit(recommendation_database, some_events(20))
 
-    follower.note(await commit(recommendation_database, known))
-    await follower.adopt()
+    replica.note(await commit(recommendation_database, known))
+    await replica.adopt()
 
-    assert await is_up_to_date(follower, recommendation_database)
+    assert await is_up_to_date(replica, recommendation_database)
 
 
 async def test_a_model_behind_the_log_is_folded_anew(recommendation_database: Database) -> None:
-    follower = await a_follower(recommendation_database)
+    replica = await a_follower(recommendation_database)
     await commit(recommendation_database, some_events(10))
     async with recommendation_database.write() as connection:
         await connection.execute(delete(model_changes))
     learned = await commit(recommendation_database, some_events(20))
 
-    follower.note(learned)
-    await follower.adopt()
+    replica.note(learned)
+    await replica.adopt()
 
-    assert await is_up_to_date(follower, recommendation_database)
+    assert await is_up_to_date(replica, recommendation_database)
 
 
 async def test_a_change_that_was_applied_in_part_is_made_good(
     recommendation_database: Database,
 ) -> None:
-    follower = await a_follower(recommendation_database)
+    replica = await a_follower(recommendation_database)
     learned = await commit(recommendation_database, some_events(10))
 
     async def fail_at_the_fifth(step: Step) -> None:
         if step == learned.steps[4]:
             raise ZeroDivisionError
 
-    follower.note(learned, fail_at_the_fifth)
+    replica.note(learned, fail_at_the_fifth)
     with pytest.raises(ZeroDivisionError):
-        await follower.adopt()
-    await follower.adopt()
+        await replica.adopt()
+    await replica.adopt()
 
-    assert await is_up_to_date(follower, recommendation_database)
+    assert await is_up_to_date(replica, recommendation_database)
 
 
 async def test_following_goes_on_after_a_record_that_cannot_be_read(
     recommendation_database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    follower = await a_follower(recommendation_database)
+    replica = await a_follower(recommendation_database)
     unreadable = {"version": 1, "change": b"?", "learned_at": utc_now()}
     async with recommendation_database.write() as connection:
         await connection.execute(insert(model_changes).values(unreadable))
 
-    async with running(follower.run(0.01), "follow"):
+    async with running(replica.run(0.01), "follow"):
         await eventually(lambda: "the model cannot follow" in caplog.text)
         async with recommendation_database.write() as connection:
             await connection.execute(delete(model_changes))
         await commit(recommendation_database, some_events(10))
 
-        assert await eventually(lambda: is_up_to_date(follower, recommendation_database))
+        assert await eventually(lambda: is_up_to_date(replica, recommendation_database))
 
 
 async def test_a_model_is_folded_in_portions_that_leave_histories_whole(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    follower = await a_follower(recommendation_database)
-    follower.note(await commit(recommendation_database, some_events(10)))
-    await follower.adopt()
+    replica = await a_follower(recommendation_database)
+    replica.note(await commit(recommendation_database, some_events(10)))
+    await replica.adopt()
     monkeypatch.setattr(interactions, "PORTION", 7)  # two users, of whom each met five lessons
     monkeypatch.setattr(interactions, "AT_ONCE", 3)
 
-    assert await is_up_to_date(follower, recommendation_database)
+    assert await is_up_to_date(replica, recommendation_database)

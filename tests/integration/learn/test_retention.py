@@ -12,7 +12,7 @@ from recommendation_service.consume.parse import read
 from recommendation_service.event import Event
 from recommendation_service.learn.retention import forget, forget_changes
 from recommendation_service.model.fingerprint import MODULUS
-from recommendation_service.replicate.model import Follower
+from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import inbox, model_changes, model_state
 from shared.broker.interface import Delivery
 from shared.clock import utc_now
@@ -113,7 +113,7 @@ async def test_events_learned_lately_are_not_forgotten(recommendation_database: 
 
 
 async def test_of_the_log_the_newest_record_stays(recommendation_database: Database) -> None:
-    follower = await learn_all(
+    replica = await learn_all(
         recommendation_database, [[an_event(lesson=lesson)] for lesson in range(3)]
     )
     async with recommendation_database.write() as connection:
@@ -121,13 +121,13 @@ async def test_of_the_log_the_newest_record_stays(recommendation_database: Datab
 
     await forget_changes(recommendation_database)
 
-    late = Follower(recommendation_database)
+    late = ModelReplica(recommendation_database)
     late.version = 1
     await late.catch_up()
     async with recommendation_database.read() as connection:
         versions = list(await connection.scalars(select(model_changes.c.version)))
     assert versions == [3]
-    assert late.model.fingerprint == follower.model.fingerprint
+    assert late.model.fingerprint == replica.model.fingerprint
 
 
 async def test_more_rows_than_one_transaction_deletes(recommendation_database: Database) -> None:

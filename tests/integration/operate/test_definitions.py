@@ -21,7 +21,7 @@ from shared.broker.topology import (
 )
 from tests.infrastructure import fresh_vhost
 from tests.support.eventually import eventually
-from tests.support.http_client import asking
+from tests.support.http_client import caller
 from tests.support.pair import SetUp, learned
 from tests.support.repository import ROOT
 
@@ -57,13 +57,13 @@ TOPOLOGY: Final = {
 
 async def exported(management_url: str, vhost_url: str) -> dict[str, Any]:
     """Return what a backup of the virtual host contains."""
-    async with asking(management_url) as client:
+    async with caller(management_url) as client:
         answer = await client.get(f"/api/definitions{urlsplit(vhost_url).path}")
     found = answer.raise_for_status().json()
     return {what: found[what] for what in TOPOLOGY}
 
 
-def in_order(definitions: dict[str, Any]) -> dict[str, Any]:
+def commit_in_order(definitions: dict[str, Any]) -> dict[str, Any]:
     return {what: sorted(listed, key=str) for what, listed in definitions.items()}
 
 
@@ -92,7 +92,7 @@ async def test_what_the_services_declare_is_the_topology_and_nothing_else(
 ) -> None:
     found = await declared(real, amqp_management_url, amqp_vhost)
 
-    assert in_order(found) == in_order(TOPOLOGY)
+    assert commit_in_order(found) == commit_in_order(TOPOLOGY)
 
 
 async def test_services_start_where_the_topology_was_imported(
@@ -100,16 +100,18 @@ async def test_services_start_where_the_topology_was_imported(
 ) -> None:
     definitions = await declared(real, amqp_management_url, amqp_vhost)
     with fresh_vhost(amqp_url, amqp_management_url) as restored:
-        async with asking(amqp_management_url) as client:
+        async with caller(amqp_management_url) as client:
             path = f"/api/definitions{urlsplit(restored).path}"
             (await client.post(path, json=definitions)).raise_for_status()
-        assert in_order(await exported(amqp_management_url, restored)) == in_order(definitions)
+        assert commit_in_order(await exported(amqp_management_url, restored)) == commit_in_order(
+            definitions
+        )
 
         async with open_broker(restored) as broker:
             elsewhere = replace(real, broker=broker)
             found = await declared(elsewhere, amqp_management_url, restored)
 
-    assert in_order(found) == in_order(definitions)
+    assert commit_in_order(found) == commit_in_order(definitions)
 
 
 def test_the_definitions_that_are_deployed_contain_no_topology_and_no_policy() -> None:

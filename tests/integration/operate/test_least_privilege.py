@@ -38,7 +38,7 @@ QUEUES: Final = {
         RECOMMENDATION_LESSON_PARKED,
     ),
 }
-RIGHTS: Final = {right["user"]: right for right in DEFINITIONS["permissions"]}
+PERMISSIONS: Final = {right["user"]: right for right in DEFINITIONS["permissions"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def accounts(amqp_vhost: str, amqp_management_url: str) -> AsyncGenerator[
     vhost = urlsplit(amqp_vhost).path.removeprefix("/")
 
     def account(name: str) -> Any:
-        rights = {what: RIGHTS[name][what] for what in ("configure", "write", "read")}
+        rights = {what: PERMISSIONS[name][what] for what in ("configure", "write", "read")}
         return fresh_user(amqp_management_url, f"{name}-{uuid.uuid4().hex}", vhost, rights)
 
     with account("consumption") as consumption, account("recommendation") as recommendation:
@@ -142,5 +142,5 @@ def test_no_service_may_do_everything(user: str) -> None:
 
     assert account["tags"] == []
     for what in ("configure", "write", "read"):
-        assert not re.search(RIGHTS[user][what], "anything")
-        assert not re.search(RIGHTS[user][what], "watch.*")  # as the name of a queue of others
+        assert not re.search(PERMISSIONS[user][what], "anything")
+        assert not re.search(PERMISSIONS[user][what], "watch.*")  # as the name of a queue of others

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from shared.access.guard import Guard
-from shared.access.permissions import Rights
+from shared.access.permissions import Permissions
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
 from shared.http.app import create_app
@@ -79,7 +79,7 @@ async def test_the_id_is_the_clients_where_that_is_a_sound_one(
 
 async def test_the_line_of_a_bug_and_its_answer_name_the_same_request(lines: io.StringIO) -> None:
     settings = SharedSettings()
-    app = create_app(settings, "Broken", "", Guard(settings, Rights({}), "127.0.0.1"))
+    app = create_app(settings, "Broken", "", Guard(settings, Permissions({}), "127.0.0.1"))
 
     @app.get("/bug")
     async def bug() -> None:

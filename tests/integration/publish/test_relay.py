@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 
 from consumption_service.publish import relay
-from consumption_service.publish.relay import Announcer
+from consumption_service.publish.relay import OutboxRelay
 from consumption_service.tables import outbox
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Delivery, Subscription
@@ -50,7 +50,7 @@ async def take(subscription: Subscription, count: int) -> Sequence[Delivery]:
     async with asyncio.timeout(PATIENCE):
         while len(taken) < count:
             taken += await subscription.receive(count)
-            await subscription.ack_through(taken[-1].tag)
+            await subscription.ack_up_to(taken[-1].tag)
     return taken
 
 
@@ -59,11 +59,11 @@ async def test_leftovers_are_sent_oldest_first_and_forgotten(
 ) -> None:
     ids = await leave_over(consumption_database, 1000)
     broker = InProcessBroker()
-    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
+    relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
     async with (
         broker.subscription(RECOMMENDATION, 2000) as subscription,
-        running(announcer.run(), "announce"),
+        running(relay.run(), "announce"),
     ):
         taken = await take(subscription, 1000)
         await eventually(lambda: is_empty(consumption_database))
@@ -79,11 +79,11 @@ async def test_events_of_a_clock_that_was_ahead_are_sent_when_it_is_right_again(
         row = {"event_id": ahead, "kind": "created", "body": "{}"}
         await connection.execute(insert(outbox), row)
     broker = InProcessBroker()
-    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
+    relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
     async with (
         broker.subscription(RECOMMENDATION, 10) as subscription,
-        running(announcer.run(), "announce"),
+        running(relay.run(), "announce"),
     ):
         (taken,) = await take(subscription, 1)
         await eventually(lambda: is_empty(consumption_database))
@@ -96,15 +96,15 @@ async def test_an_event_that_no_queue_would_receive_stays_until_one_does(
 ) -> None:
     (id_,) = await leave_over(consumption_database, 1)
     broker = InProcessBroker()
-    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
+    relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
-    async with running(announcer.run(), "announce"):
-        await eventually(lambda: announcer.trouble and "unroutable" in announcer.trouble)
+    async with running(relay.run(), "announce"):
+        await eventually(lambda: relay.trouble and "unroutable" in relay.trouble)
         assert await in_outbox(consumption_database) == 1
 
         async with broker.subscription(RECOMMENDATION, 10) as subscription:
             (delivery,) = await take(subscription, 1)
-            await eventually(lambda: announcer.trouble is None)
+            await eventually(lambda: relay.trouble is None)
 
     assert delivery.message_id == id_
 
@@ -114,16 +114,16 @@ async def test_an_outbox_that_is_broken_for_a_while_does_not_end_the_announcing(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(relay, "RECONNECT_DELAY", 0.05)
+    monkeypatch.setattr("consumption_service.publish.relay.RECONNECT_DELAY", 0.05)
     ids = await leave_over(consumption_database, 1)
     broker = InProcessBroker()
-    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
+    relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
     async with consumption_database.write() as connection:
         await connection.execute(text("ALTER TABLE outbox RENAME TO broken"))
 
     async with (
         broker.subscription(RECOMMENDATION, 10) as subscription,
-        running(announcer.run(), "announce"),
+        running(relay.run(), "announce"),
     ):
         await eventually(lambda: "the outbox cannot be measured" in caplog.text)
         async with consumption_database.write() as connection:
@@ -138,14 +138,14 @@ async def test_an_event_that_was_not_settled_is_not_forgotten(
 ) -> None:
     await leave_over(consumption_database, 3)
     broker = InProcessBroker()
-    announcer = Announcer(consumption_database, broker, max_outbox=10_000)
+    relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
     async with (
         broker.subscription(RECOMMENDATION, 10) as subscription,
-        running(announcer.run(), "announce"),
+        running(relay.run(), "announce"),
     ):
         await subscription.receive(3)
-        await announcer.forget_confirmed()
+        await relay.forget_confirmed()
 
     assert await in_outbox(consumption_database) == 3
 
@@ -155,7 +155,7 @@ async def test_events_of_a_killed_process_are_each_sent_by_two_that_follow(
 ) -> None:
     ids = await leave_over(consumption_database, 50)
     broker = InProcessBroker()
-    first, second = (Announcer(consumption_database, broker, max_outbox=10_000) for _ in range(2))
+    first, second = (OutboxRelay(consumption_database, broker, max_outbox=10_000) for _ in range(2))
 
     async with (
         broker.subscription(RECOMMENDATION, 200) as subscription,

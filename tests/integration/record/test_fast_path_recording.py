@@ -11,9 +11,9 @@ import pytest_asyncio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumption_service.api.dependencies import State
+from consumption_service.api.dependencies import AppState
 from consumption_service.api.fast_path import Recording
-from consumption_service.publish.relay import Announcer
+from consumption_service.publish.relay import OutboxRelay
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.settings import ConsumptionSettings
 from shared.access.caller import ANYBODY, Scope
@@ -72,10 +72,10 @@ def client(product: Product) -> Generator[httpx.Client]:
 @pytest_asyncio.fixture
 async def recording(consumption_database: Database) -> AsyncGenerator[Recording]:
     settings = ConsumptionSettings()
-    announcer = Announcer(consumption_database, InProcessBroker(), max_outbox=10)
-    commits = GroupCommit(consumption_database, announcer, max_waiting=10)
-    async with running(commits.run(), "commit"):
-        yield Recording(State(settings, consumption_database, commits), 1000)
+    relay = OutboxRelay(consumption_database, InProcessBroker(), max_outbox=10)
+    group_commit = GroupCommit(consumption_database, relay, max_waiting=10)
+    async with running(group_commit.run(), "commit"):
+        yield Recording(AppState(settings, consumption_database, group_commit), 1000)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ async def recording(consumption_database: Database) -> AsyncGenerator[Recording]
 async def test_what_is_plain_is_recorded_directly(
     recording: Recording, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
-    asked = recording.read({"headers": headers}, body)
+    asked = recording.parse({"headers": headers}, body)
 
     assert asked
-    answer = recording.answer(await recording.begin(asked, ANYBODY))
+    answer = recording.respond(await recording.start(asked, ANYBODY))
     assert answer.status == 201
     assert json.loads(answer.body)["user_id"] == json.loads(body)["user_id"]
 

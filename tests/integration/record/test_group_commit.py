@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import consumption_service
 from consumption_service.event import OutboxEvent
-from consumption_service.publish.relay import Announcer
+from consumption_service.publish.relay import OutboxRelay
 from consumption_service.record.commands import Create, Done
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.record.timestamps import TICK
@@ -30,8 +30,8 @@ IMPOSSIBLE = replace(A_WATCH, position=2**70)  # no column holds it
 
 
 def group_commit(database: Database, max_waiting: int = 1000) -> GroupCommit:
-    announcer = Announcer(database, InProcessBroker(), max_outbox=10)
-    return GroupCommit(database, announcer, max_waiting)
+    relay = OutboxRelay(database, InProcessBroker(), max_outbox=10)
+    return GroupCommit(database, relay, max_waiting)
 
 
 async def count(database: Database) -> tuple[int, int]:
@@ -51,7 +51,7 @@ async def test_requests_that_come_together_share_transactions(
     group = group_commit(consumption_database)
 
     async with running(group.run(), "commit"):
-        done = await asyncio.gather(*(group.carry_out(A_WATCH) for _ in range(200)))
+        done = await asyncio.gather(*(group.submit(A_WATCH) for _ in range(200)))
 
     assert len({one.watch.id for one in done}) == 200
     assert await count(consumption_database) == (200, 200)
@@ -70,9 +70,9 @@ async def test_plain_watches_are_one_statement_that_commits_itself(
         statements.append(statement)
 
     async with running(group.run(), "commit"):
-        await group.carry_out(A_WATCH)  # looks at the clock
+        await group.submit(A_WATCH)  # looks at the clock
         event.listen(engine, "before_cursor_execute", note)
-        done = [await group.carry_out(A_WATCH) for _ in range(3)]
+        done = [await group.submit(A_WATCH) for _ in range(3)]
 
     assert len(statements) == 3
     times = [one.watch.recorded_at for one in done]
@@ -86,7 +86,7 @@ async def test_what_is_recorded_together_still_has_an_order(
     group = group_commit(consumption_database)
 
     async with running(group.run(), "commit"):
-        done = await asyncio.gather(*(group.carry_out(A_WATCH) for _ in range(600)))
+        done = await asyncio.gather(*(group.submit(A_WATCH) for _ in range(600)))
 
     times = [one.watch.recorded_at for one in done]
     assert times == sorted(set(times))
@@ -122,11 +122,11 @@ async def test_what_is_recorded_after_an_erasure_is_later_than_it(
     ahead = utc_now() + timedelta(hours=1)
 
     async with running(group.run(), "commit"):
-        watch = (await group.carry_out(A_WATCH)).watch
+        watch = (await group.submit(A_WATCH)).watch
         async with consumption_database.write() as connection:
             await connection.execute(update(watches).values(recorded_at=ahead))
         erasure = await group.erase(watch.user_id)
-        after = (await group.carry_out(A_WATCH)).watch
+        after = (await group.submit(A_WATCH)).watch
 
     assert after.recorded_at > erasure.erased_at == ahead
 
@@ -138,7 +138,7 @@ async def test_a_bad_row_does_not_fail_its_neighbours(consumption_database: Data
 
     async with running(group.run(), "commit"):
         outcomes = await asyncio.gather(
-            *(group.carry_out(command) for command in commands), return_exceptions=True
+            *(group.submit(command) for command in commands), return_exceptions=True
         )
 
     assert [isinstance(one, Done) for one in outcomes] == [place != 7 for place in range(20)]
@@ -154,7 +154,7 @@ async def test_what_was_not_committed_is_not_answered(consumption_database: Data
     event.listen(engine, "commit", fail)
     async with running(group.run(), "commit"):
         with pytest.raises(Unavailable):
-            await group.carry_out(A_WATCH)
+            await group.submit(A_WATCH)
         event.remove(engine, "commit", fail)
 
     assert await count(consumption_database) == (0, 0)
@@ -174,10 +174,10 @@ async def test_a_file_that_has_no_room_takes_watches_again_when_it_has(
         group = group_commit(database)
         async with running(group.run(), "commit"):
             full = await asyncio.gather(
-                *(group.carry_out(A_WATCH) for _ in range(600)), return_exceptions=True
+                *(group.submit(A_WATCH) for _ in range(600)), return_exceptions=True
             )
             pages = 2**30
-            await group.carry_out(A_WATCH)
+            await group.submit(A_WATCH)
 
         assert any(isinstance(one, Unavailable) for one in full)
         recorded = sum(isinstance(one, Done) for one in full) + 1
@@ -188,12 +188,12 @@ async def test_a_request_that_goes_away_does_not_undo_its_command(
     consumption_database: Database,
 ) -> None:
     group = group_commit(consumption_database)
-    waiting = asyncio.ensure_future(group.carry_out(A_WATCH))
+    waiting = asyncio.ensure_future(group.submit(A_WATCH))
     await asyncio.sleep(0)  # it is in the queue now, and nobody commits yet
     waiting.cancel()
 
     async with running(group.run(), "commit"):
-        await group.carry_out(A_WATCH)
+        await group.submit(A_WATCH)
 
     assert await count(consumption_database) == (2, 2)
 
@@ -202,11 +202,11 @@ async def test_more_requests_than_may_wait_are_refused_at_once(
     consumption_database: Database,
 ) -> None:
     group = group_commit(consumption_database, max_waiting=2)
-    waiting = [asyncio.ensure_future(group.carry_out(A_WATCH)) for _ in range(2)]
+    waiting = [asyncio.ensure_future(group.submit(A_WATCH)) for _ in range(2)]
     await asyncio.sleep(0)
 
     with pytest.raises(Unavailable):
-        await group.carry_out(A_WATCH)
+        await group.submit(A_WATCH)
 
     async with running(group.run(), "commit"):
         await asyncio.gather(*waiting)

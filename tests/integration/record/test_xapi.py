@@ -183,7 +183,7 @@ async def test_more_segments_than_a_watch_holds_are_refused_and_may_be_sent_agai
     consumption: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as small:
-        small.setattr(decide, "MOST_SEGMENTS", 1)
+        small.setattr(decide, "MAX_SEGMENTS", 1)
         refused = await post(consumption, SESSION)
         nothing = await watches(consumption)
     again = await post(consumption, SESSION)

@@ -68,7 +68,7 @@ def test_what_is_plain_is_read_directly(query: bytes) -> None:
     scope = {"path": "/users/42/recommendations", "query_string": query}
 
     assert Recommending.line.fullmatch(b"GET " + target)
-    assert Recommending.read(Recommending(None), scope, b"")  # type: ignore[arg-type]
+    assert Recommending.parse(Recommending(None), scope, b"")  # type: ignore[arg-type]
 
 
 async def test_pipelined_requests_are_answered_in_order(product: Product) -> None:

@@ -8,8 +8,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from recommendation_service.replicate.model import Follower
-from recommendation_service.serve.read_your_writes import Awaited, NotYetLearned, Waiting
+from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.serve.read_your_writes import ConsistencyToken, NotYetLearned, Waiting
 from recommendation_service.tables import inbox
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
@@ -102,29 +102,29 @@ async def test_what_is_not_learned_in_time_is_said_to_be_late(pair: Pair) -> Non
 async def test_nobody_waits_longer_for_a_model_that_is_being_made_anew(
     recommendation_database: Database,
 ) -> None:
-    follower, event = Follower(recommendation_database), an_event()
-    waiting = Waiting(recommendation_database, follower)
+    replica, event = ModelReplica(recommendation_database), an_event()
+    waiting = Waiting(recommendation_database, replica)
     async with recommendation_database.write() as connection:
         await insert_new_rows(connection, inbox, [(event.event_id, event.recorded_at)])
 
-    async with follower.learning:  # as while the model is folded
+    async with replica.learning:  # as while the model is folded
         with pytest.raises(NotYetLearned):
-            await waiting.until_known(Awaited(event.user_id, event.event_id), 0)
+            await waiting.until_known(ConsistencyToken(event.user_id, event.event_id), 0)
 
-    await waiting.until_known(Awaited(event.user_id, event.event_id), 0)
+    await waiting.until_known(ConsistencyToken(event.user_id, event.event_id), 0)
 
 
 async def test_whoever_waits_is_told_what_this_process_learns(
     recommendation_database: Database,
 ) -> None:
-    follower, event = Follower(recommendation_database), an_event()
-    waiting = Waiting(recommendation_database, follower)  # nobody looks for what others learn
-    awaited = Awaited(event.user_id, event.watch_id)
+    replica, event = ModelReplica(recommendation_database), an_event()
+    waiting = Waiting(recommendation_database, replica)  # nobody looks for what others learn
+    awaited = ConsistencyToken(event.user_id, event.watch_id)
     request = asyncio.create_task(waiting.until_known(awaited, 60))
     with pytest.raises(NotYetLearned):
         await waiting.until_known(awaited, 0)
 
-    await learn_all(recommendation_database, [[event]], follower)
+    await learn_all(recommendation_database, [[event]], replica)
 
     await request
 

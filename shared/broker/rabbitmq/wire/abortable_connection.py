@@ -15,7 +15,7 @@ from yarl import URL
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class CuttableConnection(Connection):
+class AbortableConnection(Connection):
     """A connection that knows its socket."""
 
     def __init__(self, url: URL, **options: Any) -> None:

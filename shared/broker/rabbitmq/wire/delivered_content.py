@@ -18,7 +18,7 @@ from shared.broker.topology import USER_HEADER
 
 DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60: what its frame begins with
 LATEST: Final = 2**32  # a later timestamp, in seconds, is one in milliseconds
-MOST_KEPT: Final = 256  # bytes of headers that are kept to know them by; few producers, many alike
+MAX_KEPT: Final = 256  # bytes of headers that are kept to know them by; few producers, many alike
 
 _TAG: Final = Struct(">QB")  # the delivery tag, and whether it was delivered before
 _SIZE: Final = Struct(">4xQH")  # of the body, and which properties there are
@@ -92,7 +92,7 @@ def _time(data: bytes, at: int) -> datetime | None:
 
 def _table(data: bytes, at: int) -> Mapping[str, Any]:
     table = data[at : at + _table_length(data, at)]
-    if len(table) > MOST_KEPT:
+    if len(table) > MAX_KEPT:
         return _headers(table)
     user = table.rfind(_USER)
     text = user + len(_USER) + _LENGTH.size

@@ -24,7 +24,7 @@ from typing_extensions import override
 from yarl import URL
 
 from shared.broker.interface import Delivery
-from shared.broker.rabbitmq.wire.abortable_connection import CuttableConnection, Streams
+from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection, Streams
 from shared.broker.rabbitmq.wire.delivered_content import DELIVER, body_size, delivery
 
 READ_SIZE: Final = 2**18  # bytes; all that an asyncio stream holds
@@ -170,7 +170,7 @@ class _Sorted(TransportFactory):
         return cast("asyncio.StreamReader", self.stream), writer
 
 
-class ConsumingConnection(CuttableConnection):
+class ConsumingConnection(AbortableConnection):
     """A connection whose deliveries can be taken off it."""
 
     def __init__(self, url: URL, **options: Any) -> None:

@@ -14,7 +14,7 @@ from recommendation_service.model.counts import (
     Counts,
     weight,
 )
-from recommendation_service.model.history import Bounds, Meeting, difference, ordered
+from recommendation_service.model.history import Bounds, Interaction, difference, ordered
 from recommendation_service.model.model import Model
 from recommendation_service.model.sparse_rows import Row
 from shared.ids import LessonId
@@ -24,7 +24,7 @@ NOTHING: Final = 1e-12
 YEAR: Final = 365 * 86_400.0  # seconds
 
 Event = tuple[int, int, float]  # user, lesson, time
-Histories = dict[int, list[Meeting]]  # by user, oldest first
+Histories = dict[int, list[Interaction]]  # by user, oldest first
 Tables = dict[tuple[str, int, int], float]
 
 times = st.floats(NOW - 10 * YEAR, NOW) | st.floats(NOW - 7200.0, NOW) | st.just(NOW)
@@ -38,7 +38,7 @@ def histories_of(stream: Iterable[Event]) -> Histories:
         met = first.setdefault(user, {})
         met[lesson] = min(at, met.get(lesson, at))
     return {
-        user: ordered(Meeting(LessonId(lesson), at) for lesson, at in met.items())
+        user: ordered(Interaction(LessonId(lesson), at) for lesson, at in met.items())
         for user, met in first.items()
     }
 
@@ -55,7 +55,7 @@ def learned(stream: Iterable[Event]) -> tuple[Model, Histories]:
     return model, histories
 
 
-def change_history(model: Model, histories: Histories, user: int, after: list[Meeting]) -> None:
+def change_history(model: Model, histories: Histories, user: int, after: list[Interaction]) -> None:
     """Give a user another history, as the service does: changes with the bounds they need."""
     change = difference(histories.get(user, []), after)
     histories[user] = after

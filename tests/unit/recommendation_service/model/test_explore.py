@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommendation_service.model.explore import ENOUGH, YOUTH, Visitor
-from recommendation_service.model.history import Meeting
+from recommendation_service.model.history import Interaction
 from recommendation_service.model.model import Model
 from recommendation_service.model.rank import Scored
 from shared.ids import LessonId, UserId
@@ -21,11 +21,11 @@ NEW = range(900, 920)
 def catalogue(new: range = NEW, met_at: float = NOW - 3600.0) -> Model:
     """Lessons that many users met long ago and still meet, and others that one user met."""
     histories = [
-        [Meeting(LessonId(one), at + one) for one in ESTABLISHED]
+        [Interaction(LessonId(one), at + one) for one in ESTABLISHED]
         for at in (LONG_AGO, NOW - 5000.0)
         for _ in range(ENOUGH)
     ]
-    return Model.of([*histories, [Meeting(LessonId(one), met_at + one) for one in new]])
+    return Model.of([*histories, [Interaction(LessonId(one), met_at + one) for one in new]])
 
 
 MODEL = catalogue()
@@ -37,7 +37,7 @@ def ids(scored: list[Scored]) -> list[int]:
 
 def asked(user: int, limit: int = 10, share: float = 0.1, now: float = NOW) -> list[int]:
     """What a user who met the first established lessons is recommended."""
-    history = [Meeting(LessonId(one), now - 60.0) for one in ESTABLISHED[:5]]
+    history = [Interaction(LessonId(one), now - 60.0) for one in ESTABLISHED[:5]]
     return ids(MODEL.recommend(history, now, limit, (), Visitor(UserId(user), share)))
 
 
@@ -86,14 +86,14 @@ def test_a_list_stays_for_a_day_and_changes_from_day_to_day() -> None:
 
 
 def test_nobody_who_is_not_known_explores() -> None:
-    history = [Meeting(LessonId(one), NOW) for one in ESTABLISHED[:5]]
+    history = [Interaction(LessonId(one), NOW) for one in ESTABLISHED[:5]]
 
     assert new_among(ids(MODEL.recommend(history, NOW, 10))) == []
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_seen_and_excluded_lessons_do_not_come_back(share: float) -> None:
-    history = [Meeting(LessonId(one), NOW) for one in NEW[:10]]
+    history = [Interaction(LessonId(one), NOW) for one in NEW[:10]]
     exclude = [LessonId(one) for one in NEW[10:19]]
 
     for user in range(50):
@@ -110,7 +110,7 @@ def test_a_lesson_is_not_new_for_ever() -> None:
 
 
 def test_a_lesson_that_ranks_anyway_takes_no_place_from_others() -> None:
-    history = [Meeting(LessonId(one), NOW) for one in NEW[:5]]
+    history = [Interaction(LessonId(one), NOW) for one in NEW[:5]]
 
     plain = MODEL.recommend(history, NOW, 10)
     answer = MODEL.recommend(history, NOW, 10, (), Visitor(UserId(7), 0.1))

@@ -13,7 +13,7 @@ from recommendation_service.model.history import (
     WINDOW,
     Change,
     Contribution,
-    Meeting,
+    Interaction,
     contributions,
     difference,
     latest_contribution,
@@ -23,7 +23,7 @@ from shared.ids import MAX_INTEGER, LessonId
 
 lessons = st.integers(0, MAX_INTEGER).map(LessonId)
 times = st.floats(-1e12, 1e12)
-meetings = st.builds(Meeting, lessons, times)
+meetings = st.builds(Interaction, lessons, times)
 histories = st.lists(meetings, max_size=40, unique_by=lambda one: one.lesson_id).map(ordered)
 changes = st.builds(
     lambda before, after, bounds: difference(before, after).with_bounds(bounds),
@@ -33,8 +33,8 @@ changes = st.builds(
 )
 
 
-def a_history(*times: float) -> list[Meeting]:
-    return [Meeting(LessonId(number), at) for number, at in enumerate(times, 1)]
+def a_history(*times: float) -> list[Interaction]:
+    return [Interaction(LessonId(number), at) for number, at in enumerate(times, 1)]
 
 
 def test_a_meeting_is_counted_with_those_before_it_latest_first() -> None:
@@ -52,13 +52,15 @@ def test_no_more_than_the_window_is_counted() -> None:
 
 
 @given(histories.filter(bool))
-def test_a_meeting_after_all_others_adds_its_own_contribution_alone(history: list[Meeting]) -> None:
+def test_a_meeting_after_all_others_adds_its_own_contribution_alone(
+    history: list[Interaction],
+) -> None:
     assert Change((latest_contribution(history),)) == difference(history[:-1], history)
 
 
 @given(histories, histories)
 def test_a_difference_is_what_contributions_differ_by(
-    before: list[Meeting], after: list[Meeting]
+    before: list[Interaction], after: list[Interaction]
 ) -> None:
     change = difference(before, after)
 
@@ -72,7 +74,7 @@ def test_a_difference_is_what_contributions_differ_by(
 
 @given(histories, meetings)
 def test_a_late_meeting_changes_only_its_neighbourhood(
-    history: list[Meeting], late: Meeting
+    history: list[Interaction], late: Interaction
 ) -> None:
     change = difference(history, ordered([*history, late]))
 
@@ -83,7 +85,7 @@ def test_a_late_meeting_changes_only_its_neighbourhood(
 
 @given(histories, st.data())
 def test_the_part_of_a_history_around_a_change_is_enough(
-    history: list[Meeting], data: st.DataObject
+    history: list[Interaction], data: st.DataObject
 ) -> None:
     place = data.draw(st.integers(0, max(len(history) - 1, 0)))
     after = history[:place] + history[place + 1 :]
@@ -115,7 +117,7 @@ def test_an_encoded_change_is_the_same_change(change: Change) -> None:
 
 
 def test_a_usual_change_is_small() -> None:
-    history = [Meeting(LessonId(900 + n), 1_700_000_000.25 + 60 * n) for n in range(30)]
+    history = [Interaction(LessonId(900 + n), 1_700_000_000.25 + 60 * n) for n in range(30)]
 
     assert len(encode(difference(history[:-1], history))) < 120
 

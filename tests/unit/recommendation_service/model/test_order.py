@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommendation_service.model import cooccurrence, counts, fold
-from recommendation_service.model.history import Meeting
+from recommendation_service.model.history import Interaction
 from recommendation_service.model.model import Model
 from shared.ids import LessonId
 from tests.unit.recommendation_service.model.examples import (
@@ -88,7 +88,7 @@ def test_a_meeting_that_is_undone_was_never_there(
         return
     fingerprint, figures = model.fingerprint, tables(model)
 
-    after = sorted([*before, Meeting(LessonId(lesson), at)], key=lambda one: one[::-1])
+    after = sorted([*before, Interaction(LessonId(lesson), at)], key=lambda one: one[::-1])
     change_history(model, histories, 1, after)
     assert model.fingerprint != fingerprint
     change_history(model, histories, 1, before)
@@ -100,7 +100,7 @@ def test_a_meeting_that_is_undone_was_never_there(
 def test_popularity_survives_a_meeting_ten_years_later_that_is_undone() -> None:
     model, histories = learned([(1, 7, NOW), (2, 8, NOW)])
 
-    change_history(model, histories, 3, [Meeting(LessonId(7), NOW + 10 * YEAR)])
+    change_history(model, histories, 3, [Interaction(LessonId(7), NOW + 10 * YEAR)])
     change_history(model, histories, 3, [])
 
     hour_later = model.popular("1h", NOW + 3600.0, 10)

@@ -23,7 +23,7 @@ FEW = st.sampled_from([0, 5, 1_000])  # lessons in a catalogue that is not yet l
 @given(events, st.lists(visitors, max_size=6), FEW, st.sampled_from([1, 2, 8]))
 @example(WATCHED, [(1, 12, set()), (2, 12, set()), (4, 12, {3}), (6, 12, set())], 1_000, 8)
 def test_nobody_gets_another_list_for_who_asks_at_the_same_time(
-    stream: list[Event], asking: list[tuple[int, int, set[int]]], few: int, together: int
+    stream: list[Event], caller: list[tuple[int, int, set[int]]], few: int, together: int
 ) -> None:
     model, histories = learned(stream)
     model.offer.describe(LessonId(13), Description(frozenset("a"), since=NOW - 1.0))
@@ -35,7 +35,7 @@ def test_nobody_gets_another_list_for_who_asks_at_the_same_time(
             {LessonId(one) for one in excluded},
             Visitor(UserId(user), 0.3, model.offer.view(frozenset(), NOW) if user % 2 else None),
         )
-        for user, limit, excluded in asking
+        for user, limit, excluded in caller
     ]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommendation_service.model import candidates
-from recommendation_service.model.history import Meeting, ordered
+from recommendation_service.model.history import Interaction, ordered
 from recommendation_service.model.model import Model
 from recommendation_service.model.rank import Scored
 from shared.ids import LessonId
@@ -26,10 +26,10 @@ def ids(scored: list[Scored]) -> list[int]:
     return [one.lesson_id for one in scored]
 
 
-def watched(*lessons: int, until: float = NOW) -> list[Meeting]:
+def watched(*lessons: int, until: float = NOW) -> list[Interaction]:
     """A history of lessons, a minute apart, the last one at a time."""
     start = until - 60.0 * (len(lessons) - 1)
-    return [Meeting(LessonId(one), start + 60.0 * n) for n, one in enumerate(lessons)]
+    return [Interaction(LessonId(one), start + 60.0 * n) for n, one in enumerate(lessons)]
 
 
 def a_course(users: int = 5) -> Model:
@@ -63,7 +63,7 @@ def test_every_answer_is_new_to_the_user(
 def test_any_time_gets_an_answer(stream: list[Event], at: float, now: float) -> None:
     model, histories = learned(stream)
 
-    change_history(model, histories, 5, ordered([Meeting(LessonId(99), at)]))
+    change_history(model, histories, 5, ordered([Interaction(LessonId(99), at)]))
 
     for user in (1, 5, 6):
         answer = model.recommend(histories.get(user, []), now, 20)

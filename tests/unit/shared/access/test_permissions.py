@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.access.caller import ANYBODY, Caller, Scope
-from shared.access.permissions import Right, Rights
+from shared.access.permissions import Permission, Permissions
 from shared.errors import Forbidden
 
-READ: Final = Right(Scope.READ)
-RIGHTS: Final = Rights(
+READ: Final = Permission(Scope.READ)
+PERMISSIONS: Final = Permissions(
     {
         "GET /users/{user_id}/progress": READ,
-        "GET /lessons/popular": Right(Scope.READ, for_users=True),
-        "GET /lessons/{lesson_id}": Right(Scope.READ, for_users=True),
+        "GET /lessons/popular": Permission(Scope.READ, for_users=True),
+        "GET /lessons/{lesson_id}": Permission(Scope.READ, for_users=True),
         "POST /statements": READ,
     },
     also_open=["GET /"],
@@ -26,7 +26,7 @@ USER: Final = Caller("user 42", frozenset({Scope.READ}), 42)
 
 def may(caller: Caller, method: str, path: str, query: bytes = b"") -> bool:
     try:
-        RIGHTS.check(caller, method, path, query)
+        PERMISSIONS.check(caller, method, path, query)
     except Forbidden:
         return False
     return True
@@ -69,7 +69,7 @@ def test_a_users_token_does_not_pass_where_nobody_looks_whom_it_is_about() -> No
 
 
 def test_what_is_open_is_open_for_one_method() -> None:
-    assert RIGHTS.is_open("GET", "/health/live")
-    assert RIGHTS.is_open("GET", "/")
-    assert not RIGHTS.is_open("DELETE", "/")
-    assert not RIGHTS.is_open("GET", "/health/live/more")
+    assert PERMISSIONS.is_open("GET", "/health/live")
+    assert PERMISSIONS.is_open("GET", "/")
+    assert not PERMISSIONS.is_open("DELETE", "/")
+    assert not PERMISSIONS.is_open("GET", "/health/live/more")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.access import rate_limit as module
-from shared.access.rate_limit import MOST_CALLERS, SECOND, Pace
+from shared.access.rate_limit import MAX_CALLERS, SECOND, RateLimiter
 from shared.errors import TooManyRequests
 
 
@@ -31,7 +31,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def passes(pace: Pace, name: str = "a") -> bool:
+def passes(pace: RateLimiter, name: str = "a") -> bool:
     try:
         pace.count(name)
     except TooManyRequests:
@@ -40,7 +40,7 @@ def passes(pace: Pace, name: str = "a") -> bool:
 
 
 def test_a_seconds_worth_may_come_at_once_and_then_as_many_as_are_earned(clock: Clock) -> None:
-    pace = Pace(10)
+    pace = RateLimiter(10)
 
     assert sum(passes(pace) for _ in range(100)) == 10
     clock.go(0.35)
@@ -50,7 +50,7 @@ def test_a_seconds_worth_may_come_at_once_and_then_as_many_as_are_earned(clock: 
 
 
 def test_what_is_refused_says_when_to_come_again_and_costs_nothing(clock: Clock) -> None:
-    pace = Pace(0.1)
+    pace = RateLimiter(0.1)
     pace.count("a")
 
     for _ in range(10):
@@ -63,14 +63,14 @@ def test_what_is_refused_says_when_to_come_again_and_costs_nothing(clock: Clock)
 
 
 def test_one_caller_does_not_slow_another(clock: Clock) -> None:  # noqa: ARG001 - stands still
-    pace = Pace(1)
+    pace = RateLimiter(1)
 
     assert [passes(pace, name) for name in "aabb"] == [True, False, True, False]
 
 
 @given(waits=st.lists(st.floats(0, 2), max_size=50))
 def test_no_pause_earns_more_than_its_time(waits: Sequence[float]) -> None:
-    clock, pace = Clock(), Pace(5)
+    clock, pace = Clock(), RateLimiter(5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "time", clock)
         passed = 0
@@ -82,15 +82,15 @@ def test_no_pause_earns_more_than_its_time(waits: Sequence[float]) -> None:
 
 
 def test_callers_without_end_are_not_remembered_without_end(clock: Clock) -> None:  # noqa: ARG001
-    pace = Pace(1)
-    for number in range(MOST_CALLERS + 10):
+    pace = RateLimiter(1)
+    for number in range(MAX_CALLERS + 10):
         pace.count(str(number))
 
-    assert not passes(pace, str(MOST_CALLERS))
+    assert not passes(pace, str(MAX_CALLERS))
     assert passes(pace, "0")  # forgotten
 
 
 def test_without_a_rate_nothing_is_counted() -> None:
-    pace = Pace(0)
+    pace = RateLimiter(0)
 
     assert all(passes(pace) for _ in range(10_000))
