@@ -1,4 +1,4 @@
-"""Patience: while the database is away, what has to be done is tried again and again."""
+"""Retry with exponential back-off, while the database is away."""
 
 import asyncio
 import logging
@@ -11,16 +11,20 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PAUSE: Final = (0.1, 10.0)  # seconds to wait for the database: at first, and at most
+FIRST_DELAY: Final = 0.1  # seconds
+MAX_DELAY: Final = 10.0  # seconds
 
 
-async def retry_while_unavailable(step: Callable[[], Awaitable[T]], doing: str) -> T:
-    """Take a step that may be taken twice, until the database was there for it."""
-    pause, longest = PAUSE
+async def retry_while_unavailable(step: Callable[[], Awaitable[T]], name: str) -> T:
+    """Repeat an idempotent step until the database was there for it; return its result.
+
+    `name` says in the log what waits. Any other error is raised at once.
+    """
+    delay = FIRST_DELAY
     while True:
         try:
             return await step()
         except DatabaseUnavailable as outage:
-            log.warning("%s waits %.1f s for the database: %s", doing, pause, outage)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, longest)
+            log.warning("%s waits %.1f s for the database: %s", name, delay, outage)
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, MAX_DELAY)
