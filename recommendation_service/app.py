@@ -21,10 +21,10 @@ from recommendation_service.api.fast_path import Recommending
 from recommendation_service.api.metrics import StoredMetrics, expose_metrics
 from recommendation_service.consume.dead_letters import collect_dead_letters
 from recommendation_service.consume.lessons import LessonConsumer
-from recommendation_service.consume.watches import Consumer
+from recommendation_service.consume.watches import Observers, WatchConsumer
 from recommendation_service.dashboard.routes import open_dashboard
 from recommendation_service.evaluate.prequential import Evaluator
-from recommendation_service.learn.retention import forget
+from recommendation_service.learn.retention import delete_old
 from recommendation_service.permissions import PERMISSIONS
 from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.serve.read_your_writes import Waiting
@@ -84,7 +84,7 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
 class _Parts(NamedTuple):
     state: AppState
     evaluator: Evaluator
-    consumer: Consumer
+    consumer: WatchConsumer
     lessons: LessonConsumer
 
 
@@ -98,7 +98,7 @@ def _parts(settings: RecommendationSettings, broker: Broker, database: Database)
             settings, broker, database, replica, stats, recommender, waiting, evaluator.served
         ),
         evaluator,
-        Consumer(settings, database, replica, evaluator, stats),
+        WatchConsumer(settings, database, replica, Observers(evaluator, evaluator.served, stats)),
         LessonConsumer(settings, database, replica),
     )
 
@@ -107,7 +107,7 @@ def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], st
     """What goes on beside the requests, for ever."""
     state = parts.state
     settings, broker, database = state.settings, state.broker, state.database
-    forgetting = partial(forget, database, settings.inbox_retention_days)
+    forgetting = partial(delete_old, database, settings.inbox_retention_days)
     yield state.replica.run(settings.follow_interval), "follow"
     yield run_retention(forgetting), "forget"
     yield parts.lessons.run(broker), "consume lessons"
@@ -129,8 +129,8 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
         app.include_router(routes.router)
     stored = StoredMetrics(state.database, state.replica)
     expose_metrics(app.state.metrics, state.stats.metrics, stored)
-    optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
+    optional = {"broker": trouble_check(consuming, lambda: consumer.link.outage)}
     app.include_router(health_routes({"database": database_check(state.database)}, optional))
-    await consumer.attempted.wait()  # with a broker, the queues are there from now on
-    await parts.lessons.attempted.wait()
+    await consumer.link.attempted.wait()  # with a broker, the queues are there from now on
+    await parts.lessons.link.attempted.wait()
     return app

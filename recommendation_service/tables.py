@@ -1,7 +1,7 @@
 """The tables of the recommendation service: what was learned, and what could not be.
 
-The truth is `learned_watches`; `meetings` is what the model is folded from. The model itself lives
-in the memory of each process; `model_changes` is the log by which processes follow each other.
+The truth is `learned_watches`; the model is folded from `interactions`. The model itself is in the
+memory of each process; replicas follow each other by the change log, `model_changes`.
 """
 
 from typing import Final
@@ -63,8 +63,9 @@ erased_users: Final = Table(
     Column("erased_at", UtcTime, nullable=False),
 )
 
-# When each user first met each lesson, by the watches that are not deleted.
-meetings: Final = Table(
+# Interactions: when each user first watched each lesson, by the watches that are not deleted. The
+# database calls them meetings.
+interactions: Final = Table(
     "meetings",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recommendation_service.api.dependencies import AppState, CurrentApp
 from recommendation_service.api.parameters import InCourse, PathId, Tagged, labels_of
-from recommendation_service.learn.lessons import Described, LessonState, deleted, describe
+from recommendation_service.learn.lessons import LessonState, Upserted, deleted, upsert_lessons
 from shared.errors import Invalid, NotFound
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import MAX_INTEGER, LessonId
@@ -134,9 +134,9 @@ async def put_lessons(body: LessonBatch, app: CurrentApp) -> Response:
     return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
-async def _describe(app: AppState, states: Sequence[LessonState]) -> list[Described]:
+async def _describe(app: AppState, states: Sequence[LessonState]) -> list[Upserted]:
     async with app.database.write() as connection:
-        done = await describe(app.database, connection, states)
+        done = await upsert_lessons(app.database, connection, states)
     # The answers of this process know it from now on.
     await app.replica.catalogue.catch_up()
     return done
@@ -150,8 +150,8 @@ def _read(item: object) -> LessonState | Invalid:
     return LessonState(named.lesson_id, named)
 
 
-def _outcome(outcome: Described | Invalid) -> LessonOutcome:
-    if isinstance(outcome, Described):
+def _outcome(outcome: Upserted | Invalid) -> LessonOutcome:
+    if isinstance(outcome, Upserted):
         status = 200 if outcome.existed else 201
         return LessonOutcome(status=status, lesson=_answer(outcome.state))
     return LessonOutcome(status=outcome.status, problem=problem_of(outcome))

@@ -21,7 +21,7 @@ LATELY: Final = 60  # samples, whose watches are "the latest" ...
 FEW: Final = 100  # ... or so many, if these are more
 PATIENCE: Final = 2.0  # seconds with the database
 
-News = dict[str, Any]
+LogEntry = dict[str, Any]
 
 
 class Live:
@@ -31,10 +31,10 @@ class Live:
         self._opened = app
         self._consumption = consumption
         self._draining = draining
-        self._samples: deque[News] = deque(maxlen=KEPT)
+        self._samples: deque[LogEntry] = deque(maxlen=KEPT)
         self._learned = 0
         self._watchers = 0
-        self._stored: News = {}
+        self._stored: LogEntry = {}
         self._next: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -52,7 +52,7 @@ class Live:
         passed, self._next = self._next, asyncio.get_running_loop().create_future()
         passed.set_result(None)
 
-    def _sample(self) -> News:
+    def _sample(self) -> LogEntry:
         stats = self._opened.stats
         new = stats.learned_events - self._learned
         self._learned = stats.learned_events
@@ -66,7 +66,7 @@ class Live:
             "p99": stats.freshness(99, new) if new else None,
         }
 
-    async def news(self) -> AsyncIterator[News]:
+    async def news(self) -> AsyncIterator[LogEntry]:
         """Yield what is known, with all samples at first; until the process is to end."""
         with self._watching():
             await self._look()
@@ -85,7 +85,7 @@ class Live:
         finally:
             self._watchers -= 1
 
-    def _known(self) -> News:
+    def _known(self) -> LogEntry:
         stats = self._opened.stats
         lately = sum(sample["learned"] for sample in islice(reversed(self._samples), LATELY))
         latest = max(lately, FEW)
@@ -111,13 +111,13 @@ class Live:
         }
 
 
-def _summary(parts: dict[str, str]) -> News:
+def _summary(parts: dict[str, str]) -> LogEntry:
     if parts["database"] != "ok":
         return {"status": "unready", "parts": parts}
     return {"status": "ready" if parts["broker"] == "ok" else "degraded", "parts": parts}
 
 
-async def _stored(database: Database) -> News:
+async def _stored(database: Database) -> LogEntry:
     async with database.read() as connection:
         state = await read_model_state(connection)
     return {
@@ -131,7 +131,7 @@ async def _stored(database: Database) -> News:
     }
 
 
-def _quality(found: Report) -> News:
+def _quality(found: Report) -> LogEntry:
     return {
         "evaluated": found.evaluated,
         "upnext": found.upnext.hit,

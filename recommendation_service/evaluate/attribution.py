@@ -9,17 +9,17 @@ worth remembering, those of a sample of users are: all of a user's, or none.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.event import Event
-from recommendation_service.learn.locks import beside_learners
-from recommendation_service.tables import attribution, erased_users, served_lists
+from recommendation_service.learn.locks import lock_shared
+from recommendation_service.learn.tombstones import read_tombstones
+from recommendation_service.tables import attribution, served_lists
 from shared.clock import utc_now
 from shared.database.database import Database, DatabaseUnavailable
 from shared.events import Kind
@@ -109,8 +109,8 @@ class Served:
         if not served:
             return
         async with self._database.write() as connection:
-            await beside_learners(connection)  # nobody is erased meanwhile
-            erased = await self._erased(connection, served)
+            await lock_shared(connection)  # nobody is erased meanwhile
+            erased = await read_tombstones(self._database, connection, served)
             rows = [
                 {
                     "id": new_id(),
@@ -123,12 +123,6 @@ class Served:
             ]
             if rows:
                 await connection.execute(insert(served_lists), rows)
-
-    async def _erased(
-        self, connection: AsyncConnection, users: Collection[UserId]
-    ) -> dict[UserId, datetime]:
-        query = select(erased_users).where(self._database.among(erased_users.c.user_id, users))
-        return {row.user_id: row.erased_at for row in await connection.execute(query)}
 
     async def attribute(self, before: datetime) -> None:
         """Count the watches that were learned before, as far as their users got lists."""

@@ -19,10 +19,10 @@ from typing import Final
 from sqlalchemy import func, insert, select, update
 
 from recommendation_service.evaluate.attribution import Served
-from recommendation_service.learn.histories import RECENT, Step
-from recommendation_service.learn.recent_interactions import KNOWN, latest_meetings
+from recommendation_service.learn.histories import RECENT, ModelStep
+from recommendation_service.learn.recent_interactions import MAX_HISTORY, recent_interactions
 from recommendation_service.model.history import Interaction
-from recommendation_service.replicate.model import Look, ModelReplica
+from recommendation_service.replicate.model import ModelReplica, StepObserver
 from recommendation_service.tables import evaluation, model_weights
 from shared.database.database import Database, DatabaseUnavailable
 from shared.process.background import log_and_continue
@@ -69,18 +69,18 @@ class Evaluator:
         self._sums = _nothing()
         self._saving = asyncio.Lock()
 
-    def glance(self) -> Look:
+    def glance(self) -> StepObserver:
         """Return what looks at the steps of one batch, which does not wait for it for long."""
         left = GLANCE
 
-        async def look(step: Step) -> None:
+        async def look(step: ModelStep) -> None:
             nonlocal left
-            if step.met is not None:
+            if step.interaction is not None:
                 left -= await self._look(step, left)
 
         return look
 
-    async def _look(self, step: Step, left: float) -> float:
+    async def _look(self, step: ModelStep, left: float) -> float:
         """Predict what the user met next, before the model learns it; return how long it took."""
         self._earn()
         # A first lesson says nothing of how well users are known; it teaches the weights, though.
@@ -89,8 +89,8 @@ class Evaluator:
             return 0.0
         began = time.perf_counter()
         before = await self._whole(step)
-        if before is not None and step.met is not None:
-            self._predict(before, step.met)
+        if before is not None and step.interaction is not None:
+            self._predict(before, step.interaction)
         spent = time.perf_counter() - began
         self._credit -= spent
         return spent
@@ -100,21 +100,21 @@ class Evaluator:
         self._credit = min(self._credit + self._share * (now - self._paid_at), SAVINGS)
         self._paid_at = now
 
-    async def _whole(self, step: Step) -> Sequence[Interaction] | None:
+    async def _whole(self, step: ModelStep) -> Sequence[Interaction] | None:
         """Return the whole history: a lesson met long ago is no candidate either.
 
         None where it cannot be had, or is too long for a person: what a robot meets next says
         nothing of how well people are known, and must not teach the weights.
         """
-        if step.met is None or len(step.before) < RECENT:
+        if step.interaction is None or len(step.before) < RECENT:
             return step.before
         try:
             async with self._database.read() as connection:
-                history = await latest_meetings(connection, step.user_id)
+                history = await recent_interactions(connection, step.user_id)
         except DatabaseUnavailable:
             return None
-        before = [meeting for meeting in history if meeting.at < step.met.at]
-        return before if len(history) < KNOWN else None
+        before = [meeting for meeting in history if meeting.at < step.interaction.at]
+        return before if len(history) < MAX_HISTORY else None
 
     def _predict(self, before: Sequence[Interaction], met: Interaction) -> None:
         model = self._replica.model

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from recommendation_service.learn.recent_interactions import (
-    Known,
-    latest_and_hidden,
-    latest_meetings,
+    UserHistory,
+    recent_and_hidden,
+    recent_interactions,
 )
 from shared.database.database import Database
 from shared.ids import UserId
@@ -21,7 +21,7 @@ GROUP_SIZE: Final = 32  # users in one query
 READS_IN_FLIGHT: Final = 2  # while one is on its way, another is taken apart
 SHORT: Final = 100  # meetings of each user that are read together; longer histories are read alone
 
-Waiting = tuple[UserId, asyncio.Future[Known]]
+Waiting = tuple[UserId, asyncio.Future[UserHistory]]
 
 
 class GroupRead:
@@ -32,9 +32,9 @@ class GroupRead:
         self._waiting: deque[Waiting] = deque()
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def known(self, user_id: UserId) -> Known:
+    async def known(self, user_id: UserId) -> UserHistory:
         """Return the latest KNOWN meetings of a user, and what they hide, as of now or later."""
-        future: asyncio.Future[Known] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[UserHistory] = asyncio.get_running_loop().create_future()
         self._waiting.append((user_id, future))
         if len(self._reading) < READS_IN_FLIGHT:
             self._reading.add(asyncio.create_task(self._read_all(), name="read histories"))
@@ -42,7 +42,7 @@ class GroupRead:
         if len(known.history) < SHORT:
             return known
         async with self._database.read() as connection:
-            return known._replace(history=await latest_meetings(connection, user_id))
+            return known._replace(history=await recent_interactions(connection, user_id))
 
     async def _read_all(self) -> None:
         """Read group after group until nobody waits."""
@@ -58,7 +58,7 @@ class GroupRead:
         users = dict.fromkeys(user_id for user_id, _ in group)
         try:
             async with self._database.read() as connection:
-                found = await latest_and_hidden(self._database, connection, users, SHORT)
+                found = await recent_and_hidden(self._database, connection, users, SHORT)
         except Exception as error:  # noqa: BLE001 - it is the callers'; others may wait
             _fail(group, error)
             return

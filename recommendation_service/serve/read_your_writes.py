@@ -45,7 +45,7 @@ class Waiting:
         self._replica = replica
         self._waiting: dict[asyncio.Future[bool], ConsistencyToken] = {}
         self._arrived = asyncio.Event()
-        replica.on_adopted = self._note
+        replica.add_listener(self._note)
 
     def _note(self, events: Sequence[Event]) -> None:
         """Tell those who wait for these events, which the model knows now."""

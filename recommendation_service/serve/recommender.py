@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from recommendation_service.learn.recent_interactions import KNOWN, met_among
+from recommendation_service.learn.recent_interactions import MAX_HISTORY, watched_among
 from recommendation_service.model.eligible import Labels, View
 from recommendation_service.model.explain import Because
 from recommendation_service.model.explore import NOBODY, Visitor
@@ -87,7 +87,7 @@ class Recommender:
         """Return the best lessons that the user has not met, best first."""
         history, hidden = await self._histories.known(user_id)
         request = replace(request, exclude={*request.exclude, *hidden})
-        if len(history) < KNOWN:
+        if len(history) < MAX_HISTORY:
             found = await self._lists.ranked(Asked(history, request, user_id))
         else:
             found = await self._not_met(user_id, history, request)
@@ -127,7 +127,7 @@ class Recommender:
             found = await self._lists.ranked(Asked(history, deeper))
             lessons = [one.lesson_id for one in found]
             async with self._database.read() as connection:
-                met = await met_among(self._database, connection, user_id, lessons)
+                met = await watched_among(self._database, connection, user_id, lessons)
             left = [one for one in found if one.lesson_id not in met][: request.limit]
             if len(left) == request.limit:
                 break

@@ -8,9 +8,9 @@ import pytest
 
 from consumption_service import app
 from consumption_service.publish import relay
-from recommendation_service.consume import watches
 from recommendation_service.learn import histories, recent_interactions
 from recommendation_service.serve import batched_reads, recommender
+from shared.broker import reconnect
 from tests.infrastructure import fresh_database
 
 
@@ -21,7 +21,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "RELAY_INTERVAL", 0.02)
     monkeypatch.setattr(relay, "FORGET_INTERVAL", 0.02)
     monkeypatch.setattr(relay, "RECONNECT_DELAY", 0.02)
-    monkeypatch.setattr(watches, "RECONNECT_DELAY", 0.02)
+    monkeypatch.setattr(reconnect, "RECONNECT_DELAY", 0.02)
     monkeypatch.setattr(app, "DRAIN_TIMEOUT", 0.05)
 
 
@@ -39,7 +39,7 @@ def long_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histories, "RECENT", 12)
     monkeypatch.setattr(batched_reads, "SHORT", 12)
     for module in (recent_interactions, recommender):
-        monkeypatch.setattr(module, "KNOWN", 14)
+        monkeypatch.setattr(module, "MAX_HISTORY", 14)
 
 
 @pytest.fixture

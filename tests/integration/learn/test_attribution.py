@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from recommendation_service.evaluate import attribution
 from recommendation_service.evaluate.attribution import Served, attributed
 from recommendation_service.learn.erase import erase
-from recommendation_service.learn.retention import forget_lists
+from recommendation_service.learn.retention import delete_served_lists
 from recommendation_service.tables import served_lists
 from shared.clock import utc_now
 from shared.database.database import Database
@@ -63,12 +63,12 @@ async def test_a_list_counts_for_a_day_and_is_forgotten_then(
 
     found = await attributed(recommendation_database)
     assert (found.watches, found.from_lists) == (1, 1)
-    await forget_lists(recommendation_database)
+    await delete_served_lists(recommendation_database)
     assert await rows(recommendation_database) == 1
     monkeypatch.setattr(
         "recommendation_service.learn.retention.LISTS_RETENTION", -timedelta(days=1)
     )
-    await forget_lists(recommendation_database)
+    await delete_served_lists(recommendation_database)
     assert await rows(recommendation_database) == 0
 
 

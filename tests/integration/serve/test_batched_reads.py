@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy import event
 
 from recommendation_service.serve.batched_reads import GROUP_SIZE, SHORT, GroupRead
-from recommendation_service.tables import meetings
+from recommendation_service.tables import interactions
 from shared.database.database import Database, DatabaseUnavailable
 from shared.ids import UserId
 from tests.integration.learn.test_learn import learn_all
@@ -60,7 +60,7 @@ async def test_requests_that_come_together_share_queries(recommendation_database
     with statements(recommendation_database) as seen:
         await asyncio.gather(*(lessons_of(group, 3) for _ in range(2 * GROUP_SIZE)))
 
-    assert len([one for one in seen if meetings.name in str(one)]) == 2
+    assert len([one for one in seen if interactions.name in str(one)]) == 2
 
 
 async def test_a_request_that_goes_away_holds_nobody_up(recommendation_database: Database) -> None:

@@ -9,7 +9,7 @@ from pamqp.commands import Basic
 from pamqp.common import FieldTable
 from pamqp.header import ContentHeader
 
-from recommendation_service.consume.parse import check
+from recommendation_service.consume.parse import check_envelope
 from recommendation_service.event import Unprocessable
 from shared.broker.rabbitmq.wire.delivered_content import _known_headers, body_size, delivery
 from shared.broker.topology import USER_HEADER
@@ -63,7 +63,10 @@ def test_everything_a_delivery_says_is_read_as_pamqp_reads_it(
     assert body_size(header) == len(body)
     assert (read.tag, read.redelivered) == (method.delivery_tag, method.redelivered)
     assert (read.routing_key, read.body) == (method.routing_key, body)
-    assert (read.message_id, read.type) == (expected.message_id, expected.message_type)
+    assert (read.message_id, read.type) == (
+        expected.message_id,
+        expected.message_type,
+    )
     assert read.timestamp == expected.timestamp
     assert read.headers == (expected.headers or {})
 
@@ -127,7 +130,7 @@ def test_headers_that_cannot_be_read_are_of_an_unknown_version(table: bytes) -> 
 
     assert (read.tag, read.message_id, read.delivery_count) == (7, "abc", 1)
     with pytest.raises(Unprocessable, match="the headers cannot be read"):
-        check(read, max_bytes=100)
+        check_envelope(read, max_bytes=100)
 
 
 def payload_of(method: Basic.Deliver) -> bytes:
