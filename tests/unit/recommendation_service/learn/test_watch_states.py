@@ -96,9 +96,7 @@ PAIR = Pair(UserId(42), LessonId(100))
 
 
 def test_a_new_watch_adds_its_pair_from_the_earliest_time_on() -> None:
-    late, early = (an_event(minutes=minutes) for minutes in (9, 3))
-
-    pairs = changed_pairs([change(None, late), change(None, early)])
+    pairs = changed_pairs([change(None, an_event(minutes=minutes)) for minutes in (9, 3, 6)])
 
     assert pairs.watched == {PAIR: NOON + timedelta(minutes=3)}
     assert pairs.withdrawn == set()
