@@ -123,8 +123,8 @@ evaluation: Final = Table(
     Column("popular_mrr", Double, nullable=False),
 )
 
-# The catalogue. A deleted lesson stays as a row, so that an older description that arrives late does
-# not bring it back.
+# The catalogue. A deleted lesson stays as a row, so that an older description that arrives late
+# does not bring it back.
 lessons: Final = Table(
     "lessons",
     metadata,
