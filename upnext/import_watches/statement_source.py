@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 from upnext.import_watches.text_file import open_text
 
 CHUNK: Final = 1 << 20  # characters
+NUMBER_TAIL: Final = 2  # characters: `1e+` begins with the number 1 until a digit follows
 SEPARATORS: Final = re.compile(r"[\s,\[\]]*")  # between two statements
 
 _DECODER: Final = json.JSONDecoder()
@@ -50,7 +51,7 @@ def _values(file: TextIO) -> Iterator[Any]:
                 if ended:
                     raise ValueError(f"what follows value {count} is not JSON") from None
                 break  # the value continues in the next chunk
-            if end == len(text) and not ended:
+            if end >= len(text) - NUMBER_TAIL and not ended:
                 break  # a number may continue, too
             yield value
             count += 1
