@@ -1,5 +1,6 @@
 """An import resumes at its checkpoint, wherever the last run crashed."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -123,16 +124,18 @@ def test_a_checkpoint_covers_the_rows_before_the_first_that_is_not_answered(tmp_
     assert outcomes.counts == Counts(done=3, sent=3, recorded=1, duplicates=1, refused=1)
 
 
-def test_refused_rows_after_the_checkpoint_are_cut_off(tmp_path: Path) -> None:
-    crashed = resume(tmp_path, CrashingFile)
-    crashed.begin(row(1))
-    crashed.complete(row(1), REFUSED)
-    with pytest.raises(Crash):
-        crashed.save_checkpoint()
-    assert refused_rows(tmp_path) == [1]
+@pytest.mark.parametrize("saved", [0, 1, 2])
+def test_refused_rows_after_the_checkpoint_are_cut_off(tmp_path: Path, saved: int) -> None:
+    for number in range(1, saved + 2):
+        outcomes = resume(tmp_path, CheckpointFile if number <= saved else CrashingFile)
+        outcomes.begin(row(number))
+        outcomes.complete(row(number), REFUSED)
+        with pytest.raises(Crash) if number > saved else nullcontext():
+            outcomes.save_checkpoint()
+    assert refused_rows(tmp_path) == list(range(1, saved + 2))
 
-    assert resume(tmp_path).counts == Counts()
-    assert refused_rows(tmp_path) == []
+    assert resume(tmp_path).counts == Counts(done=saved, refused=saved)
+    assert refused_rows(tmp_path) == list(range(1, saved + 1))
 
 
 def test_a_crash_while_a_checkpoint_is_written_leaves_the_last_one(
