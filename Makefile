@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
-# Tests wait for services more than they compute.
+# Tests wait for services more than they compute. A few files start fewer workers.
 JOBS ?= 4
 
 # Of the random schedules of `make chaos`; another seed is another schedule.
@@ -25,7 +25,7 @@ endif
 MEASURE := $(BIN)/python -m benchmarks
 SHORTER = $(if $(JSON),--json) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-.PHONY: help setup run demo test chaos lint format lock bench bench-ingest bench-learn \
+.PHONY: help setup run demo unit check test chaos lint format lock bench bench-ingest bench-learn \
 	bench-freshness bench-serve bench-growth bench-quality kubernetes audit sbom container-check clean
 
 help: ## List what there is
@@ -39,8 +39,13 @@ run: $(STAMP) ## Start both services, on nothing but files
 demo: $(STAMP) ## Feed the running services a sample stream, and show what it teaches
 	@exec $(BIN)/upnext demo
 
-test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name", JOBS=1)
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+unit: $(STAMP) ## Run the tests that need no service: seconds (ARGS="-k name")
+	@$(BIN)/pytest tests/unit $(ARGS)
+
+check: lint unit ## Lint, then run the unit tests: before every commit
+
+test: $(STAMP) $(if $(ARGS),,lint) ## Lint, then run every test (or only ARGS="-k name"; JOBS=1)
+	@JOBS=$(JOBS) $(BIN)/pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 chaos: $(STAMP) ## Break every part under load, and count what was lost (MINUTES=5 SEED=7)
 	@echo "Random schedules for $(MINUTES) minutes, SEED=$(SEED)"

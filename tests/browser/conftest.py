@@ -1,7 +1,6 @@
 """A real browser, and the product with somebody's watches in it."""
 
 import json
-import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Final
@@ -32,12 +31,6 @@ PATIENCE: Final = 100_000  # milliseconds, on a machine that is busy with other 
 SCREENSHOTS: Final = ROOT / "var" / "screenshots"
 LEARNERS: Final = 12
 LESSONS: Final = 10
-
-
-@pytest.fixture(scope="session")
-def chromium_program() -> str:
-    """Where the browser is."""
-    return os.environ["TEST_CHROMIUM"]
 
 
 @pytest_asyncio.fixture(scope="session")
