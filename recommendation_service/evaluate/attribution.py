@@ -127,7 +127,7 @@ class Served:
     async def _erased(
         self, connection: AsyncConnection, users: Collection[UserId]
     ) -> dict[UserId, datetime]:
-        query = select(erased_users).where(self._database.among(erased_users.c.user_id, users))
+        query = select(erased_users).where(self._database.is_any_of(erased_users.c.user_id, users))
         return {row.user_id: row.erased_at for row in await connection.execute(query)}
 
     async def attribute(self, before: datetime) -> None:
@@ -151,7 +151,7 @@ class Served:
     async def _served_to(self, users: set[UserId]) -> defaultdict[UserId, list[List]]:
         lists = served_lists.c
         query = select(lists.user_id, lists.served_at, lists.lesson_ids).where(
-            self._database.among(lists.user_id, users),
+            self._database.is_any_of(lists.user_id, users),
             lists.id >= first_id_at(utc_now() - REMEMBERED - SETTLED),
         )
         served: defaultdict[UserId, list[List]] = defaultdict(list)

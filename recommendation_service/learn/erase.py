@@ -77,10 +77,10 @@ async def _take_away(database: Database, connection: AsyncConnection, erasure: U
     gone = set(going)
     change = difference(history, [one for one in history if one.lesson_id not in gone])
     of_user = meetings.c.user_id == erasure.user_id
-    these = database.among(meetings.c.lesson_id, going)
+    these = database.is_any_of(meetings.c.lesson_id, going)
     await connection.execute(delete(meetings).where(of_user, these))
     more = len(going) == PORTION
-    watched = database.among(learned_watches.c.lesson_id, going)
+    watched = database.is_any_of(learned_watches.c.lesson_id, going)
     rows = (_erased(erasure), watched) if more else (_erased(erasure),)
     await _forget(connection, and_(*rows))
     await advance(database, connection, News(change))
@@ -95,7 +95,7 @@ async def _date_anew(
     Between two portions the user may watch more of them.
     """
     kept = await _kept(connection, erasure)
-    watched_since = database.among(learned_watches.c.lesson_id, kept)
+    watched_since = database.is_any_of(learned_watches.c.lesson_id, kept)
     lessons = await _forget(connection, _erased(erasure) & watched_since)
     touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
     progress = await change_histories(database, connection, touched)

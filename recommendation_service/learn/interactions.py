@@ -72,8 +72,8 @@ async def known_meetings(
     if not pairs:
         return {}
     query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at).where(
-        database.among(meetings.c.user_id, {pair.user_id for pair in pairs}),
-        database.among(meetings.c.lesson_id, {pair.lesson_id for pair in pairs}),
+        database.is_any_of(meetings.c.user_id, {pair.user_id for pair in pairs}),
+        database.is_any_of(meetings.c.lesson_id, {pair.lesson_id for pair in pairs}),
     )
     rows = await connection.execute(query)
     return {Pair(row.user_id, row.lesson_id): row.met_at for row in rows}
@@ -94,8 +94,8 @@ async def first_watches(
             first,
         )
         .where(
-            database.among(watch.user_id, {pair.user_id for pair in pairs}),
-            database.among(watch.lesson_id, {pair.lesson_id for pair in pairs}),
+            database.is_any_of(watch.user_id, {pair.user_id for pair in pairs}),
+            database.is_any_of(watch.lesson_id, {pair.lesson_id for pair in pairs}),
             watch.deleted.is_(False),
         )
         .group_by(watch.user_id, watch.lesson_id)
@@ -122,7 +122,7 @@ async def bounds_of(
 ) -> dict[LessonId, Bounds | None]:
     """Look up when the lessons were first and last met, None for one that nobody meets."""
     # One look at each end of the index for each lesson, however many users met it.
-    lesson_id = database.listed(meetings.c.lesson_id, lessons).c.value
+    lesson_id = database.values_table(meetings.c.lesson_id, lessons).c.value
     met_at = meetings.c.met_at
     first, last = (
         select(function(met_at, type_=met_at.type))

@@ -65,7 +65,7 @@ async def _not_yet_learned(
 ) -> list[Event]:
     """Return the events that were not learned before, each once: none is counted as come again."""
     by_id = {event.event_id: event for event in events}
-    known = select(inbox.c.event_id).where(database.among(inbox.c.event_id, list(by_id)))
+    known = select(inbox.c.event_id).where(database.is_any_of(inbox.c.event_id, list(by_id)))
     for event_id in await connection.scalars(known):
         del by_id[event_id]
     since = (await read_model_state(connection)).inbox_since

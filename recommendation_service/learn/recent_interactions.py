@@ -119,7 +119,7 @@ async def met_among(
 ) -> set[LessonId]:
     """Return those of the lessons that the user met."""
     query = select(meetings.c.lesson_id).where(
-        meetings.c.user_id == user_id, database.among(meetings.c.lesson_id, lessons)
+        meetings.c.user_id == user_id, database.is_any_of(meetings.c.lesson_id, lessons)
     )
     return set(await connection.scalars(query))
 

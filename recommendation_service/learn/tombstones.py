@@ -38,7 +38,7 @@ async def not_erased(
 ) -> list[Event]:
     """Return those of the events that count."""
     users = {event.user_id for event in events}
-    query = select(erased_users).where(database.among(erased_users.c.user_id, users))
+    query = select(erased_users).where(database.is_any_of(erased_users.c.user_id, users))
     rows = await connection.execute(query)
     erased: dict[UserId, datetime] = {row.user_id: row.erased_at for row in rows}
     return [

@@ -120,8 +120,8 @@ async def stored_states(
     users = {event.user_id for event in events}
     ids = {event.watch_id for event in events}
     query = select(learned_watches).where(
-        database.among(learned_watches.c.user_id, users),
-        database.among(learned_watches.c.watch_id, ids),
+        database.is_any_of(learned_watches.c.user_id, users),
+        database.is_any_of(learned_watches.c.watch_id, ids),
     )
     rows = await connection.execute(query)
     return {(row.user_id, row.watch_id): WatchState(*row) for row in rows}
