@@ -18,7 +18,7 @@ from shared.broker.interface import (
     BrokerUnavailable,
     Delivery,
     Message,
-    Outcome,
+    PublishOutcome,
 )
 from shared.broker.topology import ERASURE
 from shared.clock import utc_now
@@ -83,5 +83,5 @@ class Eraser:
         )
         async with self._broker.publisher(ERASURE) as publisher:
             [outcome] = await publisher.publish([message])
-        if outcome is not Outcome.CONFIRMED:
+        if outcome is not PublishOutcome.CONFIRMED:
             raise BrokerUnavailable(f"that a user was erased is {outcome.value}")

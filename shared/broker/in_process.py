@@ -24,8 +24,8 @@ from shared.broker.interface import (
     BrokerUnavailable,
     Depth,
     Message,
-    Outcome,
     Publisher,
+    PublishOutcome,
     Subscription,
 )
 from shared.broker.topic import matches
@@ -135,7 +135,7 @@ class InProcessPublisher:
         self._route = route
         self._has_ended = False
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def publish(self, messages: Sequence[Message]) -> list[PublishOutcome]:
         """Publish, and return what became of each once all copies are settled."""
         if self._has_ended:
             raise BrokerUnavailable("the publisher has ended")
@@ -143,7 +143,10 @@ class InProcessPublisher:
         awaited = [receipt.settled for receipt in receipts if receipt]
         if awaited:
             await asyncio.wait(awaited)
-        return [Outcome.CONFIRMED if receipt else Outcome.UNROUTABLE for receipt in receipts]
+        return [
+            PublishOutcome.CONFIRMED if receipt else PublishOutcome.UNROUTABLE
+            for receipt in receipts
+        ]
 
     def end(self) -> None:
         """Publish nothing any more."""

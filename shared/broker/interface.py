@@ -47,7 +47,7 @@ class Message(NamedTuple):
     headers: Headers = MappingProxyType({})
 
 
-class Outcome(Enum):
+class PublishOutcome(Enum):
     """What became of a published message. Only `CONFIRMED` means that the broker has it."""
 
     CONFIRMED = "confirmed"
@@ -74,7 +74,7 @@ class Delivery(NamedTuple):
 class Publisher(Protocol):
     """Publishes to one exchange, with confirms."""
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def publish(self, messages: Sequence[Message]) -> list[PublishOutcome]:
         """Publish in one go, and return what became of each, in the same order.
 
         A message id must not be in flight twice: one caller at a time, and no id twice in one call.

@@ -27,7 +27,7 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.frame import marshal
 
-from shared.broker.interface import BrokerUnavailable, Message, Outcome
+from shared.broker.interface import BrokerUnavailable, Message, PublishOutcome
 from shared.broker.rabbitmq.wire.header_frame import header_frame
 
 Confirm = asyncio.Future[object]
@@ -35,10 +35,10 @@ Confirm = asyncio.Future[object]
 MAX_BODY: Final = 16 * 2**20  # bytes; RabbitMQ 4 closes the channel over a larger one
 
 # What the broker's answer means, by the exception that aiormq sets.
-OUTCOMES: Final[dict[type, Outcome]] = {
-    type(None): Outcome.CONFIRMED,
-    PublishError: Outcome.UNROUTABLE,
-    DeliveryError: Outcome.REFUSED,
+OUTCOMES: Final[dict[type, PublishOutcome]] = {
+    type(None): PublishOutcome.CONFIRMED,
+    PublishError: PublishOutcome.UNROUTABLE,
+    DeliveryError: PublishOutcome.REFUSED,
 }
 
 
@@ -51,7 +51,7 @@ class BatchPublisher:
         self._confirm_timeout = confirm_timeout
         self._is_usable = True
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def publish(self, messages: Sequence[Message]) -> list[PublishOutcome]:
         """Publish in one write, and return what became of each, in the same order.
 
         After a publish without all answers the publisher is of no more use: an answer that comes
@@ -61,11 +61,11 @@ class BatchPublisher:
             raise BrokerUnavailable("the publishing channel was lost")
         fitting = [message for message in messages if len(message.body) <= MAX_BODY]
         if not fitting:
-            return [Outcome.REFUSED] * len(messages)
+            return [PublishOutcome.REFUSED] * len(messages)
         outcomes = await self._publish_fitting(fitting)
-        return [outcomes.get(message.message_id, Outcome.REFUSED) for message in messages]
+        return [outcomes.get(message.message_id, PublishOutcome.REFUSED) for message in messages]
 
-    async def _publish_fitting(self, messages: Sequence[Message]) -> dict[str, Outcome]:
+    async def _publish_fitting(self, messages: Sequence[Message]) -> dict[str, PublishOutcome]:
         ids = _distinct_ids(messages)
         payload = b"".join(self._frames(messages))
         confirms: list[Confirm] = []
@@ -79,7 +79,7 @@ class BatchPublisher:
         finally:
             self._forget(ids, confirms)
         outcomes = [_outcome(confirm) for confirm in confirms]
-        self._is_usable = Outcome.UNKNOWN not in outcomes
+        self._is_usable = PublishOutcome.UNKNOWN not in outcomes
         return dict(zip(ids, outcomes, strict=True))
 
     async def _write(self, payload: bytes, ids: Sequence[str]) -> list[Confirm]:
@@ -143,7 +143,7 @@ def _give_up(confirms: Sequence[Confirm]) -> None:
         confirm.cancel()  # those that were answered keep their answer
 
 
-def _outcome(confirm: Confirm) -> Outcome:
+def _outcome(confirm: Confirm) -> PublishOutcome:
     if confirm.cancelled():
-        return Outcome.UNKNOWN
-    return OUTCOMES.get(type(confirm.exception()), Outcome.UNKNOWN)
+        return PublishOutcome.UNKNOWN
+    return OUTCOMES.get(type(confirm.exception()), PublishOutcome.UNKNOWN)
