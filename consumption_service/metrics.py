@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.broker.interface import Outcome
+from shared.broker.interface import PublishOutcome
 from shared.clock import utc_now
 from shared.process.metrics import SECONDS, Metrics
 from shared.uuid7 import time_of
@@ -53,7 +53,7 @@ class PublishMetrics(Metrics):
         self.events = Counter(
             "upnext_published_events", "Events published, by outcome.", ("outcome",), registry=None
         )
-        for outcome in Outcome:  # there before the first, so that a rate sees the first
+        for outcome in PublishOutcome:  # there before the first, so that a rate sees the first
             self.events.labels(outcome.value)
         self.outbox = Gauge(
             "upnext_outbox_events",
@@ -67,7 +67,7 @@ class PublishMetrics(Metrics):
             "upnext_announcing", "1: events are announced. 0: they wait.", registry=None
         )
 
-    def published(self, outcomes: Sequence[Outcome], began: float) -> None:
+    def published(self, outcomes: Sequence[PublishOutcome], began: float) -> None:
         """Count a batch that was published at this time of the performance counter."""
         self.seconds.observe(time.perf_counter() - began)
         for outcome, number in collections.Counter(outcomes).items():

@@ -28,8 +28,8 @@ from shared.broker.interface import (
     Broker,
     BrokerError,
     BrokerUnavailable,
-    Outcome,
     Publisher,
+    PublishOutcome,
 )
 from shared.broker.topology import WATCH
 from shared.clock import utc_now
@@ -142,17 +142,19 @@ class OutboxRelay:
         confirmed = {
             event.event_id
             for event, outcome in zip(events, outcomes, strict=True)
-            if outcome is Outcome.CONFIRMED
+            if outcome is PublishOutcome.CONFIRMED
         }
         self._confirmed |= confirmed
         if not self._fresh:
             self._idle.set()
-        failed = [outcome for outcome in outcomes if outcome is not Outcome.CONFIRMED]
+        failed = [outcome for outcome in outcomes if outcome is not PublishOutcome.CONFIRMED]
         self._report(f"the broker did not take them ({failed[0].value})" if failed else None)
-        if set(outcomes) == {Outcome.REFUSED}:
+        if set(outcomes) == {PublishOutcome.REFUSED}:
             # On a channel that a full queue refused, RabbitMQ may go on refusing after the limit
             # was lifted. Only a new channel finds out.
-            raise BrokerUnavailable(f"the broker did not take them ({Outcome.REFUSED.value})")
+            raise BrokerUnavailable(
+                f"the broker did not take them ({PublishOutcome.REFUSED.value})"
+            )
         return not failed
 
     async def _relay(self, publisher: Publisher) -> bool:

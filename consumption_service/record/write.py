@@ -71,7 +71,7 @@ async def _claim_keys(
     await connection.execute(insert_if_free(idempotency_keys).on_conflict_do_nothing(), rows)
     key = idempotency_keys.c.key
     query = select(key, idempotency_keys.c.watch_id, idempotency_keys.c.digest)
-    for row in await connection.execute(query.where(database.among(key, list(wanted)))):
+    for row in await connection.execute(query.where(database.is_any_of(key, list(wanted)))):
         group.claims[row.key] = Claim(row.watch_id, row.digest)
 
 
@@ -81,7 +81,7 @@ async def _read_watches(
     """Read and lock the stored watches that the commands are about."""
     if not ids:
         return
-    query = STORED.where(database.among(watches.c.id, ids))
+    query = STORED.where(database.is_any_of(watches.c.id, ids))
     for row in await connection.execute(query.order_by(watches.c.id).with_for_update()):
         group.watches[row.id] = Watch(*row)
 

@@ -88,7 +88,7 @@ async def _not_known(
     ]
     new = await insert_new_rows(connection, idempotency_keys, rows)
     key = idempotency_keys.c.key
-    query = select(key, idempotency_keys.c.digest).where(database.among(key, list(by_key)))
+    query = select(key, idempotency_keys.c.digest).where(database.is_any_of(key, list(by_key)))
     known = {row.key: row.digest for row in await connection.execute(query)}
     for one in told:
         if known[one.key] != one.digest:

@@ -18,7 +18,7 @@ from shared.broker.interface import (
     BrokerUnavailable,
     Delivery,
     Message,
-    Outcome,
+    PublishOutcome,
 )
 from shared.broker.topology import ERASURE
 from shared.clock import utc_now
@@ -84,5 +84,5 @@ class ErasureHandler:
         )
         async with self._broker.publisher(ERASURE) as publisher:
             [outcome] = await publisher.publish([message])
-        if outcome is not Outcome.CONFIRMED:
+        if outcome is not PublishOutcome.CONFIRMED:
             raise BrokerUnavailable(f"the confirmation of an erasure is {outcome.value}")

@@ -145,7 +145,7 @@ class Served:
     async def _served_to(self, users: set[UserId]) -> defaultdict[UserId, list[List]]:
         lists = served_lists.c
         query = select(lists.user_id, lists.served_at, lists.lesson_ids).where(
-            self._database.among(lists.user_id, users),
+            self._database.is_any_of(lists.user_id, users),
             lists.id >= first_id_at(utc_now() - REMEMBERED - SETTLED),
         )
         served: defaultdict[UserId, list[List]] = defaultdict(list)

@@ -77,10 +77,10 @@ async def _remove_portion(
     gone = set(going)
     change = difference(history, [one for one in history if one.lesson_id not in gone])
     of_user = interactions.c.user_id == erasure.user_id
-    these = database.among(interactions.c.lesson_id, going)
+    these = database.is_any_of(interactions.c.lesson_id, going)
     await connection.execute(delete(interactions).where(of_user, these))
     more = len(going) == PORTION
-    of_these = database.among(learned_watches.c.lesson_id, going)
+    of_these = database.is_any_of(learned_watches.c.lesson_id, going)
     conditions = (_erased(erasure), of_these) if more else (_erased(erasure),)
     await _delete_watches(connection, and_(*conditions))
     await append(database, connection, LogEntry(change))
@@ -95,7 +95,7 @@ async def _keep_later_watches(
     Between two portions the user may watch more lessons, so this is done for each portion.
     """
     kept = await _watched_later(connection, erasure)
-    of_kept = database.among(learned_watches.c.lesson_id, kept)
+    of_kept = database.is_any_of(learned_watches.c.lesson_id, kept)
     lessons = await _delete_watches(connection, _erased(erasure) & of_kept)
     pairs = ChangedPairs(withdrawn={Pair(erasure.user_id, lesson) for lesson in lessons})
     changes = await change_histories(database, connection, pairs)

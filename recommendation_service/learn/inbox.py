@@ -72,7 +72,7 @@ async def not_learned(
 ) -> list[Event]:
     """Return the events that `store_events` would store, each once."""
     by_id = {event.event_id: event for event in events}
-    query = select(inbox.c.event_id).where(database.among(inbox.c.event_id, list(by_id)))
+    query = select(inbox.c.event_id).where(database.is_any_of(inbox.c.event_id, list(by_id)))
     known = set(await connection.scalars(query))
     left = [event for event_id, event in by_id.items() if event_id not in known]
     suspects = [event for event in left if _may_be_deleted(event, state.inbox_since)]
@@ -109,8 +109,8 @@ async def _stored_states(
     if not events:
         return {}
     query = select(learned_watches).where(
-        database.among(learned_watches.c.user_id, {event.user_id for event in events}),
-        database.among(learned_watches.c.watch_id, {event.watch_id for event in events}),
+        database.is_any_of(learned_watches.c.user_id, {event.user_id for event in events}),
+        database.is_any_of(learned_watches.c.watch_id, {event.watch_id for event in events}),
     )
     rows = await connection.execute(query)
     return {(row.user_id, row.watch_id): WatchState(*row) for row in rows}

@@ -29,8 +29,8 @@ async def known_interactions(
     if not pairs:
         return {}
     query = select(interactions.c.user_id, interactions.c.lesson_id, interactions.c.met_at).where(
-        database.among(interactions.c.user_id, {pair.user_id for pair in pairs}),
-        database.among(interactions.c.lesson_id, {pair.lesson_id for pair in pairs}),
+        database.is_any_of(interactions.c.user_id, {pair.user_id for pair in pairs}),
+        database.is_any_of(interactions.c.lesson_id, {pair.lesson_id for pair in pairs}),
     )
     rows = await connection.execute(query)
     return {Pair(row.user_id, row.lesson_id): row.met_at for row in rows}
@@ -51,8 +51,8 @@ async def earliest_watches(
             first,
         )
         .where(
-            database.among(watch.user_id, {pair.user_id for pair in pairs}),
-            database.among(watch.lesson_id, {pair.lesson_id for pair in pairs}),
+            database.is_any_of(watch.user_id, {pair.user_id for pair in pairs}),
+            database.is_any_of(watch.lesson_id, {pair.lesson_id for pair in pairs}),
             watch.deleted.is_(False),
         )
         .group_by(watch.user_id, watch.lesson_id)
@@ -82,7 +82,7 @@ async def read_bounds(
 ) -> dict[LessonId, Bounds | None]:
     """Return the times of the first and the last interaction with each lesson; None without any."""
     # Each end of the index is read once for each lesson, however many users there are.
-    lesson_id = database.listed(interactions.c.lesson_id, lessons).c.value
+    lesson_id = database.values_table(interactions.c.lesson_id, lessons).c.value
     met_at = interactions.c.met_at
     first, last = (
         select(function(met_at, type_=met_at.type))

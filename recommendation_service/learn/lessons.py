@@ -94,7 +94,9 @@ def _later(before: LessonState | None, state: LessonState) -> LessonState:
 async def _stored(
     database: Database, connection: AsyncConnection, ids: Collection[LessonId]
 ) -> dict[LessonId, LessonState]:
-    rows = await connection.execute(select(lessons).where(database.among(lessons.c.lesson_id, ids)))
+    rows = await connection.execute(
+        select(lessons).where(database.is_any_of(lessons.c.lesson_id, ids))
+    )
     return {row.lesson_id: lesson_state_of(row) for row in rows}
 
 

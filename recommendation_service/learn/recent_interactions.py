@@ -119,7 +119,7 @@ async def watched_among(
 ) -> set[LessonId]:
     """Return the lessons, among these, that the user has an interaction with."""
     query = select(interactions.c.lesson_id).where(
-        interactions.c.user_id == user_id, database.among(interactions.c.lesson_id, lessons)
+        interactions.c.user_id == user_id, database.is_any_of(interactions.c.lesson_id, lessons)
     )
     return set(await connection.scalars(query))
 

@@ -49,5 +49,5 @@ async def read_tombstones(
     database: Database, connection: AsyncConnection, users: Collection[UserId]
 ) -> dict[UserId, datetime]:
     """Return when those of the users who were erased were erased last."""
-    query = select(erased_users).where(database.among(erased_users.c.user_id, users))
+    query = select(erased_users).where(database.is_any_of(erased_users.c.user_id, users))
     return {row.user_id: row.erased_at for row in await connection.execute(query)}

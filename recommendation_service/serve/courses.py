@@ -49,7 +49,7 @@ async def finished_by(
             func.max(watch.duration),
         )
         .where(watch.user_id == user_id, watch.deleted.is_(False))
-        .where(database.among(watch.lesson_id, list(durations)))
+        .where(database.is_any_of(watch.lesson_id, list(durations)))
         .group_by(watch.lesson_id)
     )
     return {

@@ -103,14 +103,14 @@ class Waiting:
         awaited = [one for future, one in self._waiting.items() if not future.done()]
         if not awaited:
             return
-        among = self._database.among
+        is_any_of = self._database.is_any_of
         ids = {one.id for one in awaited}
         users = {one.user_id for one in awaited}
         watch = learned_watches.c
-        events = select(null(), inbox.c.event_id).where(among(inbox.c.event_id, ids))
+        events = select(null(), inbox.c.event_id).where(is_any_of(inbox.c.event_id, ids))
         # The inbox may have forgotten it.
         watches = select(watch.user_id, watch.watch_id).where(
-            among(watch.user_id, users), among(watch.watch_id, ids)
+            is_any_of(watch.user_id, users), is_any_of(watch.watch_id, ids)
         )
         async with self._database.read() as connection:
             found = {

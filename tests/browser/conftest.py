@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from shared.broker.connect import open_broker
-from shared.broker.interface import Message, Outcome
+from shared.broker.interface import Message, PublishOutcome
 from shared.broker.topology import RECOMMENDATION, WATCH
 from tests.infrastructure import fresh_vhost
 from tests.support.http_client import tell
@@ -61,7 +61,7 @@ async def dead_letters(vhost: str) -> None:
     ]
     async with open_broker(vhost) as broker, broker.subscription(RECOMMENDATION, 10) as queue:
         async with broker.publisher(WATCH) as publisher:
-            assert set(await publisher.publish(messages)) == {Outcome.CONFIRMED}
+            assert set(await publisher.publish(messages)) == {PublishOutcome.CONFIRMED}
         rejected = 0
         while rejected < len(messages):
             for delivery in await queue.receive(10):

@@ -15,7 +15,7 @@ from recommendation_service.consume.poison import SUSPICIOUS
 from recommendation_service.learn.lessons import LessonState, deleted, upsert_lessons
 from recommendation_service.replicate.catalogue import Catalogue
 from recommendation_service.tables import lessons
-from shared.broker.interface import Message, Outcome
+from shared.broker.interface import Message, PublishOutcome
 from shared.broker.topology import LESSON, RECOMMENDATION_LESSON
 from shared.clock import utc_now
 from shared.database.database import Database
@@ -35,7 +35,7 @@ def a_message(key: str, **body: Any) -> Message:
 
 async def publish(set_up: SetUp, *messages: Message) -> None:
     async with set_up.broker.publisher(LESSON) as publisher:
-        assert set(await publisher.publish(messages)) == {Outcome.CONFIRMED}
+        assert set(await publisher.publish(messages)) == {PublishOutcome.CONFIRMED}
 
 
 async def test_lessons_are_learned_from_the_exchange(set_up: SetUp) -> None:

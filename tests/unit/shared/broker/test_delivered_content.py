@@ -11,7 +11,7 @@ from pamqp.header import ContentHeader
 
 from recommendation_service.consume.parse import check_envelope
 from recommendation_service.event import Unprocessable
-from shared.broker.rabbitmq.wire.delivered_content import _known_headers, body_size, delivery
+from shared.broker.rabbitmq.wire.delivered_content import _cached_headers, body_size, delivery
 from shared.broker.topology import USER_HEADER
 
 short_texts = st.text(max_size=40)
@@ -73,14 +73,14 @@ def test_everything_a_delivery_says_is_read_as_pamqp_reads_it(
 
 def test_the_headers_of_all_users_are_read_once() -> None:
     method = payload_of(Basic.Deliver("tag", 1, False, "", "created"))  # noqa: FBT003
-    before = _known_headers.cache_info().misses
+    before = _cached_headers.cache_info().misses
 
     for user in range(1000):
         headers: FieldTable = {"x-schema-version": 1, "another": "one", USER_HEADER: str(user)}
         header = ContentHeader(properties=Basic.Properties(headers=headers)).marshal()
         assert delivery(method, header, b"").headers == headers
 
-    assert _known_headers.cache_info().misses == before + 1
+    assert _cached_headers.cache_info().misses == before + 1
 
 
 @given(st.integers(0, 100), st.booleans())
