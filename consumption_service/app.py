@@ -65,7 +65,7 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
         ):
             app = create_app(settings, TITLE, DESCRIPTION, guard)
             app.state.consumption = state = AppState(settings, database, group_commit)
-            app.state.direct.add(Recording(state, settings.max_body_bytes))
+            app.state.fast_path.add(Recording(state, settings.max_body_bytes))
             app.state.metrics.add(group_commit.metrics, relay.metrics)
             for router in (watches, batches, progress, completions, erasing, xapi):
                 app.include_router(router)

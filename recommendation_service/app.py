@@ -124,7 +124,7 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     state, consumer = parts.state, parts.consumer
     app = create_app(state.settings, TITLE, DESCRIPTION, guard)
     app.state.recommendation = state
-    app.state.direct.add(Recommending(state))
+    app.state.fast_path.add(Recommending(state))
     for routes in (recommendations, lessons, catalogue, hidden_lessons, operation):
         app.include_router(routes.router)
     stored = StoredMetrics(state.database, state.replica)

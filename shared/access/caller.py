@@ -36,8 +36,8 @@ class Caller:
 
 
 # An open service asks nobody who they are.
-ANYBODY: Final = Caller("anybody", frozenset({Scope.ADMIN}))
-STRANGER: Final = Caller("stranger", frozenset())
+ANONYMOUS_ADMIN: Final = Caller("anybody", frozenset({Scope.ADMIN}))
+ANONYMOUS: Final = Caller("stranger", frozenset())
 
 
 async def caller_of(request: Request) -> Caller:

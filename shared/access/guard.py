@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from starlette.types import Scope as Request
 
-from shared.access.caller import ANYBODY, STRANGER, Caller
+from shared.access.caller import ANONYMOUS, ANONYMOUS_ADMIN, Caller
 from shared.access.key_set import KeySet
 from shared.access.keys import PREFIX, parse_keys
 from shared.access.permissions import Permissions
@@ -56,7 +56,7 @@ class Guard:
         `Unavailable` when nobody can tell.
         """
         if self.rights.is_open(request["method"], request["path"]):
-            return STRANGER
+            return ANONYMOUS
         headers = request["headers"]
         caller = self._anybody(headers) if self.is_open else await self._caller(headers)
         return self._admitted(caller, request)
@@ -84,7 +84,7 @@ class Guard:
                     "This service is open, and answers to the names of this machine only;"
                     " give it keys, or set ALLOW_OPEN=true."
                 )
-        return ANYBODY
+        return ANONYMOUS_ADMIN
 
     async def _caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         credential = _credential(headers)

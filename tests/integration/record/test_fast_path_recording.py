@@ -16,7 +16,7 @@ from consumption_service.api.fast_path import Recording
 from consumption_service.publish.relay import OutboxRelay
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.settings import ConsumptionSettings
-from shared.access.caller import ANYBODY, Scope
+from shared.access.caller import ANONYMOUS_ADMIN, Scope
 from shared.access.keys import kept, new_key
 from shared.broker.in_process import InProcessBroker
 from shared.database.database import Database
@@ -93,7 +93,7 @@ async def test_what_is_plain_is_recorded_directly(
     asked = recording.parse({"headers": headers}, body)
 
     assert asked
-    answer = recording.respond(await recording.start(asked, ANYBODY))
+    answer = recording.respond(await recording.start(asked, ANONYMOUS_ADMIN))
     assert answer.status == 201
     assert json.loads(answer.body)["user_id"] == json.loads(body)["user_id"]
 
