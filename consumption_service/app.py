@@ -30,7 +30,7 @@ from shared.database.database import open_database
 from shared.database.migrate import migrate
 from shared.database.retention import run_retention
 from shared.http.app import create_app
-from shared.http.health import database_check, health_routes, trouble_check
+from shared.http.health import database_check, health_routes, task_check
 from shared.process.background import running
 
 DRAIN_TIMEOUT: Final = 5.0  # seconds to publish what is in memory when the service stops
@@ -72,11 +72,11 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
 
             required = {
                 "database": database_check(database),
-                "commits": trouble_check(committing),
+                "commits": task_check(committing),
             }
             optional = {
-                "broker": trouble_check(announcing, lambda: relay.trouble),
-                "receipts": trouble_check(completing, lambda: receipts.trouble),
+                "broker": task_check(announcing, lambda: relay.trouble),
+                "receipts": task_check(completing, lambda: receipts.trouble),
             }
             app.include_router(health_routes(required, optional))
             yield app

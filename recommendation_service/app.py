@@ -46,7 +46,7 @@ from shared.database.database import Database, open_database
 from shared.database.migrate import migrate
 from shared.database.retention import run_retention
 from shared.http.app import create_app
-from shared.http.health import database_check, health_routes, trouble_check
+from shared.http.health import database_check, health_routes, task_check
 from shared.process.background import running
 
 TITLE: Final = "Upnext recommendation service"
@@ -129,7 +129,7 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
         app.include_router(routes.router)
     stored = StoredMetrics(state.database, state.replica)
     expose_metrics(app.state.metrics, state.stats.metrics, stored)
-    optional = {"broker": trouble_check(consuming, lambda: consumer.trouble)}
+    optional = {"broker": task_check(consuming, lambda: consumer.trouble)}
     app.include_router(health_routes({"database": database_check(state.database)}, optional))
     await consumer.attempted.wait()  # with a broker, the queues are there from now on
     await parts.lessons.attempted.wait()

@@ -68,12 +68,12 @@ async def _begin(database: Database, connection: AsyncConnection, erasure: UserE
 
 async def _take_away(database: Database, connection: AsyncConnection, erasure: UserErased) -> bool:
     """Take the latest meetings away that there would not be; return whether there may be more."""
-    kept = await _date_anew(database, connection, erasure)
-    count = PORTION + len(kept) + WINDOW
+    key_line = await _date_anew(database, connection, erasure)
+    count = PORTION + len(key_line) + WINDOW
     history = await latest_meetings(connection, erasure.user_id, count)
     # `difference` has to be shown what comes before the first that goes.
     shown = WINDOW if len(history) == count else 0
-    going = [one.lesson_id for one in history[shown:] if one.lesson_id not in kept][-PORTION:]
+    going = [one.lesson_id for one in history[shown:] if one.lesson_id not in key_line][-PORTION:]
     gone = set(going)
     change = difference(history, [one for one in history if one.lesson_id not in gone])
     of_user = meetings.c.user_id == erasure.user_id
@@ -94,13 +94,13 @@ async def _date_anew(
 
     Between two portions the user may watch more of them.
     """
-    kept = await _kept(connection, erasure)
-    watched_since = database.among(learned_watches.c.lesson_id, kept)
+    key_line = await _kept(connection, erasure)
+    watched_since = database.among(learned_watches.c.lesson_id, key_line)
     lessons = await _forget(connection, _erased(erasure) & watched_since)
     touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
     progress = await change_histories(database, connection, touched)
     await advance(database, connection, News(progress.change, progress.met))
-    return kept
+    return key_line
 
 
 async def _forget(connection: AsyncConnection, watches: ColumnElement[bool]) -> set[LessonId]:

@@ -152,11 +152,11 @@ def _steps(history: Sequence[Interaction], one: Correction) -> list[Step]:
         others = [meeting for meeting in history if meeting.lesson_id not in one.old]
         change = difference(history, ordered([*others, *new]))
         return [Step(one.user_id, history, change, None)]
-    steps, kept = [], list(history)
+    steps, key_line = [], list(history)
     for meeting in new:
-        grown = [*kept, meeting]
-        steps.append(Step(one.user_id, kept, Change((latest_contribution(grown),)), meeting))
-        kept = grown
+        grown = [*key_line, meeting]
+        steps.append(Step(one.user_id, key_line, Change((latest_contribution(grown),)), meeting))
+        key_line = grown
     return steps
 
 

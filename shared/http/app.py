@@ -63,7 +63,7 @@ class _App(FastAPI):
             document = _with_whole_numbers(super().openapi())
             describe_problems(document)
             describe_examples(document)
-            describe_access(document, self._guard.rights, is_open=self._guard.is_open)
+            describe_access(document, self._guard.permissions, is_open=self._guard.is_open)
             self.openapi_schema = document
         return self.openapi_schema
 

@@ -84,12 +84,12 @@ async def test_a_deleted_watch_does_not_come_back(
     recommendation_database: Database,
     listed: bool,  # noqa: FBT001 - the page may have been read just before the deletion
 ) -> None:
-    kept, gone = an_event(lesson=1), an_event(lesson=2)
+    key_line, gone = an_event(lesson=1), an_event(lesson=2)
     deletion = an_event(lesson=2, kind=Kind.DELETED, watch_id=gone.watch_id)
-    replica = await learned(recommendation_database, [kept, gone, deletion])
+    replica = await learned(recommendation_database, [key_line, gone, deletion])
     before = replica.model.fingerprint
 
-    await rebuild(recommendation_database, pages([kept, gone] if listed else [kept]))
+    await rebuild(recommendation_database, pages([key_line, gone] if listed else [key_line]))
     await replica.catch_up()
 
     assert replica.model.fingerprint == before

@@ -158,5 +158,5 @@ async def test_an_old_idempotency_key_is_free_again(consumption_database: Databa
     await forget_keys(consumption_database, days=7)
 
     async with consumption_database.read() as connection:
-        kept: Sequence[str] = list(await connection.scalars(select(idempotency_keys.c.key)))
-    assert kept == ["yesterday"]
+        key_line: Sequence[str] = list(await connection.scalars(select(idempotency_keys.c.key)))
+    assert key_line == ["yesterday"]
