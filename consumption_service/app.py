@@ -30,7 +30,7 @@ from shared.database.database import open_database
 from shared.database.migrate import migrate
 from shared.database.retention import run_retention
 from shared.http.app import create_app
-from shared.http.health import database_check, health_routes, trouble_check
+from shared.http.health import database_check, health_routes, task_check
 from shared.process.background import running
 
 DRAIN_TIMEOUT: Final = 5.0  # seconds to publish what is in memory when the service stops
@@ -65,18 +65,18 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
         ):
             app = create_app(settings, TITLE, DESCRIPTION, guard)
             app.state.consumption = state = AppState(settings, database, group_commit)
-            app.state.direct.add(Recording(state, settings.max_body_bytes))
+            app.state.fast_path.add(Recording(state, settings.max_body_bytes))
             app.state.metrics.add(group_commit.metrics, relay.metrics)
             for router in (watches, batches, progress, completions, erasing, xapi):
                 app.include_router(router)
 
             required = {
                 "database": database_check(database),
-                "commits": trouble_check(committing),
+                "commits": task_check(committing),
             }
             optional = {
-                "broker": trouble_check(announcing, lambda: relay.trouble),
-                "receipts": trouble_check(completing, lambda: receipts.trouble),
+                "broker": task_check(announcing, lambda: relay.trouble),
+                "receipts": task_check(completing, lambda: receipts.trouble),
             }
             app.include_router(health_routes(required, optional))
             yield app

@@ -46,7 +46,7 @@ from shared.database.database import Database, open_database
 from shared.database.migrate import migrate
 from shared.database.retention import run_retention
 from shared.http.app import create_app
-from shared.http.health import database_check, health_routes, trouble_check
+from shared.http.health import database_check, health_routes, task_check
 from shared.process.background import running
 
 TITLE: Final = "Upnext recommendation service"
@@ -124,12 +124,12 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     state, consumer = parts.state, parts.consumer
     app = create_app(state.settings, TITLE, DESCRIPTION, guard)
     app.state.recommendation = state
-    app.state.direct.add(Recommending(state))
+    app.state.fast_path.add(Recommending(state))
     for routes in (recommendations, lessons, catalogue, hidden_lessons, operation):
         app.include_router(routes.router)
     stored = StoredMetrics(state.database, state.replica)
     expose_metrics(app.state.metrics, state.stats.metrics, stored)
-    optional = {"broker": trouble_check(consuming, lambda: consumer.link.outage)}
+    optional = {"broker": task_check(consuming, lambda: consumer.link.outage)}
     app.include_router(health_routes({"database": database_check(state.database)}, optional))
     await consumer.link.attempted.wait()  # with a broker, the queues are there from now on
     await parts.lessons.link.attempted.wait()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from shared.access.caller import Scope
-from shared.access.keys import kept, new_key, parse_keys
+from shared.access.keys import key_line, new_key, parse_keys
 
 
 def key(
@@ -19,7 +19,7 @@ def key(
     secret.
     """
     made = new_key()
-    line = kept(made, name, scope)
+    line = key_line(made, name, scope)
     parse_keys(line)
     typer.echo(made)
     typer.echo(line)

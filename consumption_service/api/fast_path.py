@@ -11,7 +11,7 @@ from typing import Annotated, Final, NotRequired, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from starlette.types import Scope
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, override
 
 from consumption_service.api.dependencies import AppState
 from consumption_service.api.schemas import written
@@ -19,7 +19,7 @@ from consumption_service.record.commands import Create, Outcome
 from shared.access.caller import Caller
 from shared.errors import Invalid, ServiceError
 from shared.events import Instant
-from shared.http.fast_path import Answer
+from shared.http.fast_path import Answer, FastPathHandler
 from shared.ids import MAX_INTEGER, LessonId, UserId
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class PlainWatch(TypedDict):
 _READING: Final = TypeAdapter(PlainWatch).validator
 
 
-class Recording:
+class Recording(FastPathHandler[Create, Outcome]):
     """Takes `POST /watches`."""
 
     line = re.compile(rb"POST /watches")
@@ -55,6 +55,7 @@ class Recording:
         self._state = state
         self._max_body_bytes = max_body_bytes
 
+    @override
     def parse(self, scope: Scope, body: bytes) -> Create | None:
         """Return the watch to record, or None when it is not as plain as it could be."""
         if len(body) > self._max_body_bytes:
@@ -73,11 +74,13 @@ class Recording:
             key,
         )
 
+    @override
     def start(self, asked: Create, caller: Caller) -> asyncio.Future[Outcome]:
         """Let the watch be committed."""
         caller.act_for(asked.user_id)
         return self._state.group_commit.submit_nowait(asked)
 
+    @override
     def respond(self, outcome: Outcome) -> Answer:
         """Return the watch as it is stored."""
         if isinstance(outcome, ServiceError):

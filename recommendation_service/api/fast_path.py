@@ -11,13 +11,14 @@ from typing import Final, get_origin
 from pydantic import TypeAdapter
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
+from typing_extensions import override
 
 from recommendation_service.api.dependencies import AppState
 from recommendation_service.api.parameters import PathId
 from recommendation_service.api.recommendations import AskedForUser, recommend_for_user
 from recommendation_service.api.schemas import Recommendations
 from shared.access.caller import Caller
-from shared.http.fast_path import Answer
+from shared.http.fast_path import Answer, FastPathHandler
 
 HEADERS: Final = b"content-type: application/json\r\n"
 
@@ -32,7 +33,7 @@ _PLAIN: Final = AskedForUser()
 Question = tuple[int, AskedForUser]
 
 
-class Recommending:
+class Recommending(FastPathHandler[Question, Recommendations]):
     """Takes `GET /users/{user_id}/recommendations`."""
 
     line = re.compile(rb"GET /users/[0-9]{1,19}/recommendations(\?.*)?")
@@ -41,6 +42,7 @@ class Recommending:
     def __init__(self, state: AppState) -> None:
         self._state = state
 
+    @override
     def parse(self, scope: Scope, body: bytes) -> Question | None:
         """Return whose recommendations are asked for, and which, or None if that is not clear."""
         try:
@@ -49,14 +51,12 @@ class Recommending:
         except ValueError:
             return None
 
-    def start(
-        self,
-        asked: Question,
-        caller: Caller,  # noqa: ARG002 - who may ask is decided by the path
-    ) -> asyncio.Future[Recommendations]:
+    @override
+    def start(self, asked: Question, caller: Caller) -> asyncio.Future[Recommendations]:
         """Let the handler find them."""
         return asyncio.ensure_future(recommend_for_user(*asked, self._state))
 
+    @override
     def respond(self, outcome: Recommendations) -> Answer:
         """Return them as JSON."""
         return Answer(200, HEADERS, outcome.__pydantic_serializer__.to_json(outcome))

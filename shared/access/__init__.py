@@ -1,1 +1,1 @@
-"""Who asks, and what they may: keys, tokens, rights, a pace, and the gate that sees to it."""
+"""Access: authentication, authorization and rate limits; routes need only `caller` from here."""

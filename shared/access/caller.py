@@ -1,4 +1,4 @@
-"""Callers: who sent a request, and for whom they may act."""
+"""Callers: who sent a request, and for which user they may act."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from shared.errors import Forbidden
 
 
 class Scope(StrEnum):
-    """What a key or a token is good for."""
+    """What a key or a token allows."""
 
     WRITE = "watches:write"
     READ = "recommendations:read"
@@ -19,7 +19,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request. With a `user_id`, they may act for this user only."""
+    """Who sent a request. A caller with a `user_id` may act for this user only."""
 
     name: str
     scopes: frozenset[Scope]
@@ -35,13 +35,13 @@ class Caller:
             raise Forbidden(f"This token acts for user {self.user_id} only.")
 
 
-# An open service asks nobody who they are.
-ANYBODY: Final = Caller("anybody", frozenset({Scope.ADMIN}))
-STRANGER: Final = Caller("stranger", frozenset())
+# Callers who have not said who they are: of an open service, and of a route that is open.
+ANONYMOUS_ADMIN: Final = Caller("anybody", frozenset({Scope.ADMIN}))
+ANONYMOUS: Final = Caller("stranger", frozenset())
 
 
 async def caller_of(request: Request) -> Caller:
-    """Return who sent the request; not awaiting anything, but sparing a thread."""
+    """Return who sent the request; a coroutine, so that FastAPI needs no thread for it."""
     caller: Caller = request.scope["caller"]
     return caller
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of keys, tokens, and what is refused."""
+"""Security in the OpenAPI document: schemes, each operation's scope, and the refusals."""
 
 from typing import Any, Final
 
@@ -27,15 +27,15 @@ SCHEMES: Final = {
 }
 
 
-def describe_access(document: dict[str, Any], rights: Permissions, *, is_open: bool) -> None:
-    """Add to the document what each operation needs, and how it is refused."""
+def describe_access(document: dict[str, Any], permissions: Permissions, *, is_open: bool) -> None:
+    """Add to the document what each operation requires, and how it refuses."""
     document.setdefault("components", {})["securitySchemes"] = SCHEMES
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            if rights.is_open(method.upper(), path):
+            if permissions.is_open(method.upper(), path):
                 operation["security"] = []
                 continue
-            scope = rights.of_template(method.upper(), path).scope
+            scope = permissions.of_template(method.upper(), path).scope
             operation["security"] = [*([{}] if is_open else []), {KEY: []}, {TOKEN: [scope.value]}]
             for status, answer in documented(*REFUSALS).items():
                 operation["responses"].setdefault(str(status), answer)

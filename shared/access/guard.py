@@ -1,7 +1,6 @@
-"""The guard: finds out who sent a request, and refuses what they may not.
+"""The guard: authenticates the caller of a request, limits their rate, and authorizes them.
 
-What a credential was found to be is remembered for a moment, so that verifying a signature is no
-part of the usual request.
+Verified credentials are cached for a moment, so that most requests verify no signature.
 """
 
 import re
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from starlette.types import Scope as Request
 
-from shared.access.caller import ANYBODY, STRANGER, Caller
+from shared.access.caller import ANONYMOUS, ANONYMOUS_ADMIN, Caller
 from shared.access.key_set import KeySet
 from shared.access.keys import PREFIX, parse_keys
 from shared.access.permissions import Permissions
@@ -22,21 +21,21 @@ from shared.access.tokens import Tokens, Verified
 from shared.errors import CannotStart, Forbidden, Unauthenticated
 from shared.process.settings import SharedSettings
 
-REMEMBERED: Final = 60.0  # seconds
-MAX_REMEMBERED: Final = 10_000
-DEFAULT_RATE: Final = 1000.0  # requests a second of each caller, where more than this machine asks
+MAX_AGE: Final = 60.0  # seconds that a verified credential is cached
+MAX_CACHED: Final = 10_000
+DEFAULT_RATE: Final = 1000.0  # requests a second of each caller, unless on loopback
 
-# An address, or a name without a dot: a name that somebody could register has one.
+# An address, or a name without a dot: nobody can register such a name.
 LOCAL_NAME: Final = re.compile(rb"(\[[\da-f:.]+\]|[\d.]+|[\w-]+)(:\d+)?", re.IGNORECASE)
 
 BEARER: Final = b"bearer "
 
 
 class Guard:
-    """Stands between a request and the service, by what the settings say."""
+    """Admits requests to one service by its settings."""
 
-    def __init__(self, settings: SharedSettings, rights: Permissions, host: str) -> None:
-        self.rights = rights
+    def __init__(self, settings: SharedSettings, permissions: Permissions, host: str) -> None:
+        self.permissions = permissions
         self._keys = parse_keys(settings.api_keys)
         self._tokens = _tokens(settings)
         self.is_open = not self._keys and self._tokens is None
@@ -45,62 +44,65 @@ class Guard:
                 f"Anybody who reaches {host or 'this machine'} could read and change everything:"
                 " set API_KEYS (`upnext key` makes one), JWT_JWKS, or ALLOW_OPEN=true."
             )
-        self._any_name = settings.allow_open
-        self._pace = RateLimiter(_rate(settings, host))
-        self._known: dict[bytes, Verified] = {}
+        self._any_host = settings.allow_open
+        self._rate_limiter = RateLimiter(_rate(settings, host))
+        self._verified_credentials: dict[bytes, Verified] = {}
 
     async def admit(self, request: Request) -> Caller:
         """Return who sent the request.
 
-        Raises `Unauthenticated`, `Forbidden` or `TooManyRequests` when it goes no further, and
-        `Unavailable` when nobody can tell.
+        Raises `Unauthenticated`, `Forbidden` or `TooManyRequests` to refuse it, and `Unavailable`
+        when the keys of the issuer cannot be read.
         """
-        if self.rights.is_open(request["method"], request["path"]):
-            return STRANGER
+        if self.permissions.is_open(request["method"], request["path"]):
+            return ANONYMOUS
         headers = request["headers"]
-        caller = self._anybody(headers) if self.is_open else await self._caller(headers)
-        return self._admitted(caller, request)
+        caller = self._anonymous(headers) if self.is_open else await self._caller(headers)
+        return self._authorize(caller, request)
 
     def admit_known(self, request: Request) -> Caller | None:
-        """Return who sent the request, or None when a credential has to be verified to tell.
+        """Return who sent the request, or None when the credential has to be verified first.
 
         Raises what `admit` raises.
         """
         headers = request["headers"]
-        caller = self._anybody(headers) if self.is_open else self._known_caller(headers)
-        return self._admitted(caller, request) if caller else None
+        caller = self._anonymous(headers) if self.is_open else self._cached_caller(headers)
+        return self._authorize(caller, request) if caller else None
 
-    def _admitted(self, caller: Caller, request: Request) -> Caller:
-        self._pace.count(caller.name)
+    def _authorize(self, caller: Caller, request: Request) -> Caller:
+        self._rate_limiter.acquire(caller.name)
         method, path = request["method"], request["path"]
-        self.rights.check(caller, method, path, request["query_string"])
+        self.permissions.check(caller, method, path, request["query_string"])
         return caller
 
-    def _anybody(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Return anybody. A browser whose page is called something public does not count."""
+    def _anonymous(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        """Return the caller of an open service.
+
+        The host must be local: a page of a public name in a browser of this machine is refused.
+        """
         for name, value in headers:
-            if name == b"host" and not self._any_name and not LOCAL_NAME.fullmatch(value):
+            if name == b"host" and not self._any_host and not LOCAL_NAME.fullmatch(value):
                 raise Forbidden(
                     "This service is open, and answers to the names of this machine only;"
                     " give it keys, or set ALLOW_OPEN=true."
                 )
-        return ANYBODY
+        return ANONYMOUS_ADMIN
 
     async def _caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         credential = _credential(headers)
         digest = sha256(credential).digest()
-        known = self._known.get(digest)
-        if known is None or known.until < time.time():
-            known = await self._verified(credential, digest)
-            self._remember(digest, known)
-        return known.caller
+        cached = self._verified_credentials.get(digest)
+        if cached is None or cached.until < time.time():
+            cached = await self._verify(credential, digest)
+            self._cache(digest, cached)
+        return cached.caller
 
-    def _known_caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
-        known = self._known.get(sha256(_credential(headers)).digest())
-        return known.caller if known and known.until >= time.time() else None
+    def _cached_caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
+        cached = self._verified_credentials.get(sha256(_credential(headers)).digest())
+        return cached.caller if cached and cached.until >= time.time() else None
 
-    async def _verified(self, credential: bytes, digest: bytes) -> Verified:
-        until = time.time() + REMEMBERED
+    async def _verify(self, credential: bytes, digest: bytes) -> Verified:
+        until = time.time() + MAX_AGE
         if credential.startswith(PREFIX.encode()):
             if caller := self._keys.caller(digest):
                 return Verified(caller, until)
@@ -110,15 +112,15 @@ class Guard:
         verified = await self._tokens.verify(credential.decode("latin-1"))
         return Verified(verified.caller, min(verified.until, until))
 
-    def _remember(self, digest: bytes, verified: Verified) -> None:
-        self._known.pop(digest, None)
-        self._known[digest] = verified
-        if len(self._known) > MAX_REMEMBERED:
-            del self._known[next(iter(self._known))]
+    def _cache(self, digest: bytes, verified: Verified) -> None:
+        self._verified_credentials.pop(digest, None)
+        self._verified_credentials[digest] = verified
+        if len(self._verified_credentials) > MAX_CACHED:
+            del self._verified_credentials[next(iter(self._verified_credentials))]
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches the address."""
+    """Tell whether the address is reached from this machine only."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -135,18 +137,18 @@ def _credential(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def _tokens(settings: SharedSettings) -> Tokens | None:
-    told: dict[str, Any] = {
+    given: dict[str, Any] = {
         "JWT_JWKS": settings.jwt_jwks,
         "JWT_ISSUER": settings.jwt_issuer,
         "JWT_AUDIENCE": settings.jwt_audience,
     }
-    if not any(told.values()):
+    if not any(given.values()):
         return None
-    if missing := [name for name, value in told.items() if not value]:
+    if missing := [name for name, value in given.items() if not value]:
         raise CannotStart(
-            f"{', '.join(missing)}: tokens are verified with all of {', '.join(told)}."
+            f"{', '.join(missing)}: tokens are verified with all of {', '.join(given)}."
         )
-    return Tokens(KeySet(told["JWT_JWKS"]), told["JWT_ISSUER"], told["JWT_AUDIENCE"])
+    return Tokens(KeySet(given["JWT_JWKS"]), given["JWT_ISSUER"], given["JWT_AUDIENCE"])
 
 
 def _rate(settings: SharedSettings, host: str) -> float:

@@ -1,7 +1,7 @@
-"""The keys that an issuer of tokens signs with (JWKS), from its address or from a file.
+"""Key set: the public keys of a token issuer (JWKS), from a URL or a file.
 
-They are read again every few minutes, so that a key which the issuer gave up is given up here too,
-and when a token names a key that is not known yet; not more often than that, whoever asks.
+They are read again every few minutes, to drop keys that the issuer has revoked, and when a token
+names an unknown key. A minimum interval limits how often, whatever tokens are sent.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from shared.errors import CannotStart, Unauthenticated, Unavailable
 log = logging.getLogger(__name__)
 
 MAX_AGE: Final = 300.0  # seconds
-PAUSE: Final = 10.0  # seconds between two readings, at least
+MIN_REFRESH_INTERVAL: Final = 10.0  # seconds between two reads
 TIMEOUT: Final = 5.0  # seconds
 LOOPBACK: Final = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 
@@ -30,21 +30,21 @@ UNREADABLE: Final = (httpx.HTTPError, OSError, TypeError, ValueError, PyJWKError
 class KeySet:
     """An issuer's public keys."""
 
-    def __init__(self, place: str) -> None:
-        self._place = _checked(place)
+    def __init__(self, source: str) -> None:
+        self._source = _trusted(source)
         self._keys: list[PyJWK] = []
-        self._read_at = self._tried_at = float("-inf")
-        self._turn = asyncio.Lock()
+        self._read_at = self._attempted_at = float("-inf")
+        self._refresh_lock = asyncio.Lock()
 
     async def key(self, key_id: str | None) -> PyJWK:
-        """Return the key of this id. A token may leave it out where there is only one key.
+        """Return the key of this id. A token may omit the id when there is only one key.
 
-        Raises `Unauthenticated` when there is no such key, `Unavailable` when nobody can tell.
+        Raises `Unauthenticated` when there is no such key, `Unavailable` when none can be read.
         """
         now = time.monotonic()
         found = self._find(key_id) if now - self._read_at < MAX_AGE else None
         if found is None:
-            await self._read_again()
+            await self._refresh()
             found = self._find(key_id)
         if found is not None:
             return found
@@ -57,36 +57,36 @@ class KeySet:
             return self._keys[0] if len(self._keys) == 1 else None
         return next((key for key in self._keys if key.key_id == key_id), None)
 
-    async def _read_again(self) -> None:
-        async with self._turn:
-            if time.monotonic() - self._tried_at < PAUSE:
+    async def _refresh(self) -> None:
+        async with self._refresh_lock:
+            if time.monotonic() - self._attempted_at < MIN_REFRESH_INTERVAL:
                 return
-            self._tried_at = time.monotonic()
+            self._attempted_at = time.monotonic()
             try:
                 self._keys = PyJWKSet.from_dict(await self._document()).keys
-                self._read_at = self._tried_at
+                self._read_at = self._attempted_at
             except UNREADABLE as error:
-                # Those of before stay good: an issuer that is away is no reason to refuse all.
-                log.warning("the keys at %s cannot be read: %r", self._place, error)
+                # The keys read before stay valid: an unreachable issuer is no reason to refuse all.
+                log.warning("the keys at %s cannot be read: %r", self._source, error)
 
     async def _document(self) -> dict[str, Any]:
-        if not self._place.startswith("http"):
-            text = await asyncio.to_thread(Path(self._place).read_text)
+        if not self._source.startswith("http"):
+            text = await asyncio.to_thread(Path(self._source).read_text)
         else:
             async with httpx.AsyncClient(timeout=TIMEOUT) as client:
-                text = (await client.get(self._place)).raise_for_status().text
+                text = (await client.get(self._source)).raise_for_status().text
         document = json.loads(text)
         if not isinstance(document, dict):
             raise TypeError("a JWKS is an object")
         return document
 
 
-def _checked(place: str) -> str:
-    """Return the address or the path, if keys from there can be trusted."""
-    if place.startswith(("https://", *LOOPBACK)):
-        return place
-    if place.startswith("http://"):
+def _trusted(source: str) -> str:
+    """Return the URL or the path if keys from there can be trusted, or raise `CannotStart`."""
+    if source.startswith(("https://", *LOOPBACK)):
+        return source
+    if source.startswith("http://"):
         raise CannotStart("JWT_JWKS: keys that come over http:// can be anybody's; use https://.")
-    if not Path(place).is_file():
-        raise CannotStart(f"JWT_JWKS: there is no file {place}.")
-    return place
+    if not Path(source).is_file():
+        raise CannotStart(f"JWT_JWKS: there is no file {source}.")
+    return source

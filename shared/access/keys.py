@@ -1,6 +1,6 @@
-"""API keys: made here, shown once, and kept as hashes only.
+"""API keys: made here, shown once, and stored as hashes only.
 
-A key is 256 random bits, so its hash needs neither salt nor slowness: nobody can try them all.
+A key is 256 random bits, so its hash needs neither a salt nor a slow function.
 """
 
 import hmac
@@ -22,14 +22,14 @@ _LINE: Final = re.compile(r"(?P<name>[\w.-]+) (?P<scopes>[\w:,]+) sha256:(?P<dig
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is kept: what it hashes to, and whom it stands for."""
+    """A stored key: its hash, and the caller who has it."""
 
     digest: bytes
     caller: Caller
 
 
 class Keys:
-    """The keys that are good."""
+    """The valid keys."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._keys = keys
@@ -38,7 +38,7 @@ class Keys:
         return bool(self._keys)
 
     def caller(self, digest: bytes) -> Caller | None:
-        """Return whose key hashes to this; how long it takes says nothing about the keys."""
+        """Return the caller whose key has this hash; in constant time for any hash."""
         found = None
         for key in self._keys:
             if hmac.compare_digest(key.digest, digest):
@@ -51,8 +51,8 @@ def new_key() -> str:
     return PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
 
 
-def kept(key: str, name: str, scopes: Sequence[Scope]) -> str:
-    """Return the line by which `API_KEYS` knows the key."""
+def key_line(key: str, name: str, scopes: Sequence[Scope]) -> str:
+    """Return the line for `API_KEYS`, with the hash of the key."""
     return f"{name} {','.join(scopes)} sha256:{sha256(key.encode()).hexdigest()}"
 
 

@@ -1,7 +1,6 @@
-"""The gate: every request passes it first, whatever route it is for.
+"""Access middleware: authenticates and authorizes every request before its route.
 
-It is middleware and not a dependency of the routes, so a route can neither forget it nor, by going
-a short way of its own, get round it.
+As middleware, not as a dependency of the routes, it can neither be forgotten nor bypassed by one.
 """
 
 from collections.abc import Iterable
@@ -13,8 +12,8 @@ from shared.access.guard import Guard
 from shared.errors import ServiceError
 from shared.problems import answer_to
 
-# What a browser may do with an answer: show it, to nobody else, as what it says it is. Pages, which
-# may do more, say so themselves (`shared/http/pages.py`).
+# A browser may only show an answer, to nobody else, as the type that it has. Pages, which may do
+# more, have headers of their own (`shared/http/pages.py`).
 POLICY: Final = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
@@ -25,7 +24,7 @@ SECURITY_HEADERS: Final = (
 
 
 class AccessMiddleware:
-    """ASGI middleware: let through what the guard admits, with the caller in the scope."""
+    """ASGI middleware: pass on the requests that the guard admits, with the caller in the scope."""
 
     def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app
@@ -36,28 +35,27 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
 
-        send_safely = sending_safely(send)
+        send_secured = with_security_headers(send)
         try:
             scope["caller"] = await self._guard.admit(scope)
         except ServiceError as refusal:
-            await answer_to(refusal)(scope, receive, send_safely)
+            await answer_to(refusal)(scope, receive, send_secured)
             return
-        await self._app(scope, receive, send_safely)
+        await self._app(scope, receive, send_secured)
 
 
-def sending_safely(send: Send) -> Send:
-    """Return what sends an answer with the headers that keep it safe in a browser."""
+def with_security_headers(send: Send) -> Send:
+    """Return `send` with the security headers that the answer does not have by itself."""
 
-    async def send_safely(message: Message) -> None:
+    async def send_secured(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = _with_security(message.get("headers", ()))
+            message["headers"] = _completed(message.get("headers", ()))
         await send(message)
 
-    return send_safely
+    return send_secured
 
 
-def _with_security(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Add the headers that the answer does not have by itself."""
+def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     given = list(headers)
     names = {name.lower() for name, _ in given}
     return given + [header for header in SECURITY_HEADERS if header[0] not in names]

@@ -1,6 +1,6 @@
-"""Rights: which scope each route needs, as data. What is not listed needs `admin`.
+"""Permissions: the scope that each route needs, as data. A route that is not listed needs `admin`.
 
-The gate decides by it, and the OpenAPI document says it, so neither can be forgotten.
+Both the guard and the OpenAPI document read them here.
 """
 
 import re
@@ -22,7 +22,7 @@ OPEN: Final = frozenset(
         "GET /asyncapi",
     }
 )
-# What pages are made of; what they show, they ask for with the visitor's key.
+# The files of pages, without data: the pages ask for that with the visitor's key.
 OPEN_FOLDERS: Final = ("GET /docs/", "GET /dashboard/static/")
 
 
@@ -30,8 +30,8 @@ OPEN_FOLDERS: Final = ("GET /docs/", "GET /dashboard/static/")
 class Permission:
     """The scope that a route needs.
 
-    A user's token passes where the path has its `{user_id}`, and where the route is `for_users`:
-    its handler sees to it, or it concerns no user at all.
+    A user's token is accepted where the path has its `{user_id}`, and where the route is
+    `for_users`: its handler checks the user, or it concerns no user at all.
     """
 
     scope: Scope
@@ -42,43 +42,43 @@ ADMIN: Final = Permission(Scope.ADMIN)
 
 
 class Permissions:
-    """What each route of a service needs: by method and path, as the OpenAPI document has them."""
+    """The permissions of a service, by method and path as in the OpenAPI document."""
 
     def __init__(self, needed: Mapping[str, Permission], also_open: Collection[str] = ()) -> None:
         self._open = OPEN | frozenset(also_open)
-        self._exact = {route: right for route, right in needed.items() if "{" not in route}
-        self._patterns = [
-            (_pattern(route), right) for route, right in needed.items() if "{" in route
-        ]
+        self._exact = {
+            route: permission for route, permission in needed.items() if "{" not in route
+        }
+        self._patterns = [(_pattern(route), needed[route]) for route in needed if "{" in route]
         self._needed = needed
 
     def is_open(self, method: str, path: str) -> bool:
-        """Tell whether anybody may ask."""
+        """Tell whether the route needs no caller."""
         asked = f"{method} {path}"
         return asked in self._open or asked.startswith(OPEN_FOLDERS)
 
     def of_template(self, method: str, template: str) -> Permission:
-        """Return what the route of this path template needs."""
+        """Return the permission for the route with this path template."""
         return self._needed.get(f"{method} {template}", ADMIN)
 
     def check(self, caller: Caller, method: str, path: str, query: bytes) -> None:
         """Raise `Forbidden` unless the caller may do this."""
-        right, user_id = self._of_request(f"{method} {path}")
-        if not caller.may(right.scope):
-            raise Forbidden(f"This needs the scope {right.scope}.")
+        permission, user_id = self._of_request(f"{method} {path}")
+        if not caller.may(permission.scope):
+            raise Forbidden(f"This needs the scope {permission.scope}.")
         if caller.user_id is not None:
-            _check_user(caller, right, user_id, query)
+            _check_user(caller, permission, user_id, query)
 
     def _of_request(self, asked: str) -> tuple[Permission, str | None]:
-        if right := self._exact.get(asked):
-            return right, None
-        for pattern, right in self._patterns:
+        if permission := self._exact.get(asked):
+            return permission, None
+        for pattern, permission in self._patterns:
             if match := pattern.fullmatch(asked):
-                return right, match.groupdict().get("user_id")
+                return permission, match.groupdict().get("user_id")
         return ADMIN, None
 
 
-def _check_user(caller: Caller, right: Permission, user_id: str | None, query: bytes) -> None:
+def _check_user(caller: Caller, permission: Permission, user_id: str | None, query: bytes) -> None:
     """Raise `Forbidden` when the request names another user, or the route is for no single one."""
     own = str(caller.user_id)
     asked = [
@@ -88,14 +88,14 @@ def _check_user(caller: Caller, right: Permission, user_id: str | None, query: b
     ]
     if user_id is not None:
         asked.append(user_id)
-    elif not right.for_users:
+    elif not permission.for_users:
         raise Forbidden("This is not for the token of a single user.")
     if any(value != own for value in asked):
         raise Forbidden(f"This token acts for user {own} only.")
 
 
 def _pattern(route: str) -> re.Pattern[str]:
-    """Return what matches the paths of a template, each parameter a part without a slash."""
+    """Return the pattern for a path template; a parameter matches one segment of the path."""
     parts = re.split(r"\{(\w+)\}", route)
     literal, names = parts[::2], parts[1::2]
     groups = [f"(?P<{name}>[^/]+)" for name in names]

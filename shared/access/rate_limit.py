@@ -1,7 +1,7 @@
-"""Pace: how many requests a second each caller may send, in bursts of up to as many as a second's.
+"""Rate limiter: a token bucket for each caller, which holds the requests of one second.
 
-Each process counts for itself. For each caller it keeps one number: when all that was asked so far
-will have been earned (a token bucket, written as the generic cell rate algorithm).
+It is written as the generic cell rate algorithm (GCRA, ITU-T I.371): one number for each caller,
+the time at which the bucket will be full again. Each process counts for itself.
 """
 
 import time
@@ -9,8 +9,8 @@ from typing import Final
 
 from shared.errors import TooManyRequests
 
-SECOND: Final = 1_000_000_000  # nanoseconds: whole numbers, so that nothing is rounded
-BURST: Final = SECOND  # 's worth of requests may come at once
+SECOND: Final = 1_000_000_000  # nanoseconds: integers, so that nothing is rounded
+BURST: Final = SECOND  # nanoseconds that it takes to fill a bucket
 MAX_CALLERS: Final = 100_000
 
 
@@ -19,19 +19,19 @@ class RateLimiter:
 
     def __init__(self, rate: float) -> None:
         self._cost = int(SECOND / rate) if rate else 0
-        self._burst = max(BURST, self._cost)  # a rate below one a second still lets one through
-        self._earned_at: dict[str, int] = {}
+        self._burst = max(BURST, self._cost)  # a rate below one a second still allows one request
+        self._full_at: dict[str, int] = {}
 
-    def count(self, name: str) -> None:
-        """Count a request, or raise `TooManyRequests` with when to come again."""
+    def acquire(self, name: str) -> None:
+        """Take a token of the caller, or raise `TooManyRequests` with the time to wait."""
         if not self._cost:
             return
         now = time.monotonic_ns()
-        earned_at = max(self._earned_at.pop(name, now), now) + self._cost
-        if earned_at - now > self._burst:
-            self._earned_at[name] = earned_at - self._cost
-            raise TooManyRequests(-(-(earned_at - now - self._burst) // SECOND))
-        self._earned_at[name] = earned_at
-        if len(self._earned_at) > MAX_CALLERS:
-            # Whoever asked longest ago has most likely earned everything again.
-            del self._earned_at[next(iter(self._earned_at))]
+        full_at = max(self._full_at.pop(name, now), now) + self._cost
+        if full_at - now > self._burst:
+            self._full_at[name] = full_at - self._cost
+            raise TooManyRequests(-(-(full_at - now - self._burst) // SECOND))
+        self._full_at[name] = full_at
+        if len(self._full_at) > MAX_CALLERS:
+            # The bucket of the least recent caller is most likely full.
+            del self._full_at[next(iter(self._full_at))]

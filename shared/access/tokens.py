@@ -1,7 +1,7 @@
-"""Tokens: JWTs of an identity provider, turned into callers.
+"""Tokens: verifies the JWTs of an identity provider, and returns their callers.
 
-A token acts for the user that its `sub` names. It acts for anybody only when it says that it is a
-client's own (`sub` equals `client_id`, RFC 9068), names nobody, or has the scope `admin`.
+A token acts for the user in its `sub`. It acts for every user only if it is a client's own (`sub`
+equals `client_id`, RFC 9068), has no `sub`, or has the scope `admin`.
 """
 
 import re
@@ -16,16 +16,16 @@ from shared.access.key_set import KeySet
 from shared.errors import Unauthenticated
 from shared.ids import MAX_INTEGER
 
-# Signatures only: whoever can verify such a token cannot make one.
+# Asymmetric signatures only: the keys that verify a token cannot sign one.
 ALGORITHMS: Final = ("EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256")
-LEEWAY: Final = 30  # seconds that the issuer's clock may differ from ours
+LEEWAY: Final = 30  # seconds by which the issuer's clock may differ
 
 _USER: Final = re.compile(r"0|[1-9]\d{0,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Whom a token stands for, and until when (seconds since 1970)."""
+    """The caller of a verified credential, and until when it is valid (seconds since 1970)."""
 
     caller: Caller
     until: float
@@ -40,9 +40,9 @@ class Tokens:
         self._audience = audience
 
     async def verify(self, token: str) -> Verified:
-        """Return whom the token stands for.
+        """Return the caller of the token.
 
-        Raises `Unauthenticated` when it is not good, `Unavailable` when nobody can tell.
+        Raises `Unauthenticated` when it is invalid, `Unavailable` when no key can be read.
         """
         try:
             key = await self._keys.key(jwt.get_unverified_header(token).get("kid"))
@@ -71,7 +71,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[Scope]:
-    """Return those of the token's scopes that mean something here."""
+    """Return the token's scopes, without those of other services."""
     told = claims.get("scope", claims.get("scp", ()))
     names = told.split() if isinstance(told, str) else told
     if not isinstance(names, list | tuple):

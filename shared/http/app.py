@@ -17,7 +17,7 @@ from shared.http.examples import describe_examples
 from shared.http.fast_path import FastPath
 from shared.http.request_ids import RequestMiddleware
 from shared.problems import answer_with_problems, describe_problems
-from shared.process.metrics import measure
+from shared.process.metrics import collect_request_metrics
 from shared.process.settings import SharedSettings
 from shared.process.tracing import telemetry, trace_to
 
@@ -41,10 +41,10 @@ def create_app(settings: SharedSettings, title: str, description: str, guard: Gu
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(AccessMiddleware, guard=guard)
     app.include_router(asyncapi_routes())
-    seconds = measure(app)
+    seconds = collect_request_metrics(app)
     # Around the gate, so that what it refuses is counted and logged.
     app.add_middleware(RequestMiddleware, seconds=seconds)
-    app.state.direct = FastPath(guard, seconds)
+    app.state.fast_path = FastPath(guard.admit_known, seconds)
     return app
 
 
@@ -63,7 +63,7 @@ class _App(FastAPI):
             document = _with_whole_numbers(super().openapi())
             describe_problems(document)
             describe_examples(document)
-            describe_access(document, self._guard.rights, is_open=self._guard.is_open)
+            describe_access(document, self._guard.permissions, is_open=self._guard.is_open)
             self.openapi_schema = document
         return self.openapi_schema
 

@@ -1,182 +1,89 @@
-"""Direct: requests that a connection hands to their handler itself, past the application.
+"""Fast path: a connection hands a plain request to its handler, and bypasses the application.
 
-What a server and a framework do around a handler costs several times what some of them do. So a
-request that arrives in one piece is offered to a handler as it was parsed, with its body. What is
-unusual about it is left to the application, which gets it unchanged, and says what is wrong. The
-guard is asked, the request counted and named, and the answer secured as they are there.
+A server and a framework cost several times what some handlers cost. So a request that arrives in
+one piece is offered to a handler, as parsed and with its body. A request that is unusual in any way
+goes to the application unchanged, which also answers what is wrong with it. On both ways the guard
+admits the request, the request is counted and has an id, and the answer has the security headers.
 """
 
 import asyncio
-import logging
-from functools import partial
+from collections.abc import Callable
 from re import Pattern
-from time import perf_counter
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from starlette.types import Receive, Scope, Send
-from typing_extensions import override
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from starlette.types import Scope
 
 from shared.access.caller import Caller
-from shared.access.guard import Guard
-from shared.access.middleware import SECURITY_HEADERS, sending_safely
 from shared.errors import ServiceError
-from shared.http.refuse import RefusingProtocol
-from shared.http.request_ids import HEADER, RequestMiddleware, request_id_of
-from shared.problems import BUG, answer_to, problem
 from shared.process.metrics import RequestSeconds
 from shared.process.tracing import is_on
 
-log = logging.getLogger(__name__)
-
-SECURED: Final = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
-ABOUT: Final = SECURED + HEADER + b": %b\r\ncontent-length: %d\r\n"
-CLOSE: Final = b"connection: close\r\n"
+Q = TypeVar("Q")  # a request, parsed
+A = TypeVar("A")  # its outcome
 
 
 class Answer(NamedTuple):
-    """What a handler answers; `headers` are lines, each with its end."""
+    """A response; `headers` are lines, each with its end."""
 
     status: int
     headers: bytes
     body: bytes
 
 
-class Handler(Protocol):
-    """Takes the plain requests of one kind, and answers them as the application would."""
+class FastPathHandler(Protocol[Q, A]):
+    """Takes the plain requests of one route, and answers them as the application would."""
 
-    line: Pattern[bytes]  # what they begin with: the method and the target
-    path: str  # by which they are counted
+    line: Pattern[bytes]  # matches the method and the target
+    path: str  # the route's template, by which requests are counted
 
-    def parse(self, scope: Scope, body: bytes) -> Any | None:
-        """Return what is asked for, or None to leave the request to the application."""
+    def parse(self, scope: Scope, body: bytes) -> Q | None:
+        """Return the parsed request, or None to leave it to the application."""
 
-    def start(self, asked: Any, caller: Caller) -> asyncio.Future[Any]:
-        """Begin to do it, or raise the `ServiceError` that the application would answer with."""
+    def start(self, asked: Q, caller: Caller) -> asyncio.Future[A]:
+        """Start the work, or raise the `ServiceError` that the application would answer with."""
 
-    def respond(self, outcome: Any) -> Answer:
-        """Return the answer for what came of it, or raise what is wrong."""
+    def respond(self, outcome: A) -> Answer:
+        """Return the response for this outcome, or raise the error that it is."""
+
+
+AnyHandler = FastPathHandler[Any, Any]  # handlers of different types are in one list
 
 
 class FastPath:
-    """The handlers of an application, and what stands in front of them as of its routes."""
+    """The fast path's handlers of one application, behind the same guard as its routes."""
 
-    def __init__(self, guard: Guard, seconds: RequestSeconds) -> None:
-        self._guard = guard
+    def __init__(self, admit: Callable[[Scope], Caller | None], seconds: RequestSeconds) -> None:
+        self._admit = admit
         self.seconds = seconds
-        self._handlers: list[Handler] = []
+        self._handlers: list[AnyHandler] = []
 
-    def add(self, handler: Handler) -> None:
-        """Let the handler take requests, unless they are traced, which the application does."""
+    def add(self, handler: AnyHandler) -> None:
+        """Add the handler, unless requests are traced: only the application traces them."""
         if not is_on():
             self._handlers.append(handler)
 
-    def handler_of(self, line: bytes) -> Handler | None:
-        """Return who takes requests that begin with this line."""
+    def handler_of(self, line: bytes) -> AnyHandler | None:
+        """Return the handler for requests with this method and target."""
         return next((one for one in self._handlers if one.line.fullmatch(line)), None)
 
-    def start(self, handler: Handler, scope: Scope, body: bytes) -> asyncio.Future[Any] | None:
-        """Begin to do what is asked for; return None to leave it to the application."""
+    def start(
+        self, handler: FastPathHandler[Q, A], scope: Scope, body: bytes
+    ) -> asyncio.Future[A] | None:
+        """Start the work; return None to leave the request to the application."""
         asked = handler.parse(scope, body)
         if asked is None:
             return None
         try:
-            caller = self._guard.admit_known(scope)
+            caller = self._admit(scope)
         except ServiceError:
             return None  # the application finds the same, and answers it
-        return _begun(handler, asked, caller) if caller else None
+        return _started(handler, asked, caller) if caller else None
 
 
-def _begun(handler: Handler, asked: Any, caller: Caller) -> asyncio.Future[Any]:
+def _started(handler: FastPathHandler[Q, A], asked: Q, caller: Caller) -> asyncio.Future[A]:
     try:
         return handler.start(asked, caller)
     except ServiceError as error:  # the request was counted, and must not be counted again
-        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        refused.set_exception(error)
-        return refused
-
-
-class FastPathProtocol(RefusingProtocol):
-    """A connection that offers requests to handlers."""
-
-    direct: ClassVar[FastPath]
-
-    _held: tuple[Handler, ASGI3Application] | None = None  # for when the request has arrived
-
-    @override
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        whole = app is self.app and cycle is self.cycle  # else it is a refusal, or had to wait
-        if whole and self.receiving and not self.flow.write_paused:
-            line = b"%b %b" % (self.parser.get_method(), self.url)
-            if handler := self.direct.handler_of(line):
-                self._held = (handler, app)
-                return
-        super()._start_asgi_task(cycle, app)
-
-    @override
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        if not self._held:
-            return
-        (handler, _), cycle, began = self._held, self.cycle, perf_counter()
-        scope: Scope = cycle.scope  # type: ignore[assignment]  # the same, by another name
-        doing = self.direct.start(handler, scope, bytes(cycle.body))
-        if doing is None:
-            self.release()
-            return
-        self._held = None
-        scope["route"] = handler  # whose path it is counted by, as FastAPI does it
-        doing.add_done_callback(partial(self._answer, cycle, handler, began))
-
-    def release(self) -> None:
-        """Start the application on what is held."""
-        if self._held:
-            _, app = self._held
-            self._held = None
-            super()._start_asgi_task(self.cycle, app)
-
-    def _answer(
-        self,
-        cycle: RequestResponseCycle,
-        handler: Handler,
-        began: float,
-        done: asyncio.Future[Any],
-    ) -> None:
-        try:
-            answer = handler.respond(done.result())
-        except Exception as error:  # noqa: BLE001 - it is the client's, or logged
-            super()._start_asgi_task(cycle, self._failed(error))
-            return
-        if cycle.disconnected:
-            return
-        self.transport.write(self._lines(answer, cycle))
-        cycle.response_started = cycle.response_complete = True
-        self.direct.seconds.observe(cycle.scope, answer.status, perf_counter() - began)
-        if not cycle.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
-
-    def _lines(self, answer: Answer, cycle: RequestResponseCycle) -> bytes:
-        return b"".join(
-            (
-                STATUS_LINE[answer.status],
-                *(b"%b: %b\r\n" % header for header in self.server_state.default_headers),
-                answer.headers,
-                ABOUT % (request_id_of(cycle.scope["headers"]), len(answer.body)),
-                b"" if cycle.keep_alive else CLOSE,
-                b"\r\n",
-                answer.body,
-            )
-        )
-
-    def _failed(self, error: Exception) -> Any:
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            if isinstance(error, ServiceError):
-                response = answer_to(error)
-            else:
-                log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
-                response = problem(*BUG)
-            await response(scope, receive, sending_safely(send))
-
-        return RequestMiddleware(answer, self.direct.seconds)
+        failed: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        failed.set_exception(error)
+        return failed

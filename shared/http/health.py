@@ -68,9 +68,7 @@ def database_check(database: Database) -> Check:
     return check
 
 
-def trouble_check(
-    work: asyncio.Task[None], trouble: Callable[[], str | None] = lambda: None
-) -> Check:
+def task_check(work: asyncio.Task[None], trouble: Callable[[], str | None] = lambda: None) -> Check:
     """Return the check that background work goes on, and has nothing to complain of."""
 
     async def check() -> str | None:

@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from shared.errors import CannotStart
-from shared.http.limits import protocol_within
-from shared.http.refuse import MAX_LINGERING
+from shared.http.uvicorn_protocol.lingering import MAX_LINGERING
+from shared.http.uvicorn_protocol.protocol import protocol_within
+from shared.http.uvicorn_protocol.self_check import is_supported
 from shared.process.settings import SharedSettings
 from shared.process.workers import inherited_socket, stop_with_parent
 
@@ -50,7 +51,8 @@ async def serve(listeners: Sequence[Listener]) -> None:
 
     Raises `CannotStart` when an address cannot be used.
     """
-    servers = [_Server(_config(listener)) for listener in listeners]
+    supported = await is_supported()
+    servers = [_Server(_config(listener, supported=supported)) for listener in listeners]
     _allow_files(sum(_settings(listener).max_connections for listener in listeners))
     sockets = [inherited_socket() or bind(one.host, one.port) for one in listeners]
     for listener in listeners:
@@ -92,13 +94,15 @@ def _allow_files(connections: int) -> None:
         log.warning("MAX_CONNECTIONS needs %d open files; %d are allowed here", needed, soft)
 
 
-def _config(listener: Listener) -> uvicorn.Config:
+def _config(listener: Listener, *, supported: bool) -> uvicorn.Config:
+    """Return the configuration; an unsupported uvicorn serves with its own protocol."""
     settings = _settings(listener)
+    fast_path = listener.app.state.fast_path
     return uvicorn.Config(
         listener.app,
         host=listener.host,
         port=listener.port,
-        http=protocol_within(settings, listener.app.state.direct),
+        http=protocol_within(settings, fast_path) if supported else "auto",
         ws="none",
         timeout_keep_alive=settings.keep_alive,
         log_config=None,

@@ -125,7 +125,7 @@ class Registry:
         return encode(self.collected), content_type
 
 
-def measure(app: FastAPI) -> RequestSeconds:
+def collect_request_metrics(app: FastAPI) -> RequestSeconds:
     """Show the application's metrics at `/metrics`, and return what counts its requests."""
     registry, seconds = Registry(), RequestSeconds()
     registry.collected.register(seconds)

@@ -5,11 +5,13 @@ from typing import Any, Final
 import httpx
 
 from shared.access.caller import Scope
-from shared.access.keys import kept, new_key
+from shared.access.keys import key_line, new_key
 from tests.support.tokens import Issuer
 
 KEYS: Final = {scope: new_key() for scope in Scope}
-API_KEYS: Final = "\n".join(kept(key, scope.name.lower(), [scope]) for scope, key in KEYS.items())
+API_KEYS: Final = "\n".join(
+    key_line(key, scope.name.lower(), [scope]) for scope, key in KEYS.items()
+)
 ISSUER: Final = Issuer()
 SCOPES: Final = "watches:write recommendations:read"
 

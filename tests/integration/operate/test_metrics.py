@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
 from shared.http.request_ids import RequestMiddleware
-from shared.process.metrics import measure
+from shared.process.metrics import collect_request_metrics
 from tests.support.eventually import eventually
 from tests.support.pair import Pair, SetUp, client_of, learned, parked
 from tests.support.repository import ROOT
@@ -70,7 +70,7 @@ async def test_every_request_is_counted_by_its_route(both: Pair) -> None:
 
 async def test_a_request_that_fails_is_counted_as_an_error() -> None:
     app = FastAPI()
-    app.add_middleware(RequestMiddleware, seconds=measure(app))
+    app.add_middleware(RequestMiddleware, seconds=collect_request_metrics(app))
 
     @app.get("/bug")
     async def bug() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from shared.access.caller import Scope
-from shared.access.keys import kept, new_key
+from shared.access.keys import key_line, new_key
 from tests.support.http_client import caller
 from tests.support.pair import Pair, SetUp
 from tests.support.product import running_product
@@ -35,7 +35,7 @@ async def test_a_page_is_complete_and_loads_nothing_from_elsewhere(pair: Pair, p
 
 
 async def test_with_keys_the_pages_are_open_and_what_they_show_is_not(embedded: SetUp) -> None:
-    api_keys = kept(new_key(), "admin", [Scope.ADMIN])
+    api_keys = key_line(new_key(), "admin", [Scope.ADMIN])
     async with embedded.recommendation(api_keys=api_keys) as client:
         for path in ("/", "/dashboard/static/main.js", "/docs", "/docs/docs.js"):
             assert (await client.get(path)).status_code == 200, path

@@ -16,8 +16,8 @@ from consumption_service.api.fast_path import Recording
 from consumption_service.publish.relay import OutboxRelay
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.settings import ConsumptionSettings
-from shared.access.caller import ANYBODY, Scope
-from shared.access.keys import kept, new_key
+from shared.access.caller import ANONYMOUS_ADMIN, Scope
+from shared.access.keys import key_line, new_key
 from shared.broker.in_process import InProcessBroker
 from shared.database.database import Database
 from shared.ids import MAX_INTEGER
@@ -93,7 +93,7 @@ async def test_what_is_plain_is_recorded_directly(
     asked = recording.parse({"headers": headers}, body)
 
     assert asked
-    answer = recording.respond(await recording.start(asked, ANYBODY))
+    answer = recording.respond(await recording.start(asked, ANONYMOUS_ADMIN))
     assert answer.status == 201
     assert json.loads(answer.body)["user_id"] == json.loads(body)["user_id"]
 
@@ -132,7 +132,7 @@ def test_both_ways_ask_who_it_is(tmp_path: Path) -> None:
     issuer = Issuer()
     ada, bob = (issuer.token(sub=user, scope=Scope.WRITE) for user in ("42", "43"))
     credentials = [*keys.values(), ada, bob, "upnext_unheard_of", "a.b.c"]
-    lines = "\n".join(kept(key, scope.name.lower(), [scope]) for scope, key in keys.items())
+    lines = "\n".join(key_line(key, scope.name.lower(), [scope]) for scope, key in keys.items())
     trusted = settings_of(publish(tmp_path / "jwks.json", issuer))
     settings = {"API_KEYS": lines} | {name.upper(): value for name, value in trusted.items()}
     with (

@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 
 from shared.access.caller import Scope
-from shared.access.keys import PREFIX, kept, new_key, parse_keys
+from shared.access.keys import PREFIX, key_line, new_key, parse_keys
 from shared.errors import CannotStart
 
 
@@ -15,7 +15,7 @@ def digest(key: str) -> bytes:
 
 def test_a_key_is_known_by_its_hash_alone() -> None:
     key = new_key()
-    line = kept(key, "backend", [Scope.WRITE, Scope.READ])
+    line = key_line(key, "backend", [Scope.WRITE, Scope.READ])
 
     caller = parse_keys(line).caller(digest(key))
 
@@ -35,7 +35,9 @@ def test_no_two_keys_are_the_same_and_none_can_be_guessed() -> None:
 
 def test_keys_stand_in_lines_or_between_semicolons_beside_comments() -> None:
     one, two, three = new_key(), new_key(), new_key()
-    lines = [kept(key, name, [Scope.READ]) for key, name in ((one, "a"), (two, "b"), (three, "c"))]
+    lines = [
+        key_line(key, name, [Scope.READ]) for key, name in ((one, "a"), (two, "b"), (three, "c"))
+    ]
 
     keys = parse_keys(f"# of the backend\n{lines[0]};{lines[1]}\n\n  {lines[2]}  \n")
 

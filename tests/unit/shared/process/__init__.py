@@ -1,0 +1,1 @@
+"""Keys, tokens, rights and pace, without a service."""
