@@ -16,7 +16,7 @@ from consumption_service.api.progress import router as progress
 from consumption_service.api.watch_batches import router as batches
 from consumption_service.api.watches import router as watches
 from consumption_service.api.xapi import router as xapi
-from consumption_service.consume.erasures import Receipts
+from consumption_service.consume.erasures import ErasureDoneConsumer
 from consumption_service.permissions import PERMISSIONS
 from consumption_service.publish.relay import OutboxRelay
 from consumption_service.record.group_commit import GroupCommit
@@ -53,11 +53,11 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
         await refuse_to_start_if_refused(broker, WATCH)
         relay = OutboxRelay(database, broker, settings.max_outbox)
         group_commit = GroupCommit(database, relay, settings.max_waiting)
-        receipts = Receipts(database)
+        erasures_done = ErasureDoneConsumer(database)
         async with (
-            running(relay.run(), "announce") as announcing,
+            running(relay.run(), "publish") as publishing,
             running(group_commit.run(), "commit") as committing,
-            running(receipts.run(broker), "receipts") as completing,
+            running(erasures_done.run(broker), "receipts") as completing,
             running(
                 run_retention(partial(forget_keys, database, settings.idempotency_retention_days)),
                 "forget",
@@ -75,8 +75,8 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
                 "commits": trouble_check(committing),
             }
             optional = {
-                "broker": trouble_check(announcing, lambda: relay.trouble),
-                "receipts": trouble_check(completing, lambda: receipts.trouble),
+                "broker": trouble_check(publishing, lambda: relay.link.outage),
+                "receipts": trouble_check(completing, lambda: erasures_done.link.outage),
             }
             app.include_router(health_routes(required, optional))
             yield app

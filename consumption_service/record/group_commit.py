@@ -89,7 +89,7 @@ class GroupCommit:
     def _refuse_if_full(self) -> None:
         if len(self._waiting) >= self._max_waiting:
             raise Unavailable("Too many requests wait for the database.")
-        if self._outbox_relay.is_full:
+        if self._outbox_relay.backlog.is_full:
             raise Unavailable("Too many events wait for the broker.")
 
     def _enqueue(self, command: Command) -> asyncio.Future[Outcome]:
@@ -163,7 +163,7 @@ class GroupCommit:
             return False
         async with self._order.commit_in_order() as take:
             now = take(about_now, len(group))
-            with self._outbox_relay.forgetting(DELETE_MIN_SIZE) as confirmed:
+            with self._outbox_relay.confirmed.deleting(DELETE_MIN_SIZE) as confirmed:
                 recorded = await record_at_once(
                     self._database, commands, now, turn.erasures, confirmed
                 )
@@ -172,7 +172,7 @@ class GroupCommit:
             outcomes, events = recorded
             _answer(group, outcomes)
             self.metrics.committed(len(group), began)
-        self._outbox_relay.announce(events)
+        self._outbox_relay.enqueue(events)
         return True
 
     async def transact(self, work: Work[T], most_events: int) -> T:
@@ -195,7 +195,7 @@ class GroupCommit:
             return erasure, events
 
         erasure = await self._transact(work, lambda _: None, most_events=1, alone=True)
-        self._outbox_relay.drop(user_id)
+        self._outbox_relay.drop_user(user_id)
         return erasure
 
     async def _transact(
@@ -208,14 +208,14 @@ class GroupCommit:
     ) -> T:
         """Do the work; if `alone`, no process does anything of the kind beside it."""
         async with self._order.commit_in_order() as take:
-            with self._outbox_relay.forgetting(DELETE_MIN_SIZE) as confirmed:
+            with self._outbox_relay.confirmed.deleting(DELETE_MIN_SIZE) as confirmed:
                 async with self._database.write() as connection:
                     self._turn = await await_turn(self._database, connection, alone=alone)
                     now = take(self._turn.now, most_events)
                     await delete_rows(connection, outbox.c.event_id, confirmed)
                     result, events = await work(connection, now)
             committed(result)
-        self._outbox_relay.announce(events)
+        self._outbox_relay.enqueue(events)
         return result
 
 

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from consumption_service import app
-from consumption_service.publish import relay
+from consumption_service.publish import confirmed, relay
 from recommendation_service.consume import watches
 from recommendation_service.learn import histories, recent_interactions
 from recommendation_service.serve import batched_reads, recommender
+from shared.broker import reconnect
 from tests.infrastructure import fresh_database
 
 
@@ -19,8 +20,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done now and then is done at once."""
     monkeypatch.setattr(relay, "RELAY_GRACE", timedelta(0))
     monkeypatch.setattr(relay, "RELAY_INTERVAL", 0.02)
-    monkeypatch.setattr(relay, "FORGET_INTERVAL", 0.02)
-    monkeypatch.setattr(relay, "RECONNECT_DELAY", 0.02)
+    monkeypatch.setattr(confirmed, "DELETE_INTERVAL", 0.02)
+    monkeypatch.setattr(reconnect, "RECONNECT_DELAY", 0.02)
     monkeypatch.setattr(watches, "RECONNECT_DELAY", 0.02)
     monkeypatch.setattr(app, "DRAIN_TIMEOUT", 0.05)
 
