@@ -89,7 +89,7 @@ erasures: Final = Table(
 
 # Only ever counted up, and not undone by a rollback: whoever finds the same number again knows that
 # nobody was erased meanwhile.
-erasures_so_far: Final = Sequence("erasures_so_far", metadata=metadata)
+erasure_epoch: Final = Sequence("erasures_so_far", metadata=metadata)
 
 # Which watch the xAPI statements of a session are about.
 xapi_sessions: Final = Table(

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from consumption_service.api.dependencies import AppState
 from consumption_service.api.schemas import written
-from consumption_service.record.commands import Create, Outcome
+from consumption_service.record.commands import CommandResult, Create
 from shared.access.caller import Caller
 from shared.errors import Invalid, ServiceError
 from shared.events import Instant
@@ -73,12 +73,12 @@ class Recording:
             key,
         )
 
-    def start(self, asked: Create, caller: Caller) -> asyncio.Future[Outcome]:
+    def start(self, asked: Create, caller: Caller) -> asyncio.Future[CommandResult]:
         """Let the watch be committed."""
         caller.act_for(asked.user_id)
         return self._state.group_commit.submit_nowait(asked)
 
-    def respond(self, outcome: Outcome) -> Answer:
+    def respond(self, outcome: CommandResult) -> Answer:
         """Return the watch as it is stored."""
         if isinstance(outcome, ServiceError):
             raise outcome

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consumption_service.api.dependencies import AppState, CurrentApp
 from consumption_service.api.schemas import Body, NewWatch, WatchAnswer, segments_of, written
-from consumption_service.record.commands import Create, Done
+from consumption_service.record.commands import CommandResult, Create, Success
 from shared.access.caller import Caller, CurrentCaller
 from shared.errors import Forbidden, Invalid, ServiceError, Unavailable
 from shared.http.strict_json import StrictJSONRoute
@@ -105,9 +105,9 @@ def _command(item: object, app: AppState, caller: Caller) -> Create | ServiceErr
     )
 
 
-def _answer(outcome: Done | BaseException) -> bytes:
+def _answer(outcome: CommandResult | Exception) -> bytes:
     """Return the `BatchOutcome` as JSON."""
-    if isinstance(outcome, Done):
+    if isinstance(outcome, Success):
         return b'{"status":%d,"watch":%b}' % (
             201 if outcome.changed else 200,
             written(outcome.watch),
