@@ -1,4 +1,4 @@
-"""Erasing users over HTTP, and the receipts."""
+"""Routes that erase users and return receipts."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""xAPI over HTTP: statements as players of the xAPI video profile send them to a record store."""
+"""Route of xAPI statements, as players of the video profile send them to a record store."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -20,15 +20,10 @@ router = APIRouter(tags=["xapi"], route_class=StrictJSONRoute)
 
 MAX_STATEMENTS: Final = 1000
 
-
-def _form(body: object) -> str:
-    return "list" if isinstance(body, list) else "statement"
-
-
 Statements = Annotated[
     Annotated[Statement, Tag("statement")]
     | Annotated[list[Statement], Tag("list"), Field(max_length=MAX_STATEMENTS)],
-    Discriminator(_form),
+    Discriminator(lambda body: "list" if isinstance(body, list) else "statement"),
 ]
 
 

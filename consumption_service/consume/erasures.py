@@ -22,6 +22,7 @@ from shared.events import ERASURE_DONE, ErasureDone
 log = logging.getLogger(__name__)
 
 PREFETCH: Final = 10
+UNKNOWN: Final = f"%r of %d bytes is about no erasure, goes to {CONSUMPTION_ERASURE_PARKED.name}"
 
 
 class ErasureDoneConsumer:
@@ -42,12 +43,7 @@ class ErasureDoneConsumer:
                 if await self._complete(delivery):
                     await source.ack(delivery.tag)
                 else:
-                    log.error(
-                        "message %r of %d bytes is about no erasure, and goes to %s",
-                        delivery.message_id,
-                        len(delivery.body),
-                        CONSUMPTION_ERASURE_PARKED.name,
-                    )
+                    log.error(UNKNOWN, delivery.message_id, len(delivery.body))
                     await source.reject(delivery.tag)
 
     async def _complete(self, delivery: Delivery) -> bool:

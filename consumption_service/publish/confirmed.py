@@ -41,8 +41,7 @@ class ConfirmedEvents:
 
         Yields none where fewer than `at_least` wait.
         """
-        enough = len(self._waiting) >= at_least
-        ids = list(islice(self._waiting, MAX_DELETED)) if enough else []
+        ids = list(islice(self._waiting, MAX_DELETED)) if len(self._waiting) >= at_least else []
         self._waiting.difference_update(ids)
         self._deleting.update(ids)
         try:

@@ -14,7 +14,7 @@ from consumption_service.record.commands import (
     Report,
     Success,
 )
-from consumption_service.segments import merged
+from consumption_service.segments import merge_segments
 from shared.errors import Conflict, Invalid, NotFound
 from shared.events import Kind
 from shared.uuid7 import new_id
@@ -78,7 +78,7 @@ class Group:
             reported_at=occurred_at,
             recorded_at=now,
             furthest=command.position,
-            segments=None if command.segments is None else merged(command.segments),
+            segments=None if command.segments is None else merge_segments(command.segments),
         )
         self.watches[watch_id] = watch
         self.created.append(watch_id)
@@ -128,5 +128,5 @@ def _with_report(watch: Watch, report: Report) -> Watch:
             unsegmented = max(unsegmented or 0, report.position)
         return watch._replace(furthest=furthest, unsegmented=unsegmented)
     unsegmented = watch.unsegmented if watch.segments is not None else watch.furthest
-    segments = merged([*(watch.segments or []), *report.segments])
+    segments = merge_segments([*(watch.segments or []), *report.segments])
     return watch._replace(furthest=furthest, segments=segments, unsegmented=unsegmented)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.event import OutboxEvent, Watch
-from consumption_service.query.watches import STORED
+from consumption_service.query.watches import SELECT_WATCHES
 from consumption_service.record.commands import Command, CommandResult, Create, Delete, Report
 from consumption_service.record.decide import Claim, Group
 from consumption_service.tables import idempotency_keys, outbox, watches
@@ -23,14 +23,7 @@ from shared.database.bulk import insert_rows
 from shared.database.database import Database
 from shared.uuid7 import new_id
 
-CHANGED_COLUMNS: Final = (
-    "position",
-    "reported_at",
-    "recorded_at",
-    "furthest",
-    "segments",
-    "unsegmented",
-)
+MUTABLE: Final = ("position", "reported_at", "recorded_at", "furthest", "segments", "unsegmented")
 
 
 async def record(
@@ -92,7 +85,7 @@ async def _read_watches(
     """Read and lock the stored watches that the commands concern."""
     if not ids:
         return
-    query = STORED.where(database.among(watches.c.id, ids))
+    query = SELECT_WATCHES.where(database.among(watches.c.id, ids))
     for row in await connection.execute(query.order_by(watches.c.id).with_for_update()):
         group.watches[row.id] = Watch(*row)
 
@@ -108,5 +101,5 @@ async def _write_change(connection: AsyncConnection, watch_id: UUID, watch: Watc
     if watch is None:
         await connection.execute(delete(watches).where(watches.c.id == watch_id))
         return
-    changes = {name: getattr(watch, name) for name in CHANGED_COLUMNS}
+    changes = {name: getattr(watch, name) for name in MUTABLE}
     await connection.execute(update(watches).where(watches.c.id == watch_id).values(changes))

@@ -107,17 +107,14 @@ def _commands(
         one = statement.parsed
         if one.session_key in begun:
             begun.remove(one.session_key)
-            commands.append(
-                Create(
-                    one.user_id,
-                    one.lesson_id,
-                    one.position,
-                    one.duration,
-                    one.occurred_at,
-                    segments=one.segments,
-                )
-            )
+            commands.append(_create(one))
         else:
             watch_id = watch_ids[one.session_key]
             commands.append(Report(watch_id, one.position, one.occurred_at, one.segments))
     return commands
+
+
+def _create(one: ParsedStatement) -> Create:
+    return Create(
+        one.user_id, one.lesson_id, one.position, one.duration, one.occurred_at, None, one.segments
+    )

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from consumption_service.segments import Segments, merged
+from consumption_service.segments import Segments, merge_segments
 from shared.errors import Invalid
 from shared.events import Instant, Position
 from shared.ids import MAX_INTEGER, LessonId, UserId
@@ -190,13 +190,9 @@ def _session(statement: Statement) -> str:
     if session is None:
         registration = statement.context and statement.context.registration
         session = str(registration) if registration else ""
-    if (
-        not isinstance(session, str)
-        or not session.isprintable()
-        or len(session) > MAX_SESSION_LENGTH
-    ):
-        raise Invalid(f"session-id: should be a text of {MAX_SESSION_LENGTH} characters at most.")
-    return session
+    if isinstance(session, str) and session.isprintable() and len(session) <= MAX_SESSION_LENGTH:
+        return session
+    raise Invalid(f"session-id: should be a text of {MAX_SESSION_LENGTH} characters at most.")
 
 
 def _position(statement: Statement, duration: float | None) -> Position:
@@ -227,4 +223,4 @@ def _segments(statement: Statement) -> Segments | None:
     matches = [SEGMENT.fullmatch(part.strip()) for part in parts]
     if not all(matches) or len(matches) > MAX_SEGMENTS:
         raise Invalid(f"{VIDEO}/extensions/played-segments: should be like 0[.]12.5[,]20[.]30.")
-    return merged((round(float(one[1])), round(float(one[2]))) for one in matches if one)
+    return merge_segments((round(float(one[1])), round(float(one[2]))) for one in matches if one)
