@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from consumption_service import app
-from consumption_service.publish import relay
+from consumption_service.publish import confirmed, relay
 from recommendation_service.learn import histories, recent_interactions
 from recommendation_service.serve import batched_reads, recommender
 from shared.broker import reconnect
@@ -19,8 +19,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done now and then is done at once."""
     monkeypatch.setattr(relay, "RELAY_GRACE", timedelta(0))
     monkeypatch.setattr(relay, "RELAY_INTERVAL", 0.02)
-    monkeypatch.setattr(relay, "FORGET_INTERVAL", 0.02)
-    monkeypatch.setattr(relay, "RECONNECT_DELAY", 0.02)
+    monkeypatch.setattr(confirmed, "DELETE_INTERVAL", 0.02)
     monkeypatch.setattr(reconnect, "RECONNECT_DELAY", 0.02)
     monkeypatch.setattr(app, "DRAIN_TIMEOUT", 0.05)
 
@@ -39,7 +38,7 @@ def long_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histories, "RECENT", 12)
     monkeypatch.setattr(batched_reads, "SHORT", 12)
     for module in (recent_interactions, recommender):
-        monkeypatch.setattr(module, "MAX_HISTORY", 14)
+        monkeypatch.setattr(module, "KNOWN", 14)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from consumption_service.retention import forget_keys
+from consumption_service.retention import delete_old_keys
 from consumption_service.tables import idempotency_keys
 from recommendation_service.consume.parse import parse_event
 from recommendation_service.event import Event
@@ -155,7 +155,7 @@ async def test_an_old_idempotency_key_is_free_again(consumption_database: Databa
     async with consumption_database.write() as connection:
         await connection.execute(insert(idempotency_keys), rows)
 
-    await forget_keys(consumption_database, days=7)
+    await delete_old_keys(consumption_database, days=7)
 
     async with consumption_database.read() as connection:
         kept: Sequence[str] = list(await connection.scalars(select(idempotency_keys.c.key)))
