@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
 from recommendation_service.learn.watch_states import Pair
-from recommendation_service.model.fold import Meetings
+from recommendation_service.model.fold import Interactions
 from recommendation_service.model.history import Bounds
 from recommendation_service.tables import learned_watches, meetings
 from shared.database.bulk import upsert_rows
@@ -24,7 +24,7 @@ PORTION: Final = 500_000  # meetings that are folded together, about
 First = datetime | None  # when a user first met a lesson; None: not at all
 
 
-async def all_meetings(connection: AsyncConnection) -> AsyncIterator[Meetings]:
+async def all_meetings(connection: AsyncConnection) -> AsyncIterator[Interactions]:
     """Return all meetings, portion by portion; those of a user are in one portion."""
     is_sqlite = connection.dialect.name == "sqlite"
     query = (_BY_USER if is_sqlite else _HISTORIES).execution_options(yield_per=AT_ONCE)
@@ -60,9 +60,9 @@ class _Portion:
         return len(self._lessons) >= PORTION
 
     @property
-    def meetings(self) -> Meetings:
+    def meetings(self) -> Interactions:
         users = np.repeat(self.users, self._lengths)
-        return Meetings(users, np.array(self._lessons), np.array(self._times))
+        return Interactions(users, np.array(self._lessons), np.array(self._times))
 
 
 async def known_meetings(
