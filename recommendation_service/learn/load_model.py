@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.learn.interactions import as_arrays
-from recommendation_service.model.fold import Fold, Meetings
+from recommendation_service.model.fold import Fold, Interactions
 from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
 from recommendation_service.tables import interactions, model_weights
@@ -34,7 +34,7 @@ async def load_model(connection: AsyncConnection) -> Model:
     return model
 
 
-async def _all_interactions(connection: AsyncConnection) -> AsyncIterator[Meetings]:
+async def _all_interactions(connection: AsyncConnection) -> AsyncIterator[Interactions]:
     """Yield all interactions, portion by portion; those of a user are in one portion."""
     is_sqlite = connection.dialect.name == "sqlite"
     query = (_BY_USER if is_sqlite else _HISTORIES).execution_options(yield_per=FETCH_SIZE)
@@ -70,9 +70,9 @@ class _Portion:
         return len(self._lessons) >= PORTION
 
     @property
-    def interactions(self) -> Meetings:
+    def interactions(self) -> Interactions:
         users = np.repeat(self.users, self._lengths)
-        return Meetings(users, np.array(self._lessons), np.array(self._times))
+        return Interactions(users, np.array(self._lessons), np.array(self._times))
 
 
 def _as_history(row: Row[Any]) -> tuple[UserId, list[float], list[LessonId]]:

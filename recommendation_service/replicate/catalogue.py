@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import bindparam, select, tuple_
 
 from recommendation_service.learn.lessons import LessonState, lesson_state_of
-from recommendation_service.model.eligibility import Description, Offer
+from recommendation_service.model.eligibility import Description, Eligibility
 from recommendation_service.model.eligible import Labels
 from recommendation_service.tables import lessons
 from shared.database.database import Database
@@ -32,13 +32,13 @@ class Catalogue:
         self._reached = (0, 0)  # the version and the lesson of the last row that was read
         self._states: dict[LessonId, LessonState] = {}
         self._courses: dict[int, set[LessonId]] = {}
-        self._offer: Offer | None = None
+        self._eligibility: Eligibility | None = None
 
-    def attach(self, offer: Offer) -> None:
+    def attach(self, eligibility: Eligibility) -> None:
         """Tell a model what is known, and from now on what is learned."""
-        self._offer = offer
+        self._eligibility = eligibility
         for state in self._states.values():
-            offer.describe(state.lesson_id, _description(state))
+            eligibility.describe(state.lesson_id, _description(state))
 
     async def catch_up(self) -> None:
         """Read what is not known yet."""
@@ -64,8 +64,8 @@ class Catalogue:
         if not state.deleted and state.lesson.course_id is not None:
             self._courses.setdefault(state.lesson.course_id, set()).add(state.lesson_id)
         self._states[state.lesson_id] = state
-        if self._offer:
-            self._offer.describe(state.lesson_id, _description(state))
+        if self._eligibility:
+            self._eligibility.describe(state.lesson_id, _description(state))
 
     def find(self, lesson_id: LessonId) -> LessonState | None:
         """Return what is known of a lesson; None where it is not, or not any more."""

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from recommendation_service.learn.recent_interactions import MAX_HISTORY, watched_among
-from recommendation_service.model.eligible import Labels, View
-from recommendation_service.model.explain import Because
-from recommendation_service.model.explore import NOBODY, Visitor
+from recommendation_service.model.eligible import EligibleLessons, Labels
+from recommendation_service.model.explain import Influence
+from recommendation_service.model.explore import ANONYMOUS, Recipient
 from recommendation_service.model.history import Interaction
 from recommendation_service.model.model import Model, Window
 from recommendation_service.model.rank import Reason, Scored
-from recommendation_service.model.rank_batch import Wanted
+from recommendation_service.model.rank_batch import RankingRequest
 from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.serve.batched_ranking import GroupRank
 from recommendation_service.serve.batched_reads import GroupRead
@@ -47,7 +47,7 @@ class Item:
     lesson_id: LessonId
     score: float
     reason: Reason
-    because: Sequence[Because] | None = None
+    because: Sequence[Influence] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +103,15 @@ class Recommender:
     def _rank_all(self, asked: Sequence[Asked]) -> list[list[Scored]]:
         return self._model.recommend_all([self._wanted(one) for one in asked], self._now())
 
-    def _wanted(self, asked: Asked) -> Wanted:
+    def _wanted(self, asked: Asked) -> RankingRequest:
         history, request, user_id = asked
-        visitor = NOBODY if user_id is None else Visitor(user_id, self._explore)
-        visitor = visitor._replace(view=self._view(request.labels))
-        return Wanted(history, request.limit, request.exclude, visitor)
+        recipient = ANONYMOUS if user_id is None else Recipient(user_id, self._explore)
+        recipient = recipient._replace(eligible=self._view(request.labels))
+        return RankingRequest(history, request.limit, request.exclude, recipient)
 
-    def _view(self, labels: Labels) -> View:
+    def _view(self, labels: Labels) -> EligibleLessons:
         """Return what may be shown: by the clock, even where the answer is for another time."""
-        return self._model.offer.view(labels, utc_now().timestamp())
+        return self._model.eligibility.eligible(labels, utc_now().timestamp())
 
     async def _not_met(
         self, user_id: UserId, history: Sequence[Interaction], request: Request
@@ -155,7 +155,9 @@ class Recommender:
         view = self._view(request.labels)
         course = self._replica.catalogue.course_of(lesson_id)
         out = {lesson_id, *request.exclude}
-        out.update(one.lesson_id for one in course if not self._model.shows(one.lesson_id, view))
+        out.update(
+            one.lesson_id for one in course if not self._model.is_eligible(one.lesson_id, view)
+        )
         coming = next_in_course(course, lesson_id, out, around=around)
         first = [] if coming is None else [Scored(coming, 1.0, "next_in_course")]
         found = self._model.next(lesson_id, request.limit + len(out) + 1, view)

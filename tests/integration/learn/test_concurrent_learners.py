@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from recommendation_service.learn.change_log import LogEntry, append
 from recommendation_service.learn.locks import lock_exclusive, lock_users
 from recommendation_service.learn.retention import delete_event_ids
-from recommendation_service.model.counts import FIRST, LAST, MET
+from recommendation_service.model.counts import Figure
 from recommendation_service.model.model import Model
 from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import inbox, model_state
@@ -134,7 +134,8 @@ async def waiting(database: Database, kind: str, count: int = 1) -> bool:
 
 def met_from_to(model: Model) -> dict[int, tuple[float, float]]:
     """When each lesson was first and last met, of those that anybody meets."""
-    first, last, met = (model.counts.figures[row] for row in (FIRST, LAST, MET))
+    rows = [Figure.FIRST, Figure.LAST, Figure.INTERACTIONS]
+    first, last, met = model.counts.figures[rows]
     return {
         lesson: (first[index], last[index])
         for lesson, index in model.counts.index.items()
