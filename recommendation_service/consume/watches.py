@@ -68,7 +68,7 @@ class Consumer:
                 # Nobody would start this loop again; what was not acknowledged comes again.
                 log.exception("consuming failed, and begins anew")
                 self._report("failed, see the log")
-            self._stats.lost()
+            self._stats.connection_lost()
             await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311
 
     def _report(self, trouble: str | None) -> None:
@@ -81,7 +81,7 @@ class Consumer:
         try:
             while True:
                 deliveries = await self._receive(source)
-                self._stats.took(deliveries)
+                self._stats.count_received(deliveries)
                 for batch in (batches := apart(deliveries)):
                     if is_erasure(batch[0]):
                         step = self._erase(source, batch[0], eraser)
@@ -124,14 +124,14 @@ class Consumer:
             await self._replica.adopt()
         except DatabaseUnavailable as outage:
             log.warning("the model will follow when it can: %s", outage)
-        self._stats.learned(event.recorded_at for event in fresh)
+        self._stats.count_learned(event.recorded_at for event in fresh)
         self._evaluator.served.note_watches(fresh)
         if alone:
             await source.ack_up_to(batch[-1].tag)
         else:
             for delivery in batch:
                 await source.ack(delivery.tag)
-        self._stats.settled(len(batch))
+        self._stats.count_acknowledged(len(batch))
 
     async def _finished(self) -> None:
         """Wait until the batch before is finished."""
@@ -144,7 +144,7 @@ class Consumer:
         with self._stats.metrics.learning(1):
             await eraser.settle(delivery)
         await source.ack(delivery.tag)
-        self._stats.settled(1)
+        self._stats.count_acknowledged(1)
 
     async def _process(self, batch: Sequence[Delivery]) -> list[Event]:
         """Learn or park every delivery of the batch, however long the database is away.
