@@ -9,11 +9,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from recommendation_service.consume.erasures import Eraser
 from recommendation_service.consume.parse import read
 from recommendation_service.consume.poison import apart, gather, is_suspicious
+from recommendation_service.evaluate.attribution import Impressions
 from recommendation_service.evaluate.prequential import Evaluator
 from recommendation_service.event import Event, Unprocessable, is_erasure
 from recommendation_service.learn.learn import learn
@@ -33,6 +34,14 @@ RECONNECT_DELAY: Final = 1.0  # seconds, on average
 PAUSE: Final = (0.1, 10.0)  # seconds to wait for the database: at first, and at most
 
 
+class Observers(NamedTuple):
+    """What is told of each batch that is learned."""
+
+    evaluator: Evaluator
+    impressions: Impressions
+    stats: LiveStats
+
+
 class Consumer:
     """Learns from the queue `recommendation.watch.*`, or its partitions."""
 
@@ -41,15 +50,13 @@ class Consumer:
         settings: RecommendationSettings,
         database: Database,
         replica: ModelReplica,
-        evaluator: Evaluator,
-        stats: LiveStats,
+        observers: Observers,
     ) -> None:
         self._settings = settings
         self.queue = partitioned(RECOMMENDATION, settings.partitions)
         self._database = database
         self._replica = replica
-        self._evaluator = evaluator
-        self._stats = stats
+        self._evaluator, self._impressions, self._stats = observers
         self._finishing: asyncio.Task[None] | None = None  # the batch committed last
         self.trouble: str | None = "is not connected yet"
         self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
@@ -125,7 +132,7 @@ class Consumer:
         except DatabaseUnavailable as outage:
             log.warning("the model will follow when it can: %s", outage)
         self._stats.count_learned(event.recorded_at for event in fresh)
-        self._evaluator.served.note_watches(fresh)
+        self._impressions.record_watches(fresh)
         if alone:
             await source.ack_up_to(batch[-1].tag)
         else:
@@ -189,5 +196,5 @@ class Consumer:
             async with self._database.write() as connection:
                 learned = await learn(self._database, connection, events)
                 await park(connection, rejected)
-            self._replica.note(learned, self._evaluator.glance())
+            self._replica.note(learned, self._evaluator.observer_within_budget())
         return list(learned.fresh)

@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import PathId
-from recommendation_service.dashboard.consumption import Consumption, open_consumption
+from recommendation_service.dashboard.consumption import ConsumptionProxy, open_consumption
 from recommendation_service.dashboard.live import Live
 from recommendation_service.settings import RecommendationSettings
 from shared.http.pages import Files, page
@@ -24,33 +24,34 @@ router = APIRouter(include_in_schema=False)
 
 
 class Page:
-    """What the routes work with."""
+    """The parts of the dashboard that its routes use."""
 
-    def __init__(self, live: Live, consumption: Consumption) -> None:
+    def __init__(self, live: Live, consumption: ConsumptionProxy) -> None:
         self.live = live
         self.consumption = consumption
 
 
-async def page_of(request: Request) -> Page:
-    """Return what the application opened."""
-    app: Page = request.app.state.dashboard
-    return app
+async def current_page(request: Request) -> Page:
+    """Return the parts of the dashboard."""
+    dashboard_page: Page = request.app.state.dashboard
+    return dashboard_page
 
 
-OpenedPage = Annotated[Page, Depends(page_of)]
+CurrentPage = Annotated[Page, Depends(current_page)]
 
 
 @router.get("/")
 async def dashboard() -> FileResponse:
-    """Return the page."""
+    """Return the HTML page."""
     return page(FILES / "index.html")
 
 
 @router.get("/dashboard/events", response_class=EventSourceResponse)
-async def events(app: OpenedPage) -> AsyncIterator[ServerSentEvent]:
-    """Send what is new each second."""
-    async for news in app.live.news():
-        yield ServerSentEvent(data=news | {"consumption_url": app.consumption.url})
+async def events(dashboard_page: CurrentPage) -> AsyncIterator[ServerSentEvent]:
+    """Send an update every second."""
+    url = dashboard_page.consumption.url
+    async for update in dashboard_page.live.updates():
+        yield ServerSentEvent(data=update | {"consumption_url": url})
 
 
 @router.get("/dashboard/titles")
@@ -63,15 +64,18 @@ async def titles(
 
 
 @router.api_route("/dashboard/watches", methods=["GET", "POST"])
-async def watches(request: Request, app: OpenedPage) -> Response:
+async def watches(request: Request, dashboard_page: CurrentPage) -> Response:
     """Read or record watches, at the consumption service."""
-    return await app.consumption.pass_on(request, "/watches")
+    return await dashboard_page.consumption.forward(request, "/watches")
 
 
 @router.get("/dashboard/users/{user_id}/continue-watching")
-async def continue_watching(user_id: PathId, request: Request, app: OpenedPage) -> Response:
-    """Return what the user has begun, from the consumption service."""
-    return await app.consumption.pass_on(request, f"/users/{user_id}/continue-watching")
+async def continue_watching(
+    user_id: PathId, request: Request, dashboard_page: CurrentPage
+) -> Response:
+    """Return which lessons the user has begun, from the consumption service."""
+    path = f"/users/{user_id}/continue-watching"
+    return await dashboard_page.consumption.forward(request, path)
 
 
 @asynccontextmanager

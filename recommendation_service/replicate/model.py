@@ -61,7 +61,7 @@ class ModelReplica:
         if model.fingerprint != int.from_bytes(state.fingerprint, "big"):
             log.error("the model folded from the histories is not the one that was learned")
         await self.catalogue.catch_up()
-        self.catalogue.attach(model.offer)
+        self.catalogue.describe_to(model.offer)
         self.model, self.version, self._is_whole = model, state.version, True
         self.applied_through = state.applied_through
 
