@@ -92,16 +92,9 @@ class _Parts(NamedTuple):
 def _parts(settings: RecommendationSettings, broker: Broker, database: Database) -> _Parts:
     replica, stats, impressions = ModelReplica(database), LiveStats(), Impressions(database)
     evaluator = Evaluator(database, replica, settings.evaluation_share)
-    state = AppState(
-        settings,
-        broker,
-        database,
-        replica,
-        stats,
-        Recommender(database, replica, stats, settings.explore),
-        ReadYourWrites(database, replica),
-        impressions,
-    )
+    recommender = Recommender(database, replica, stats, settings.explore)
+    waiting = ReadYourWrites(database, replica)
+    state = AppState(settings, broker, database, replica, stats, recommender, waiting, impressions)
     observers = Observers(evaluator, impressions, stats)
     consumer = Consumer(settings, database, replica, observers)
     return _Parts(state, evaluator, consumer, LessonConsumer(settings, database, replica))

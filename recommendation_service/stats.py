@@ -101,8 +101,8 @@ class LiveStats:
         changes = [(new - old) / seconds for old, new in zip(first[1:], last[1:], strict=True)]
         return Rates(*(round(max(change, 0.0), 1) for change in changes))
 
-    def freshness(self, percent: int, latest: int = MAX_DELAYS) -> float:
-        """Return the percentile of the latest delays in milliseconds, 0 when there are none."""
+    def freshness_ms(self, percent: int, latest: int = MAX_DELAYS) -> float:
+        """Return a percentile of the latest delays, 0 when there are none."""
         delays = sorted(islice(reversed(self.delays), latest))
         if not delays:
             return 0.0
@@ -120,8 +120,6 @@ class LiveStats:
             await asyncio.sleep(INTERVAL)
 
     def take_sample(self, at: float) -> None:
-        """Keep the counters. What has left the queue was published once, too."""
-        delivered = self.acknowledged + self.unacked  # not counting what went back
-        self.samples.append(
-            Sample(at, delivered + self.ready, delivered, self.acknowledged, self.redelivered)
-        )
+        """Keep the counters. Published is what waits in the queue, and what has left it."""
+        published, delivered = self.acknowledged + self.backlog, self.acknowledged + self.unacked
+        self.samples.append(Sample(at, published, delivered, self.acknowledged, self.redelivered))

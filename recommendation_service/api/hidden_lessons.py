@@ -8,11 +8,7 @@ from pydantic import BaseModel
 from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import PathId
 from recommendation_service.api.schemas import FromAttributes
-from recommendation_service.serve.hidden_lessons import (
-    hide_for_user,
-    read_hidden,
-    unhide_for_user,
-)
+from recommendation_service.serve.hidden_lessons import add_hidden, read_hidden, remove_hidden
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import LessonId, UserId
 from shared.problems import documented
@@ -48,7 +44,7 @@ async def list_hidden_lessons(user_id: PathId, app: CurrentApp) -> HiddenLessons
 )
 async def hide_lesson(user_id: PathId, lesson_id: PathId, app: CurrentApp) -> None:
     """Hide a lesson from a user ("not interested"): it is on no list for them. 1,000 at most."""
-    await hide_for_user(app.database, UserId(user_id), LessonId(lesson_id))
+    await add_hidden(app.database, UserId(user_id), LessonId(lesson_id))
 
 
 @router.delete(
@@ -58,4 +54,4 @@ async def hide_lesson(user_id: PathId, lesson_id: PathId, app: CurrentApp) -> No
 )
 async def show_lesson(user_id: PathId, lesson_id: PathId, app: CurrentApp) -> None:
     """Show a hidden lesson again."""
-    await unhide_for_user(app.database, UserId(user_id), LessonId(lesson_id))
+    await remove_hidden(app.database, UserId(user_id), LessonId(lesson_id))

@@ -14,7 +14,7 @@ from shared.errors import Unavailable
 
 TIMEOUT: Final = 10.0  # seconds
 HEALTH_TIMEOUT: Final = 1.0  # seconds
-FORWARDED_HEADERS: Final = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type")
+FORWARDED: Final = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type")  # headers
 
 
 class ConsumptionProxy:
@@ -26,8 +26,7 @@ class ConsumptionProxy:
 
     async def forward(self, request: Request, path: str) -> Response:
         """Forward the request to this path, and return the answer; `Unavailable` without one."""
-        sent = request.headers
-        headers = {name: sent[name] for name in FORWARDED_HEADERS if name in sent}
+        headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
         try:
             answer = await self._client.request(
                 request.method,

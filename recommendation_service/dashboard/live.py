@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
@@ -64,13 +64,14 @@ class Live:
             "unacked": stats.unacked,
             **stats.rates()._asdict(),
             "learned": new,
-            "p50": stats.freshness(50, new) if new else None,
-            "p99": stats.freshness(99, new) if new else None,
+            "p50": stats.freshness_ms(50, new) if new else None,
+            "p99": stats.freshness_ms(99, new) if new else None,
         }
 
     async def updates(self) -> AsyncIterator[Update]:
         """Yield an update with all samples, then one with each further sample, until the end."""
-        with self._counted_as_viewer():
+        self._viewers += 1
+        try:
             await self._refresh_stored()
             yield self._current() | {"samples": list(self._samples)}
             while True:
@@ -78,12 +79,6 @@ class Live:
                 if self._draining.is_set():
                     return
                 yield self._current() | {"samples": [self._samples[-1]]}
-
-    @contextmanager
-    def _counted_as_viewer(self) -> Iterator[None]:
-        self._viewers += 1
-        try:
-            yield
         finally:
             self._viewers -= 1
 
@@ -93,8 +88,8 @@ class Live:
         latest = max(sum(sample["learned"] for sample in recent), MIN_RECENT_WATCHES)
         return self._stored | {
             "freshness": {
-                "p50": stats.freshness(50, latest),
-                "p99": stats.freshness(99, latest),
+                "p50": stats.freshness_ms(50, latest),
+                "p99": stats.freshness_ms(99, latest),
             },
             "lessons": self._app.replica.model.lessons,
         }

@@ -23,7 +23,7 @@ FILES: Final = Path(__file__).parent / "static"
 router = APIRouter(include_in_schema=False)
 
 
-class Page:
+class Parts:
     """The parts of the dashboard that its routes use."""
 
     def __init__(self, live: Live, consumption: ConsumptionProxy) -> None:
@@ -31,13 +31,13 @@ class Page:
         self.consumption = consumption
 
 
-async def current_page(request: Request) -> Page:
+async def current_parts(request: Request) -> Parts:
     """Return the parts of the dashboard."""
-    dashboard_page: Page = request.app.state.dashboard
-    return dashboard_page
+    parts: Parts = request.app.state.dashboard
+    return parts
 
 
-CurrentPage = Annotated[Page, Depends(current_page)]
+CurrentParts = Annotated[Parts, Depends(current_parts)]
 
 
 @router.get("/")
@@ -47,11 +47,10 @@ async def dashboard() -> FileResponse:
 
 
 @router.get("/dashboard/events", response_class=EventSourceResponse)
-async def events(dashboard_page: CurrentPage) -> AsyncIterator[ServerSentEvent]:
+async def events(parts: CurrentParts) -> AsyncIterator[ServerSentEvent]:
     """Send an update every second."""
-    url = dashboard_page.consumption.url
-    async for update in dashboard_page.live.updates():
-        yield ServerSentEvent(data=update | {"consumption_url": url})
+    async for update in parts.live.updates():
+        yield ServerSentEvent(data=update | {"consumption_url": parts.consumption.url})
 
 
 @router.get("/dashboard/titles")
@@ -64,18 +63,15 @@ async def titles(
 
 
 @router.api_route("/dashboard/watches", methods=["GET", "POST"])
-async def watches(request: Request, dashboard_page: CurrentPage) -> Response:
+async def watches(request: Request, parts: CurrentParts) -> Response:
     """Read or record watches, at the consumption service."""
-    return await dashboard_page.consumption.forward(request, "/watches")
+    return await parts.consumption.forward(request, "/watches")
 
 
 @router.get("/dashboard/users/{user_id}/continue-watching")
-async def continue_watching(
-    user_id: PathId, request: Request, dashboard_page: CurrentPage
-) -> Response:
+async def continue_watching(user_id: PathId, request: Request, parts: CurrentParts) -> Response:
     """Return which lessons the user has begun, from the consumption service."""
-    path = f"/users/{user_id}/continue-watching"
-    return await dashboard_page.consumption.forward(request, path)
+    return await parts.consumption.forward(request, f"/users/{user_id}/continue-watching")
 
 
 @asynccontextmanager
@@ -83,7 +79,7 @@ async def open_dashboard(app: FastAPI, settings: RecommendationSettings) -> Asyn
     """Show the dashboard at `/` while the block lasts."""
     async with open_consumption(str(settings.consumption_url).rstrip("/")) as consumption:
         live = Live(app.state.recommendation, consumption, app.state.draining)
-        app.state.dashboard = Page(live, consumption)
+        app.state.dashboard = Parts(live, consumption)
         app.include_router(router)
         app.mount("/dashboard/static", Files(FILES))
         async with running(live.run(), "dashboard"):

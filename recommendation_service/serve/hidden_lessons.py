@@ -23,7 +23,7 @@ class Hidden(NamedTuple):
     hidden_at: datetime
 
 
-async def hide_for_user(database: Database, user_id: UserId, lesson_id: LessonId) -> None:
+async def add_hidden(database: Database, user_id: UserId, lesson_id: LessonId) -> None:
     """Hide a lesson from a user; idempotent. `Conflict` beyond MAX_HIDDEN lessons."""
     row = {"user_id": user_id, "lesson_id": lesson_id, "hidden_at": utc_now()}
     insert = (sqlite.insert if database.is_sqlite else postgresql.insert)(hidden_lessons)
@@ -34,7 +34,7 @@ async def hide_for_user(database: Database, user_id: UserId, lesson_id: LessonId
             raise Conflict(f"A user may hide {MAX_HIDDEN:,} lessons, no more.")
 
 
-async def unhide_for_user(database: Database, user_id: UserId, lesson_id: LessonId) -> None:
+async def remove_hidden(database: Database, user_id: UserId, lesson_id: LessonId) -> None:
     """Show a lesson again; `NotFound` when it is not hidden."""
     row = hidden_lessons.c.user_id == user_id, hidden_lessons.c.lesson_id == lesson_id
     async with database.write() as connection:
