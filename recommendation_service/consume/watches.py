@@ -14,7 +14,7 @@ from recommendation_service.consume.batches import acknowledge, process_batch
 from recommendation_service.consume.erasures import ErasureHandler
 from recommendation_service.consume.parse import parse_event
 from recommendation_service.consume.poison import isolate, may_be_poison, receive_rest
-from recommendation_service.evaluate.attribution import Served
+from recommendation_service.evaluate.attribution import Impressions
 from recommendation_service.evaluate.prequential import Evaluator
 from recommendation_service.event import Event, is_erasure
 from recommendation_service.learn.learn import Learned, learn
@@ -36,7 +36,7 @@ class Observers(NamedTuple):
     """The parts that observe what this process learns."""
 
     evaluator: Evaluator
-    impressions: Served
+    impressions: Impressions
     stats: LiveStats
 
 
@@ -70,7 +70,7 @@ class WatchConsumer:
         try:
             while True:
                 deliveries = await self._receive(source)
-                self._stats.took(deliveries)
+                self._stats.count_received(deliveries)
                 batches = isolate(deliveries)
                 for batch in batches:
                     if is_erasure(batch[0]):
@@ -79,7 +79,7 @@ class WatchConsumer:
                         step = self._settle(source, batch, ack_multiple=len(batches) == 1)
                     await finish_before_cancel(step)
         finally:
-            self._stats.lost()
+            self._stats.connection_lost()
             await finish_before_cancel(self._finished())
 
     async def _receive(self, source: Subscription) -> list[Delivery]:
@@ -114,7 +114,7 @@ class WatchConsumer:
                 await park(connection, rejected)
             return learned
 
-        observer = self._observers.evaluator.glance()
+        observer = self._observers.evaluator.observer_within_budget()
         return (await self._replica.commit(transaction, observer)).events
 
     async def _finish(
@@ -130,10 +130,10 @@ class WatchConsumer:
             await self._replica.apply_committed()
         except DatabaseUnavailable as outage:
             log.warning("the model replica is behind: %s", outage)
-        self._stats.learned(event.recorded_at for event in new)
-        self._observers.impressions.note_watches(new)
+        self._stats.count_learned(event.recorded_at for event in new)
+        self._observers.impressions.record_watches(new)
         await acknowledge(source, batch, ack_multiple=ack_multiple)
-        self._stats.settled(len(batch))
+        self._stats.count_acknowledged(len(batch))
 
     async def _finished(self) -> None:
         """Wait until the batch before is finished."""
@@ -148,4 +148,4 @@ class WatchConsumer:
         with self._stats.metrics.learning(1):
             await erasures.handle(delivery)
         await source.ack(delivery.tag)
-        self._stats.settled(1)
+        self._stats.count_acknowledged(1)

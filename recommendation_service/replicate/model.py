@@ -65,7 +65,7 @@ class ModelReplica:
         if model.fingerprint != int.from_bytes(state.fingerprint, "big"):
             log.error("the model loaded from the histories differs from the one that was learned")
         await self.catalogue.catch_up()
-        self.catalogue.attach(model.eligibility)
+        self.catalogue.describe_to(model.eligibility)
         self.model, self.version, self._is_whole = model, state.version, True
         self.applied_through = state.applied_through
 

@@ -36,7 +36,7 @@ def garbage_again() -> Generator[None]:
 def long_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     """A history counts as long when it has a dozen meetings."""
     monkeypatch.setattr(histories, "RECENT", 12)
-    monkeypatch.setattr(batched_reads, "SHORT", 12)
+    monkeypatch.setattr(batched_reads, "SHORT_HISTORY", 12)
     for module in (recent_interactions, recommender):
         monkeypatch.setattr(module, "KNOWN", 14)
 

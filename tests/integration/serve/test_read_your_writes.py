@@ -10,7 +10,11 @@ import pytest
 
 from recommendation_service.learn.learn import Learned
 from recommendation_service.replicate.model import ModelReplica
-from recommendation_service.serve.read_your_writes import ConsistencyToken, NotYetLearned, Waiting
+from recommendation_service.serve.read_your_writes import (
+    ConsistencyToken,
+    NotYetLearned,
+    ReadYourWrites,
+)
 from recommendation_service.tables import inbox
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
@@ -115,7 +119,7 @@ async def test_nobody_waits_longer_for_a_model_that_is_being_made_anew(
     recommendation_database: Database,
 ) -> None:
     replica, event = ModelReplica(recommendation_database), an_event()
-    waiting = Waiting(recommendation_database, replica)
+    waiting = ReadYourWrites(recommendation_database, replica)
     async with recommendation_database.write() as connection:
         await insert_new_rows(connection, inbox, [(event.event_id, event.recorded_at)])
 
@@ -131,7 +135,7 @@ async def test_whoever_waits_is_told_what_this_process_learns(
     recommendation_database: Database,
 ) -> None:
     replica, event = ModelReplica(recommendation_database), an_event()
-    waiting = Waiting(recommendation_database, replica)  # nobody looks for what others learn
+    waiting = ReadYourWrites(recommendation_database, replica)  # nobody looks for what others learn
     awaited = ConsistencyToken(event.user_id, event.watch_id)
     request = asyncio.create_task(waiting.until_known(awaited, 60))
     with pytest.raises(NotYetLearned):
