@@ -48,7 +48,7 @@ async def stats(app: CurrentApp) -> Stats:
             duplicates=state.duplicates,
             parked=await count_parked(app.database),
         ),
-        freshness_ms=FreshnessAnswer(p50=stats.freshness_ms(50), p99=stats.freshness(99)),
+        freshness_ms=FreshnessAnswer(p50=stats.freshness_ms(50), p99=stats.freshness_ms(99)),
         model=ModelAnswer(
             version=replica.version,
             fingerprint=f"{replica.model.fingerprint:032x}",
