@@ -18,7 +18,7 @@ from recommendation_service.api import (
 )
 from recommendation_service.api.dependencies import AppState
 from recommendation_service.api.fast_path import Recommending
-from recommendation_service.api.metrics import StoredMetrics, expose_metrics
+from recommendation_service.api.metrics import StoredMetrics
 from recommendation_service.consume.dead_letters import collect_dead_letters
 from recommendation_service.consume.lessons import LessonConsumer
 from recommendation_service.consume.watches import Observers, WatchConsumer
@@ -125,7 +125,7 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     for routes in (recommendations, lessons, catalogue, hidden_lessons, operation):
         app.include_router(routes.router)
     stored = StoredMetrics(state.database, state.replica)
-    expose_metrics(app.state.metrics, state.stats.metrics, stored)
+    app.state.metrics.add(state.stats.metrics, stored, refresh=stored.refresh)
     optional = {"broker": task_check(consuming, lambda: consumer.link.outage)}
     app.include_router(health_routes({"database": database_check(state.database)}, optional))
     await consumer.link.attempted.wait()  # with a broker, the queues exist from now on

@@ -9,10 +9,9 @@ from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Quality, 
 from recommendation_service.event import Reason
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.learn.parked import count_by_reason
-from recommendation_service.metrics import LearningMetrics
 from recommendation_service.replicate.model import ModelReplica
 from shared.database.database import Database, DatabaseUnavailable
-from shared.process.metrics import Metrics, Registry
+from shared.process.metrics import Metrics
 
 DATABASE_TIMEOUT: Final = 2.0  # seconds; a scrape has little more
 
@@ -67,8 +66,3 @@ class StoredMetrics(Metrics):
             ("mrr@10", quality.mrr),
         ):
             self.quality.labels(recommender, measure).set(value)
-
-
-def expose_metrics(registry: Registry, learning: LearningMetrics, stored: StoredMetrics) -> None:
-    """Expose all of them at `/metrics`."""
-    registry.add(learning, stored, refresh=stored.refresh)

@@ -42,8 +42,7 @@ class CallbackCounter(Collector):
 
     def __init__(self, name: str, documentation: str, read: Read) -> None:
         self._described = name, documentation
-        self._read = read
-        self._created = time()
+        self._read, self._created = read, time()
 
     @override
     def collect(self) -> Iterator[Metric]:
