@@ -17,7 +17,7 @@ from recommendation_service.api import (
     recommendations,
 )
 from recommendation_service.api.dependencies import AppState
-from recommendation_service.api.fast_path import Recommending
+from recommendation_service.api.fast_path import RecommendHandler
 from recommendation_service.api.metrics import StoredMetrics
 from recommendation_service.consume.dead_letters import collect_dead_letters
 from recommendation_service.consume.lessons import LessonConsumer
@@ -121,7 +121,7 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     state, consumer = parts.state, parts.consumer
     app = create_app(state.settings, TITLE, DESCRIPTION, guard)
     app.state.recommendation = state
-    app.state.fast_path.add(Recommending(state))
+    app.state.fast_path.add(RecommendHandler(state))
     for routes in (recommendations, lessons, catalogue, hidden_lessons, operation):
         app.include_router(routes.router)
     stored = StoredMetrics(state.database, state.replica)

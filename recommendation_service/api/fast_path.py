@@ -33,7 +33,7 @@ _DEFAULTS: Final = UserListParameters()
 UserRequest = tuple[int, UserListParameters]
 
 
-class Recommending(FastPathHandler[UserRequest, Recommendations]):
+class RecommendHandler(FastPathHandler[UserRequest, Recommendations]):
     """Takes `GET /users/{user_id}/recommendations`."""
 
     line = re.compile(rb"GET /users/[0-9]{1,19}/recommendations(\?.*)?")

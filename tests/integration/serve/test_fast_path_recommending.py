@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recommendation_service.api.fast_path import Recommending
+from recommendation_service.api.fast_path import RecommendHandler
 from shared.ids import MAX_INTEGER
 from tests.infrastructure.server import wait_until
 from tests.support.http_client import asking_in_turn, tell
@@ -67,8 +67,8 @@ def test_what_is_plain_is_read_directly(query: bytes) -> None:
     target = b"/users/42/recommendations" + (b"?" + query if query else b"")
     scope = {"path": "/users/42/recommendations", "query_string": query}
 
-    assert Recommending.line.fullmatch(b"GET " + target)
-    assert Recommending.parse(Recommending(None), scope, b"")  # type: ignore[arg-type]
+    assert RecommendHandler.line.fullmatch(b"GET " + target)
+    assert RecommendHandler.parse(RecommendHandler(None), scope, b"")  # type: ignore[arg-type]
 
 
 async def test_pipelined_requests_are_answered_in_order(product: Product) -> None:
