@@ -82,13 +82,13 @@ def _found(
     }
     for name, (measured, _) in OTHERS.items():
         if getattr(arguments, name):
-            return {"variants": measured(watches, asked, _say)} | stream
+            return {"variants": measured(watches, asked, _log)} | stream
     compared, left_out = peers(watches)
     chosen = _chosen(compared, arguments.only)
     found = {"recommenders": _compare(chosen, watches, asked), "left_out": left_out} | stream
     if arguments.through_product > 0:
         first = watches[: arguments.through_product]
-        found["through_product"] = through_product(first, _say)
+        found["through_product"] = through_product(first, _log)
     return found
 
 
@@ -112,11 +112,11 @@ def _compare(compared: Peers, watches: Sequence[Watch], asked: Questions) -> dic
     for name, make in compared.items():
         began = perf_counter()
         figures[name] = measure(make(), watches, asked).figures
-        _say(f"{name}: {perf_counter() - began:.0f} s")
+        _log(f"{name}: {perf_counter() - began:.0f} s")
     return figures
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     """Tell how far it is, where it does not stand in the way of the result."""
     print(text, file=sys.stderr, flush=True)
 

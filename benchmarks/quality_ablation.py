@@ -41,7 +41,7 @@ GROUPS: Final = {
 WATCHED: Final = 0.1  # of a lesson, from which a visit is a watch
 WHOLE: Final = "whole"
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 Answers = tuple[Asked, Asked]  # of users with earlier watches, and without
 
 
@@ -135,17 +135,17 @@ class Replay:
         return Look(user, candidates, logs.take(field.places(candidates), axis=1))
 
 
-def ablation(watches: Sequence[Watch], asked: Questions, say: Say) -> dict[str, Figures]:
+def ablation(watches: Sequence[Watch], asked: Questions, log: Log) -> dict[str, Figures]:
     """The figures of the whole model and of each variant, with the difference to the whole."""
     began = perf_counter()
     answers = _answers(watches, asked)
-    say(f"variants: {perf_counter() - began:.0f} s")
+    log(f"variants: {perf_counter() - began:.0f} s")
     if any(watch.part < 1 for watch in watches):
         for name, make in BY_PART.items():
             began = perf_counter()
             warm, cold, _ = measure(make(), watches, asked)
             answers[name] = warm, cold
-            say(f"{name}: {perf_counter() - began:.0f} s")
+            log(f"{name}: {perf_counter() - began:.0f} s")
     whole = answers[WHOLE][0]
     real = [watches[number].part >= WATCHED for number in sorted(asked.warm)]
     return {name: _row(one, whole, real) for name, one in answers.items()}

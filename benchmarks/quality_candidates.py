@@ -29,7 +29,7 @@ ENOUGH: Final = 2_500  # questions about many lessons
 ALL: Final = 1 << 62  # lessons up to which all are scored
 NONE: Final = 0  # the same, where candidates are always chosen
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 Histories = Mapping[int, Sequence[Interaction]]
 
 
@@ -57,17 +57,17 @@ class Known(NamedTuple):
 
 
 def chosen_candidates(
-    watches: Sequence[Watch], asked: Questions, say: Say, many: int = MANY
+    watches: Sequence[Watch], asked: Questions, log: Log, many: int = MANY
 ) -> dict[str, Figures]:
     """The figures of both ways, for the lessons there are, and for many."""
     stream, numbers = _numbered(watches, asked)
     began = perf_counter()
     few, known = _ask_few(stream, numbers)
-    say(f"{known.lessons:,} lessons and more: {perf_counter() - began:.0f} s")
+    log(f"{known.lessons:,} lessons and more: {perf_counter() - began:.0f} s")
     began = perf_counter()
     copies = -(-many // known.lessons)
     model, ways = _ask_many(stream, numbers, known, copies)
-    say(f"{model.lessons:,} lessons: {perf_counter() - began:.0f} s")
+    log(f"{model.lessons:,} lessons: {perf_counter() - began:.0f} s")
     lessons = len({watch.lesson for watch in stream})
     return _rows(f"{lessons:,} lessons", few) | _rows(f"{model.lessons:,} lessons", ways)
 

@@ -33,7 +33,7 @@ GLANCE: Final = 0.002  # seconds between two looks
 # No place is kept for lessons that do not rank there, and every watch teaches the weights.
 SHOWN: Final = {"EXPLORE": "0", "EVALUATION_SHARE": "1"}
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class InMemory(Upnext):
@@ -103,7 +103,7 @@ class OverHttp:
         return bool(through) and datetime.fromisoformat(through) >= recorded_at
 
 
-def through_product(watches: Sequence[Watch], say: Say) -> dict[str, object]:
+def through_product(watches: Sequence[Watch], log: Log) -> dict[str, object]:
     """The figures of the product and of its model in memory, and whether they agree."""
     stream = spread(watches)
     asked = questions(stream)
@@ -111,9 +111,9 @@ def through_product(watches: Sequence[Watch], say: Say) -> dict[str, object]:
     memory = InMemory()
     remembered = measure(memory, stream, asked)
     began = monotonic()
-    with ground(say) as place:
+    with ground(log) as place:
         product, live = _replay(stream, asked, len(memory.live.users), place)
-    say(f"through the product: {monotonic() - began:.0f} s")
+    log(f"through the product: {monotonic() - began:.0f} s")
     bounds = interval(remembered.warm.users, remembered.warm.gains)
     own = _remembered_live(memory.live)
     return {

@@ -22,7 +22,7 @@ PACE: Final = 0.05  # seconds between two watches of a robot
 STROLL: Final = 300.0  # seconds between two watches of the heavy user
 NOBODY: Final = "no robots"
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 Orders = Iterable[Sequence[int]]  # of the lessons, for each intruder
 
 
@@ -35,7 +35,7 @@ class Halves(NamedTuple):
 
 
 def robots(
-    watches: Sequence[Watch], asked: Questions, say: Say, make: Callable[[], Upnext] = Upnext
+    watches: Sequence[Watch], asked: Questions, log: Log, make: Callable[[], Upnext] = Upnext
 ) -> dict[str, Figures]:
     """The figures without robots and with so many, and the difference they make."""
     halves = _halves(watches, asked)
@@ -47,7 +47,7 @@ def robots(
         began = perf_counter()
         stream, numbers = _joined(halves, intruders)
         measured[name] = measure(deepcopy(learned), stream, numbers)
-        say(f"{name}: {perf_counter() - began:.0f} s")
+        log(f"{name}: {perf_counter() - began:.0f} s")
     return {name: _row(one, measured[NOBODY]) for name, one in measured.items()}
 
 

@@ -26,7 +26,7 @@ class Servers(NamedTuple):
 
 
 @contextmanager
-def ground(say: Callable[[str], None]) -> Iterator[Ground]:
+def ground(log: Callable[[str], None]) -> Iterator[Ground]:
     """PostgreSQL and RabbitMQ while the block lasts; where they cannot be had, nothing but files.
 
     They are those of the tests, if the environment names them, or else started here.
@@ -35,7 +35,7 @@ def ground(say: Callable[[str], None]) -> Iterator[Ground]:
         try:
             servers = _given() or _started(opened)
         except ServiceMissing as missing:
-            say(f"The product runs on files: {missing}")
+            log(f"The product runs on files: {missing}")
             yield Ground("files", {})
             return
         yield Ground("PostgreSQL and RabbitMQ", _settings(opened, servers))
