@@ -1,8 +1,8 @@
 """Quality ablation: what each part of the product's model adds, by leaving it out.
 
 Parts are features, taken out of learning and of ranking; weights for situations; and learning. All
-variants look at the same counts, so each watch is looked at once. Where the file says how much of a
-lesson was watched, what that would add is measured too (`benchmarks.quality_parts`).
+variants use the same counts, so each watch is counted once. Where the file says how much of a
+lesson was watched, the gain of using that is measured too (`benchmarks.quality_parts`).
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from benchmarks.quality_measure import LIMIT, Asked, Figures, difference, measure
+from benchmarks.quality_measure import LIMIT, AnswerLog, Figures, difference, measure
 from benchmarks.quality_parts import BY_PART
 from benchmarks.quality_peers import TICK
 from benchmarks.quality_stream import Questions, Watch
@@ -42,11 +42,11 @@ WATCHED: Final = 0.1  # of a lesson, from which a visit is a watch
 WHOLE: Final = "whole"
 
 Log = Callable[[str], None]
-Answers = tuple[Asked, Asked]  # of users with earlier watches, and without
+Answers = tuple[AnswerLog, AnswerLog]  # of users with earlier watches, and without
 
 
-class Look(NamedTuple):
-    """What the counts say of a user at a time."""
+class ScoringInput(NamedTuple):
+    """The features of a user's candidates at a time."""
 
     user: Situation
     candidates: Indices
@@ -54,35 +54,36 @@ class Look(NamedTuple):
 
 
 class Variant:
-    """Weights that see a part of what the counts say."""
+    """Weights that see a part of the features."""
 
     def __init__(
         self, without: Sequence[str] = (), *, situations: bool = True, learning: bool = True
     ) -> None:
-        self.answers: Answers = Asked(), Asked()
+        self.answers: Answers = AnswerLog(), AnswerLog()
         self._without = [NAMES.index(name) for name in without]
         self._situations, self._learning = situations, learning
         self._weights = Weights()
 
-    def chances(self, look: Look) -> Logs:
+    def chances(self, given: ScoringInput) -> Logs:
         """The chance of each candidate."""
-        sums = self._weights.of([self._user(look)])[0].astype(np.float32) @ self._logs(look)
+        sums = self._weights.of([self._user(given)])[0].astype(np.float32) @ self._logs(given)
         powers = np.exp(sums - sums.max())
         return np.asarray(powers / powers.sum())
 
-    def learn(self, look: Look, came: int) -> None:
+    def learn(self, given: ScoringInput, came: int) -> None:
         """Learn from the candidate that came."""
         if self._learning:
-            chances = self.chances(look)
-            self._weights.learn(self._user(look), self._logs(look), chances, came)
+            chances = self.chances(given)
+            self._weights.learn(self._user(given), self._logs(given), chances, came)
 
-    def _user(self, look: Look) -> Situation:
-        return look.user if self._situations else look.user._replace(pause=0.0, length=1, ways=0.0)
+    def _user(self, given: ScoringInput) -> Situation:
+        user = given.user
+        return user if self._situations else user._replace(pause=0.0, length=1, ways=0.0)
 
-    def _logs(self, look: Look) -> Logs:
+    def _logs(self, given: ScoringInput) -> Logs:
         if not self._without:
-            return look.logs
-        logs = look.logs.copy()
+            return given.logs
+        logs = given.logs.copy()
         logs[self._without] = 0.0
         return logs
 
@@ -98,15 +99,15 @@ class Replay:
         self._histories: defaultdict[int, list[Interaction]] = defaultdict(list)
 
     def ask(self, watch: Watch) -> None:
-        """Note what each variant recommends before a watch."""
+        """Keep the recommendations of each variant before a watch."""
         history, lessons = self._histories[watch.user], self._model.counts.lessons
-        look = self._look(history, watch.at, LIMIT)
+        given = self._input(history, watch.at, LIMIT)
         for variant in self._variants:
             answer: list[int] = []
-            if look:
-                scored = best(lessons, look.candidates, variant.chances(look), LIMIT)
+            if given:
+                scored = best(lessons, given.candidates, variant.chances(given), LIMIT)
                 answer = [one.lesson_id for one in scored]
-            variant.answers[not history].note(watch, answer)
+            variant.answers[not history].add(watch, answer)
 
     def learn(self, watch: Watch) -> None:
         """Let each variant learn its weights, then count the watch."""
@@ -114,16 +115,16 @@ class Replay:
         if history:
             at = max(at, history[-1].at + TICK)
         met = Interaction(LessonId(watch.lesson), at)
-        look = self._look(history, at, 0)
+        given = self._input(history, at, 0)
         index = self._model.counts.index.get(met.lesson_id, -1)
-        if look and index in look.candidates:
+        if given and index in given.candidates:
             for variant in self._variants:
-                variant.learn(look, int(np.searchsorted(look.candidates, index)))
+                variant.learn(given, int(np.searchsorted(given.candidates, index)))
         longer = [*history, met]
         self._model.apply(change_of(history, longer))
         self._histories[watch.user] = longer
 
-    def _look(self, history: Sequence[Interaction], now: float, limit: int) -> Look | None:
+    def _input(self, history: Sequence[Interaction], now: float, limit: int) -> ScoringInput | None:
         counts = self._model.counts
         user = situation(counts, history, now)
         met = [meeting.lesson_id for meeting in history]
@@ -132,7 +133,7 @@ class Replay:
             return None
         field = Field([candidates], len(counts))
         logs = features(self._crowd, [user], field)[0]
-        return Look(user, candidates, logs.take(field.places(candidates), axis=1))
+        return ScoringInput(user, candidates, logs.take(field.places(candidates), axis=1))
 
 
 def ablation(watches: Sequence[Watch], asked: Questions, log: Log) -> dict[str, Figures]:
@@ -167,7 +168,7 @@ def _answers(watches: Sequence[Watch], asked: Questions) -> dict[str, Answers]:
     return {name: variant.answers for name, variant in variants.items()}
 
 
-def _row(answers: Answers, whole: Asked, real: Sequence[bool]) -> Figures:
+def _row(answers: Answers, whole: AnswerLog, real: Sequence[bool]) -> Figures:
     warm, cold = answers
     row: Figures = {"ndcg@10": round(warm.ndcg, 4), "hit@10": round(warm.hit, 4)}
     row |= _compared(warm, whole)
@@ -182,5 +183,5 @@ def _row(answers: Answers, whole: Asked, real: Sequence[bool]) -> Figures:
     return row
 
 
-def _compared(warm: Asked, whole: Asked) -> Figures:
+def _compared(warm: AnswerLog, whole: AnswerLog) -> Figures:
     return {} if warm is whole else difference(warm, whole)
