@@ -10,7 +10,7 @@ from typing import Final
 
 from benchmarks.freshness import FRESHNESS
 from benchmarks.growth import GROWTH
-from benchmarks.harness.command import Found, chosen, run, say, text_of
+from benchmarks.harness.command import Found, chosen, log, run, text_of
 from benchmarks.harness.servers import servers
 from benchmarks.ingest import INGEST
 from benchmarks.learn import LEARN
@@ -21,7 +21,7 @@ ALL: Final = (INGEST, LEARN, FRESHNESS, SERVE, GROWTH)
 
 
 def main() -> None:
-    """Run all of them; what is found wrong is told at the end."""
+    """Run all benchmarks; report failed checks at the end."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object only")
     parser.add_argument("--rounds", help="of each benchmark")
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> dict[str, Found]:
     found = {}
     with servers() as running:
         for benchmark in ALL:
-            say(f"{benchmark.title}:")
+            log(f"{benchmark.title}:")
             one = found[benchmark.name] = run(benchmark, running, chosen(benchmark, shorter))
             if not arguments.json:
                 print(text_of(benchmark, one), flush=True)
@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> dict[str, Found]:
 
 
 def _wrong(found: dict[str, Found]) -> str | None:
-    """Say what cannot be right; None when everything is."""
+    """Return the failed checks; None when there is none."""
     reasons = []
     for benchmark in ALL:
         try:

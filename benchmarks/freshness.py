@@ -1,21 +1,21 @@
-"""Freshness: how long after its 201 a watch is known to the recommendations, under load.
+"""Freshness: the delay between a watch's 201 and recommendations that include it, under load.
 
     python -m benchmarks.freshness [--json] [--rounds 3] [--seconds 10] [--rate 900]
 
-First the highest sustained rate is looked for: watches are posted at a rate, whether or not earlier
-ones are answered, and everything must be answered and learned as it comes. Then watches are posted
-at a tenth, half and nine tenths of it, while a probe posts its own and asks until they are known.
+First the highest sustained rate is searched: watches are posted in an open loop, and all must be
+answered and learned as they arrive. Then watches are posted at a tenth, half and nine tenths of
+that rate, while a probe posts its own and measures when recommendations include them.
 """
 
 import argparse
 from typing import Any, Final
 
-from benchmarks.harness.command import Benchmark, Say, add_rounds, main
-from benchmarks.harness.figures import Turns, percentile
+from benchmarks.harness.command import Benchmark, Log, add_rounds, main
 from benchmarks.harness.peers import UPNEXT
 from benchmarks.harness.report import Table
-from benchmarks.harness.servers import Servers, stage
-from benchmarks.harness.steady import Pair, highest_sustained
+from benchmarks.harness.results import Results, percentile
+from benchmarks.harness.servers import Servers, fresh_environment
+from benchmarks.harness.sustained_rate import LoadedServices, highest_sustained
 from benchmarks.harness.systems import started
 from benchmarks.harness.verify import verified
 from shared.errors import CannotStart
@@ -24,32 +24,32 @@ SHARES: Final = (0.1, 0.5, 0.9)
 CLOSED: Final = (64, 3)  # connections, seconds
 
 
-def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Find the highest sustained rate, then probe at parts of it."""
-    turns = Turns()
+def measure(servers: Servers, arguments: argparse.Namespace, log: Log) -> dict[str, Any]:
+    """Find the highest sustained rate, then probe at shares of it."""
+    results = Results()
     delays: dict[str, list[float]] = {str(share): [] for share in SHARES}
-    with stage(servers) as place, started(UPNEXT, place, {}) as running:
+    with fresh_environment(servers) as environment, started(UPNEXT, environment, {}) as running:
         running.wait(running.url)
         running.wait(running.recommendation_url)
-        pair = Pair(running)
-        # A closed loop cannot take more. It is a warm-up, too: there is something to recommend now.
-        top = pair.take(*CLOSED).figures["rate"]
-        rate = arguments.rate or highest_sustained(pair, top, say)
+        services = LoadedServices(running)
+        # The rate of a closed loop is the upper bound. It also warms up, with lessons to recommend.
+        top = services.ingest(*CLOSED).figures["rate"]
+        rate = arguments.rate or highest_sustained(services, top, log)
         early = 0
         for number in range(arguments.rounds):
             for share in SHARES:
-                say(f"round {number + 1}: {share * rate:.0f} watches/s")
-                probe, measured = pair.probed(share * rate, arguments.seconds)
+                log(f"round {number + 1}: {share * rate:.0f} watches/s")
+                probe, measured = services.probe_freshness(share * rate, arguments.seconds)
                 delays[str(share)] += probe.delays
                 early += probe.too_early
-                turns.note("upnext", share, measured)
-        turns.check("upnext", verified(running, pair.answered, pair.unanswered))
+                results.add("upnext", share, measured)
+        results.add_check("upnext", verified(running, services.answered, services.unanswered))
     return {
         "highest_sustained_rate": round(rate, 1),
-        "figures": turns.figures,
+        "figures": results.figures,
         "freshness": {share: _summary(found) for share, found in delays.items()},
         "said_too_early": early,
-        "verified": turns.verified,
+        "verified": results.verified,
     }
 
 
@@ -64,7 +64,7 @@ def _summary(delays: list[float]) -> dict[str, float]:
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
-    """Return what a person reads."""
+    """Return the tables of the report."""
     highest = f"{found['highest_sustained_rate']:,.0f}"
     rows = [_row(share, one, found) for share, one in found["freshness"].items()]
     early = f"answers that were to know a watch and did not: {found['said_too_early']}"

@@ -1,13 +1,12 @@
-"""Growth: what stays as it is when more and more watches are stored, and what does not.
+"""Growth: how rates, freshness and memory change with the number of stored watches.
 
     python -m benchmarks.growth [--json] [--rounds 3] [--seconds 4] [--stored 0 100000 1000000]
                                 [--rate 200] [--minutes 2]
 
-For each number of stored watches both services start on databases which hold them already. Then
-they take turns: watches are taken over 64 connections; more come in batches than can be learned,
-and what is left of them then is learned; recommendations are asked for over 32 connections;
-freshness is probed at a fixed rate. Last, the services on the largest databases take that rate for
-the minutes of a soak, while the memory of every process is noted.
+For each number of stored watches both services start on prefilled databases. In each round, watches
+are posted over 64 connections; batches build a backlog, whose learning is measured; recommendations
+are read over 32 connections; freshness is probed at a fixed rate. Last, the services on the largest
+databases take that rate for the minutes of a soak test, while the memory of every process is noted.
 """
 
 import argparse
@@ -18,64 +17,64 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final
 
-from benchmarks.harness.command import Benchmark, Say, add_rounds, main
-from benchmarks.harness.figures import Turns, percentile
+from benchmarks.harness.command import Benchmark, Log, add_rounds, main
+from benchmarks.harness.cpu import memory, peak_memory
 from benchmarks.harness.peers import UPNEXT
-from benchmarks.harness.processor import memory, peak_memory
+from benchmarks.harness.prefill import prefill
 from benchmarks.harness.report import Table
-from benchmarks.harness.servers import Servers, stage
-from benchmarks.harness.steady import Pair
-from benchmarks.harness.stock import stock
+from benchmarks.harness.results import Results, percentile
+from benchmarks.harness.servers import Servers, fresh_environment
+from benchmarks.harness.sustained_rate import LoadedServices
 from benchmarks.harness.systems import started
 from benchmarks.harness.verify import verified
-from benchmarks.harness.wrk import READINGS, Load, send
+from benchmarks.harness.wrk import READ_SCRIPT, Load, run_load
 from shared.errors import CannotStart
 
-TAKING: Final = 64  # connections
-IN_BATCHES: Final = (8, 100)  # connections, watches in each
-ASKING: Final = 32
+INGEST: Final = 64  # connections
+BATCH_LOAD: Final = (8, 100)  # connections, watches in each
+READS: Final = 32  # connections
 WARM_UP: Final = (16, 1)  # connections, seconds
-EACH: Final = 10  # watches of a user
-FEWEST: Final = 1000  # users
-PATIENCE: Final = 1200.0  # seconds for the service to fold its model
-PORTION: Final = 15.0  # seconds of a soak between two looks at the memory
+WATCHES_PER_USER: Final = 10  # watches of a user
+MIN_USERS: Final = 1000  # users
+START_TIMEOUT: Final = 1200.0  # seconds for the service to fold its model
+MEMORY_INTERVAL: Final = 15.0  # seconds of a soak test
 MINUTE: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Grown:
-    """Both services, on databases with so many watches."""
+class PrefilledServices:
+    """Both services, on prefilled databases."""
 
-    pair: Pair
+    services: LoadedServices
     stored: int
     start_s: float
     start_mib: float  # of the recommendation service, at most
-    turns: Turns = field(default_factory=Turns)
+    results: Results = field(default_factory=Results)
     delays: list[float] = field(default_factory=list)  # seconds
 
     @property
     def memory(self) -> dict[str, float]:
         """The memory of each process, in MiB."""
-        return {name: memory(pid) for name, pid in self.pair.running.pids.items()}
+        return {name: memory(pid) for name, pid in self.services.running.pids.items()}
 
     def ask(self, seconds: int, seed: int) -> Any:
-        """Ask for recommendations for users by chance."""
-        load = Load(READINGS, ASKING, seconds, seed, _users(self.stored))
-        return send(self.pair.running.recommendation_url, load, self.pair.running.pids)
+        """Read recommendations for random users."""
+        load = Load(READ_SCRIPT, READS, seconds, seed, _users(self.stored))
+        return run_load(self.services.running.recommendation_url, load, self.services.running.pids)
 
     def measure(self, rate: float, seconds: int, round_number: int) -> None:
-        """Have a turn."""
-        turns = self.turns
-        turns.note("taking", TAKING, self.pair.take(TAKING, seconds))
-        turns.note("learning", 1, self.pair.work_off(*IN_BATCHES, seconds=seconds))
-        turns.note("asking", ASKING, self.ask(seconds, round_number).measured)
-        probe, posted = self.pair.probed(rate, seconds)
-        turns.note("probing", rate, posted)
+        """Measure one round."""
+        results = self.results
+        results.add("taking", INGEST, self.services.ingest(INGEST, seconds))
+        results.add("learning", 1, self.services.drain_backlog(*BATCH_LOAD, seconds=seconds))
+        results.add("asking", READS, self.ask(seconds, round_number).measured)
+        probe, posted = self.services.probe_freshness(rate, seconds)
+        results.add("probing", rate, posted)
         self.delays.extend(probe.delays)
 
     @property
     def found(self) -> dict[str, Any]:
-        """What the turns came to."""
+        """The results of all rounds."""
         freshness = {
             f"p{share}_ms": round(1e3 * percentile(self.delays, share / 100), 1)
             for share in (50, 99)
@@ -84,61 +83,61 @@ class Grown:
             "start_s": self.start_s,
             "start_mib": self.start_mib,
             "memory_mib": self.memory,
-            "figures": self.turns.figures,
+            "figures": self.results.figures,
             "freshness": freshness,
         }
 
     def verified(self) -> dict[str, object]:
-        """Count everything that is there."""
-        pair = self.pair
-        return verified(pair.running, self.stored + pair.answered, pair.unanswered)
+        """Verify that every watch is stored and learned."""
+        services = self.services
+        return verified(services.running, self.stored + services.answered, services.unanswered)
 
 
-def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Give each number of stored watches its turns; soak with the last."""
+def measure(servers: Servers, arguments: argparse.Namespace, log: Log) -> dict[str, Any]:
+    """Measure each number of stored watches; soak-test the last."""
     with ExitStack() as stack:
-        sizes: list[Grown] = []
+        sizes: list[PrefilledServices] = []
         for stored in arguments.stored:
-            say(f"{stored:,} stored watches")
-            sizes.append(stack.enter_context(_grown(servers, stored)))
-            sizes[-1].pair.take(*WARM_UP)
+            log(f"{stored:,} stored watches")
+            sizes.append(stack.enter_context(_start_prefilled(servers, stored)))
+            sizes[-1].services.ingest(*WARM_UP)
         for number in range(arguments.rounds):
             for grown in sizes if number % 2 else reversed(sizes):
-                say(f"round {number + 1}: {grown.stored:,} stored watches")
+                log(f"round {number + 1}: {grown.stored:,} stored watches")
                 grown.measure(arguments.rate, arguments.seconds, number)
         found = {str(grown.stored): grown.found for grown in sizes}
         soaked: dict[str, Any] = {}
         if arguments.minutes:
-            say(f"soaking for {arguments.minutes:g} minutes")
-            soaked = _soaked(sizes[-1], arguments)
+            log(f"soaking for {arguments.minutes:g} minutes")
+            soaked = _measure_soak(sizes[-1], arguments)
         for grown in sizes:
             found[str(grown.stored)]["verified"] = grown.verified()
     return {"sizes": found, "soak": soaked}
 
 
 @contextmanager
-def _grown(servers: Servers, stored: int) -> Iterator[Grown]:
-    with stage(servers) as place:
-        asyncio.run(stock(place, stored, _users(stored)))
+def _start_prefilled(servers: Servers, stored: int) -> Iterator[PrefilledServices]:
+    with fresh_environment(servers) as environment:
+        asyncio.run(prefill(environment, stored, _users(stored)))
         began = monotonic()
-        with started(UPNEXT, place, {}) as running:
-            running.wait(running.recommendation_url, PATIENCE)
+        with started(UPNEXT, environment, {}) as running:
+            running.wait(running.recommendation_url, START_TIMEOUT)
             running.wait(running.url)
             took = round(monotonic() - began, 1)
             most = peak_memory(running.processes["recommendation"].pid)
-            yield Grown(Pair(running), stored, took, most)
+            yield PrefilledServices(LoadedServices(running), stored, took, most)
 
 
 def _users(stored: int) -> int:
-    return max(FEWEST, stored // EACH)
+    return max(MIN_USERS, stored // WATCHES_PER_USER)
 
 
-def _soaked(grown: Grown, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Take watches at the fixed rate, and note the memory after each portion."""
+def _measure_soak(grown: PrefilledServices, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Post watches at the fixed rate, and note the memory after each interval."""
     began, sizes, longest = monotonic(), [grown.memory], 0.0
     whole = arguments.minutes * MINUTE
     while monotonic() < began + whole:
-        probe, _ = grown.pair.probed(arguments.rate, min(PORTION, whole))
+        probe, _ = grown.services.probe_freshness(arguments.rate, min(MEMORY_INTERVAL, whole))
         longest = max(longest, *probe.delays)
         sizes.append(grown.memory)
     return {
@@ -150,7 +149,7 @@ def _soaked(grown: Grown, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
-    """Return what a person reads."""
+    """Return the tables of the report."""
     rows = [_row(int(stored), size) for stored, size in found["sizes"].items()]
     head = (
         *("stored", "start s", "start MiB", "taken/s", "p99 ms", "learned/s", "asked/s", "p99 ms"),
@@ -162,7 +161,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
 
 def _row(stored: int, size: dict[str, Any]) -> tuple[object, ...]:
     figures = size["figures"]
-    taken, asked = figures["taking"][str(TAKING)], figures["asking"][str(ASKING)]
+    taken, asked = figures["taking"][str(INGEST)], figures["asking"][str(READS)]
     learned = figures["learning"]["1"]
     fresh, used = size["freshness"], size["memory_mib"]
     return (

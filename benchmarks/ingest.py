@@ -1,14 +1,14 @@
-"""Ingest: how many watches a second are taken, and how long each takes.
+"""Ingest: the rate and latency of POST /watches.
 
     python -m benchmarks.ingest [--json] [--rounds 3] [--seconds 4] [--connections 64] [--only NAME]
 
-Each round gives each system a turn, in a different order, on empty databases and queues: its
-processes are started, warmed up, loaded with 1, 8, 64 and 256 connections by wrk, and then asked
-for every watch they answered for. Figures are medians of the rounds. The product is loaded with
-batches of 100 as well, to `POST /watches/batch`.
+Each round runs every system, in a different order, on empty databases and queues: its processes are
+started, warmed up and loaded by wrk with 1, 8, 64 and 256 connections; then every watch they
+answered for is verified. Figures are medians of the rounds. The product is also loaded with batches
+of 100, to `POST /watches/batch`.
 
     upnext            a durable row, an event confirmed by a quorum queue, learned at the same time
-    validate_only     the same application, models and middleware; nothing is stored or announced
+    validate_only     the same application, models and middleware; nothing is stored or published
     usual_handler     FastAPI: one async session of SQLAlchemy's ORM, one commit, one confirmed and
                       persistent publish with aio-pika for each request
     faststream        the same with FastStream's broker
@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.harness import peers
-from benchmarks.harness.command import Benchmark, Say, add_rounds, main
-from benchmarks.harness.figures import Turns, ratios
-from benchmarks.harness.processor import quiet
+from benchmarks.harness.command import Benchmark, Log, add_rounds, main
+from benchmarks.harness.cpu import wait_until_idle
 from benchmarks.harness.report import Table
-from benchmarks.harness.servers import Servers, stage
+from benchmarks.harness.results import Results, ratios
+from benchmarks.harness.servers import Servers, fresh_environment
 from benchmarks.harness.systems import Running, System, started
 from benchmarks.harness.verify import verified
-from benchmarks.harness.wrk import BATCHES, WATCHES, Load, Sent, send
+from benchmarks.harness.wrk import BATCH_SCRIPT, WATCH_SCRIPT, Load, LoadResult, run_load
 from shared.errors import CannotStart
 
 SYSTEMS: Final = (
@@ -43,78 +43,78 @@ WARM_UP: Final = (16, 1)  # connections, seconds
 BATCH: Final = 100  # watches in a request
 BATCH_CONNECTIONS: Final = 8
 BLOCK: Final = 10_000_000  # watches of one load at most, each with a number of its own
-BREATH: Final = 15.0  # seconds that a system may take between two loads to work off what waits
+IDLE_TIMEOUT: Final = 15.0  # seconds between two loads, for the backlog
 
 
 @dataclass
-class ClockReading:
-    """One system's turn: what it was sent, and what is due of it."""
+class LoadedSystem:
+    """A system under load, and the watches it must have stored."""
 
     running: Running
     loads: int = 0
     answered: int = 0
     under_way: int = 0
 
-    def send(self, connections: int, seconds: int) -> Sent:
+    def send(self, connections: int, seconds: int) -> LoadResult:
         """Load the system with watches."""
-        return self._send("/watches", Load(WATCHES, connections, seconds, self._first()))
+        return self._send("/watches", Load(WATCH_SCRIPT, connections, seconds, self._first()))
 
-    def send_batches(self, seconds: int) -> Sent:
-        """Load the system with watches, many in a request."""
-        load = Load(BATCHES, BATCH_CONNECTIONS, seconds, self._first(), each=BATCH)
+    def send_batches(self, seconds: int) -> LoadResult:
+        """Load the system with batches of watches."""
+        load = Load(BATCH_SCRIPT, BATCH_CONNECTIONS, seconds, self._first(), each=BATCH)
         return self._send("/watches/batch", load)
 
     def _first(self) -> int:
         self.loads += 1
         return self.loads * BLOCK
 
-    def _send(self, path: str, load: Load) -> Sent:
-        """Load the system, then let it work off what waits."""
-        sent = send(f"{self.running.url}{path}", load, self.running.pids)
+    def _send(self, path: str, load: Load) -> LoadResult:
+        """Load the system, then wait until its backlog is gone."""
+        sent = run_load(f"{self.running.url}{path}", load, self.running.pids)
         self.answered += sent.answered
         self.under_way += (load.connections + sent.lost) * load.each
-        quiet(self.running.pids, BREATH)
+        wait_until_idle(self.running.pids, IDLE_TIMEOUT)
         return sent
 
 
-def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Give each system its turns, and return what they came to."""
+def measure(servers: Servers, arguments: argparse.Namespace, log: Log) -> dict[str, Any]:
+    """Run each system in each round, and return the results."""
     chosen = [one for one in SYSTEMS if not arguments.only or one.name in arguments.only]
     able = [system for system in chosen if not system.missing]
-    turns = Turns()
+    results = Results()
     for number in range(arguments.rounds):
         for system in able[number % len(able) :] + able[: number % len(able)]:
-            say(f"round {number + 1}: {system.name}")
-            _turn(servers, system, arguments, turns)
-    figures = turns.figures
+            log(f"round {number + 1}: {system.name}")
+            _run(servers, system, arguments, results)
+    figures = results.figures
     batches = {name: levels.pop("batch") for name, levels in figures.items() if "batch" in levels}
     return {
         "connections": list(arguments.connections),
         "figures": figures,
         "batch": {"watches": BATCH, "connections": BATCH_CONNECTIONS, "figures": batches},
         **{f"ratios_{level}": ratios(figures, str(level)) for level in arguments.connections},
-        "verified": turns.verified,
+        "verified": results.verified,
         "left_out": {system.name: system.missing for system in chosen if system.missing},
     }
 
 
-def _turn(servers: Servers, system: System, arguments: argparse.Namespace, turns: Turns) -> None:
-    with stage(servers) as place, started(system, place, {}) as running:
+def _run(servers: Servers, system: System, arguments: argparse.Namespace, results: Results) -> None:
+    with fresh_environment(servers) as environment, started(system, environment, {}) as running:
         running.wait(running.url)
         if system.learns:
             running.wait(running.recommendation_url)
-        turn = ClockReading(running)
-        turn.send(*WARM_UP)
+        loaded = LoadedSystem(running)
+        loaded.send(*WARM_UP)
         for level in arguments.connections:
-            turns.note(system.name, level, turn.send(level, arguments.seconds).measured)
+            results.add(system.name, level, loaded.send(level, arguments.seconds).measured)
         if system.batches:
-            turns.note(system.name, "batch", turn.send_batches(arguments.seconds).measured)
+            results.add(system.name, "batch", loaded.send_batches(arguments.seconds).measured)
         if system.stores:
-            turns.check(system.name, verified(running, turn.answered, turn.under_way))
+            results.add_check(system.name, verified(running, loaded.answered, loaded.under_way))
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
-    """Return what a person reads."""
+    """Return the tables of the report."""
     levels = [str(level) for level in found["connections"]]
     return [
         *(_figures(found, level) for level in levels),

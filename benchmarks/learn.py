@@ -1,18 +1,18 @@
-"""Learn: how many watches a second go from a full queue to committed and acknowledged.
+"""Learn: the rate at which a full queue is committed and acknowledged.
 
     python -m benchmarks.learn [--json] [--rounds 3] [--seconds 6] [--watches 30000] [--only NAME]
                                [--partitions 1 2 4]
 
 Each round fills a quorum queue for each system, starts 1 or 2 consumer processes, and counts over
-the seconds after the first one. The product then learns all the rest, and is asked for every one.
+the seconds after the first one. The product then learns the rest, and every watch is verified.
 
-After that it does so with partitions, twice as many watches, and as many processes as partitions;
+Then the product runs with partitions, twice as many watches, and as many processes as partitions;
 the seconds count from when the processes have shared the partitions.
 
     upnext               one transaction for up to 100: inbox, histories, the model and its log
     ack_only             an aio-pika consumer that only acknowledges, prefetch 300
     faststream_consumer  one transaction for each message, one row
-    kombu_consumer       the same, one after the other
+    kombu_consumer       the same, one message after the other
 """
 
 import argparse
@@ -25,12 +25,12 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from benchmarks.harness.command import Benchmark, Say, add_rounds, main
-from benchmarks.harness.figures import Measured, Turns, ratios
-from benchmarks.harness.processor import Meter
-from benchmarks.harness.queue import PEERS, fill, left, waiting
+from benchmarks.harness.command import Benchmark, Log, add_rounds, main
+from benchmarks.harness.cpu import CpuMeter
+from benchmarks.harness.queue import PEERS, count_ready, fill, ready_messages
 from benchmarks.harness.report import Table
-from benchmarks.harness.servers import Servers, Stage, stage
+from benchmarks.harness.results import Measurement, Results, ratios
+from benchmarks.harness.servers import Environment, Servers, fresh_environment
 from benchmarks.harness.systems import Running, System, started
 from benchmarks.peers.learning import metadata
 from shared.broker.connect import open_broker
@@ -40,11 +40,11 @@ from shared.errors import CannotStart
 
 PROCESSES: Final = (1, 2)
 PARTITIONS: Final = (1, 2, 4)
-FIRST: Final = 1.0  # seconds after the first watch that are not counted, half of all at most
-SHARED: Final = 4.0  # the same with partitions, which are shared by then
-GLANCE: Final = 0.05  # seconds between two looks
-SETTLED: Final = 1.0  # seconds for the last acknowledgements to arrive, or for what lacks them
-PATIENCE: Final = 120.0  # seconds until the first watch, and until the last
+WARM_UP: Final = 1.0  # seconds after the first watch that are not counted, half of all at most
+REBALANCE: Final = 4.0  # the same with partitions, until they are shared
+POLL_INTERVAL: Final = 0.05  # seconds
+ACK_DELAY: Final = 1.0  # seconds for the last acknowledgements, or for redelivery without them
+LEARN_TIMEOUT: Final = 120.0  # seconds until the first watch, and until the last
 
 SYSTEMS: Final = {
     "upnext": ("recommendation_service", ()),
@@ -57,37 +57,37 @@ Progress = Callable[[], Awaitable[int]]
 
 
 @dataclass(frozen=True)
-class ClockReading:
-    """One system's turn with a full queue."""
+class QueueDrain:
+    """One system that drains a full queue."""
 
-    stage: Stage
+    environment: Environment
     system: System
     queue: Queue
     watches: int
     seconds: int
 
-    async def run(self, running: Running, broker: Broker) -> Measured:
+    async def run(self, running: Running, broker: Broker) -> Measurement:
         """Return the rate over the seconds that count."""
         progress = self._progress(broker)
-        await _reached(progress, 1, PATIENCE)
-        await _reached(progress, self.watches // 2, SHARED if self.queue.partitions else FIRST)
-        meter, began, before = Meter(running.pids), monotonic(), await progress()
+        await _reached(progress, 1, LEARN_TIMEOUT)
+        await _reached(progress, self.watches // 2, REBALANCE if self.queue.partitions else WARM_UP)
+        meter, began, before = CpuMeter(running.pids), monotonic(), await progress()
         await _reached(progress, self.watches, self.seconds)
         done, passed = await progress(), monotonic() - began
-        return Measured({"rate": (done - before) / passed}, meter.read())
+        return Measurement({"rate": (done - before) / passed}, meter.read())
 
     def _progress(self, broker: Broker) -> Progress:
-        """Return what tells how many are done."""
+        """Return a function that counts the watches done."""
         if self.system.name == "ack_only":
             return lambda: self._gone(broker)
         return self.learned
 
     async def _gone(self, broker: Broker) -> int:
-        return self.watches - await waiting(broker, self.queue)
+        return self.watches - await ready_messages(broker, self.queue)
 
     async def learned(self) -> int:
         """Return how many are committed."""
-        connection = await asyncpg.connect(self.stage.recommendation)
+        connection = await asyncpg.connect(self.environment.recommendation)
         try:
             return int(await connection.fetchval(self._count) or 0)
         except asyncpg.UndefinedTableError:  # it has not started yet
@@ -107,13 +107,13 @@ async def _reached(progress: Progress, goal: int, patience: float) -> bool:
     while await progress() < goal:
         if monotonic() > deadline:
             return False
-        await asyncio.sleep(GLANCE)
+        await asyncio.sleep(POLL_INTERVAL)
     return True
 
 
-def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Give each system its turns, and return what they came to."""
-    turns, divided_turns, left_out = Turns(), Turns(), {}
+def measure(servers: Servers, arguments: argparse.Namespace, log: Log) -> dict[str, Any]:
+    """Run each system in each round, and return the results."""
+    results, by_partitions, left_out = Results(), Results(), {}
     for number in range(arguments.rounds):
         for processes in PROCESSES:
             for name in arguments.only or SYSTEMS:
@@ -121,18 +121,18 @@ def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[s
                 if system.missing:
                     left_out[name] = system.missing
                     continue
-                say(f"round {number + 1}: {name}, {processes} processes")
-                _turn(servers, system, None, arguments, turns)
+                log(f"round {number + 1}: {name}, {processes} processes")
+                _run_system(servers, system, None, arguments, results)
         for count in arguments.partitions:
-            say(f"round {number + 1}: {count} partitions, as many processes")
-            _turn(servers, _system("upnext", count), count, arguments, divided_turns)
-    figures = turns.figures
+            log(f"round {number + 1}: {count} partitions, as many processes")
+            _run_system(servers, _system("upnext", count), count, arguments, by_partitions)
+    figures = results.figures
     return {
         "figures": figures,
         **{f"ratios_{count}": ratios(figures, str(count)) for count in PROCESSES},
-        "partitions": divided_turns.figures.get("upnext", {}),
-        "verified": turns.verified
-        | {f"{name}, partitions": one for name, one in divided_turns.verified.items()},
+        "partitions": by_partitions.figures.get("upnext", {}),
+        "verified": results.verified
+        | {f"{name}, partitions": one for name, one in by_partitions.verified.items()},
         "left_out": left_out,
     }
 
@@ -143,58 +143,58 @@ def _system(name: str, processes: int) -> System:
     return System(name, parts, needs, learns=name == "upnext")
 
 
-def _turn(
+def _run_system(
     servers: Servers,
     system: System,
     partitions: int | None,
     arguments: argparse.Namespace,
-    turns: Turns,
+    results: Results,
 ) -> None:
     watches = arguments.watches
-    with stage(servers) as place:
+    with fresh_environment(servers) as environment:
         queue = RECOMMENDATION if system.learns else PEERS
         if partitions:
             queue, watches = partitioned(queue, partitions), 2 * arguments.watches
-        turn = ClockReading(place, system, queue, watches, arguments.seconds)
-        asyncio.run(_prepare(turn))
+        drain = QueueDrain(environment, system, queue, watches, arguments.seconds)
+        asyncio.run(_prepare(drain))
         settings = {"RECOMMENDATION_PORT": "0", "PARTITIONS": str(partitions or 1)}
-        with started(system, place, settings) as running:
-            turns.note(system.name, len(system.parts), asyncio.run(_run(turn, running)))
+        with started(system, environment, settings) as running:
+            results.add(system.name, len(system.parts), asyncio.run(_run(drain, running)))
         if system.learns:
-            turns.check(system.name, asyncio.run(_verified(turn)))
+            results.add_check(system.name, asyncio.run(_verified(drain)))
 
 
-async def _prepare(turn: ClockReading) -> None:
-    """Fill the queue; a peer's table is made here, the product makes its own."""
-    await fill(turn.stage.amqp, turn.queue, turn.watches)
-    if not turn.system.learns:
-        url = turn.stage.recommendation.replace("postgresql://", "postgresql+asyncpg://")
+async def _prepare(drain: QueueDrain) -> None:
+    """Fill the queue, and create a peer's table; the product creates its own."""
+    await fill(drain.environment.amqp, drain.queue, drain.watches)
+    if not drain.system.learns:
+        url = drain.environment.recommendation.replace("postgresql://", "postgresql+asyncpg://")
         engine = create_async_engine(url)
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
         await engine.dispose()
 
 
-async def _run(turn: ClockReading, running: Running) -> Measured:
-    async with open_broker(turn.stage.amqp) as broker:
-        measured = await turn.run(running, broker)
-        if turn.system.learns:
-            await _reached(turn.learned, turn.watches, PATIENCE)
-            await asyncio.sleep(SETTLED)
+async def _run(drain: QueueDrain, running: Running) -> Measurement:
+    async with open_broker(drain.environment.amqp) as broker:
+        measured = await drain.run(running, broker)
+        if drain.system.learns:
+            await _reached(drain.learned, drain.watches, LEARN_TIMEOUT)
+            await asyncio.sleep(ACK_DELAY)
     return measured
 
 
-async def _verified(turn: ClockReading) -> dict[str, Any]:
-    """Count after the consumers are gone: what they had not acknowledged is in the queue again."""
-    await asyncio.sleep(SETTLED)
-    waits = await left(turn.stage.amqp, turn.queue)
-    learned = await turn.learned()
-    complete = learned == turn.watches and waits == 0
-    return {"published": turn.watches, "learned": learned, "left": waits, "complete": complete}
+async def _verified(drain: QueueDrain) -> dict[str, Any]:
+    """Count after the consumers are gone: unacknowledged messages are in the queue again."""
+    await asyncio.sleep(ACK_DELAY)
+    waits = await count_ready(drain.environment.amqp, drain.queue)
+    learned = await drain.learned()
+    complete = learned == drain.watches and waits == 0
+    return {"published": drain.watches, "learned": learned, "left": waits, "complete": complete}
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
-    """Return what a person reads."""
+    """Return the tables of the report."""
     levels = [_figures(found, str(count)) for count in PROCESSES]
     if found["partitions"]:
         levels.append(_partitions(found["partitions"]))

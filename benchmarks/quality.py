@@ -5,10 +5,10 @@
 
 DATA is a CSV file (or .csv.gz) with one watch per line. It is replayed in time order, ties in the
 order of the file. For at most 20,000 sampled watches of its second half, those of a user with at
-least one earlier watch who meets the lesson for the first time, each recommender is asked for 10
-lessons BEFORE it learns the watch; the lesson watched is the only right answer, among all lessons
-the user has not met (sampled negatives contradict exact figures, Krichene and Rendle 2020). Cold
-start is the same for users without any earlier watch. Nothing from the future is used.
+least one earlier watch who watches it for the first time, each recommender is asked for 10 lessons
+BEFORE it learns the watch; the lesson watched is the only right answer, among all lessons the user
+has not watched (sampled negatives contradict exact figures, Krichene and Rendle 2020). Cold start
+is the same for users without any earlier watch. Nothing from the future is used.
 """
 
 import argparse
@@ -29,8 +29,8 @@ from benchmarks.quality_stream import Questions, Watch, questions, read
 from benchmarks.quality_text import text_of
 from shared.errors import CannotStart
 
-THROUGH_PRODUCT: Final = 6000  # watches, if nothing else is said
-OTHERS: Final = {  # what else can be asked about the product's model
+THROUGH_PRODUCT: Final = 6000  # watches, by default
+OTHERS: Final = {  # other measurements of the product's model
     "ablation": (ablation, "what each part of it adds"),
     "candidates": (chosen_candidates, "what is lost by scoring candidates only"),
     "robots": (robots, "what users who watch everything spoil"),
@@ -82,18 +82,18 @@ def _found(
     }
     for name, (measured, _) in OTHERS.items():
         if getattr(arguments, name):
-            return {"variants": measured(watches, asked, _say)} | stream
+            return {"variants": measured(watches, asked, _log)} | stream
     compared, left_out = peers(watches)
     chosen = _chosen(compared, arguments.only)
     found = {"recommenders": _compare(chosen, watches, asked), "left_out": left_out} | stream
     if arguments.through_product > 0:
         first = watches[: arguments.through_product]
-        found["through_product"] = through_product(first, _say)
+        found["through_product"] = through_product(first, _log)
     return found
 
 
 def _by_name(found: dict[str, object]) -> dict[str, object]:
-    """The figures of each recommender, or variant, by its name; beside them what it is about."""
+    """The figures of each recommender or variant by name, and the rest under `about`."""
     compared = {}
     for kind in ("recommenders", "variants"):
         compared |= found.pop(kind, {})  # type: ignore[operator]  # a mapping, where it is there
@@ -112,12 +112,12 @@ def _compare(compared: Peers, watches: Sequence[Watch], asked: Questions) -> dic
     for name, make in compared.items():
         began = perf_counter()
         figures[name] = measure(make(), watches, asked).figures
-        _say(f"{name}: {perf_counter() - began:.0f} s")
+        _log(f"{name}: {perf_counter() - began:.0f} s")
     return figures
 
 
-def _say(text: str) -> None:
-    """Tell how far it is, where it does not stand in the way of the result."""
+def _log(text: str) -> None:
+    """Print progress to stderr, apart from the result."""
     print(text, file=sys.stderr, flush=True)
 
 

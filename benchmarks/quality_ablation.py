@@ -1,8 +1,8 @@
 """Quality ablation: what each part of the product's model adds, by leaving it out.
 
 Parts are features, taken out of learning and of ranking; weights for situations; and learning. All
-variants look at the same counts, so each watch is looked at once. Where the file says how much of a
-lesson was watched, what that would add is measured too (`benchmarks.quality_parts`).
+variants use the same counts, so each watch is counted once. Where the file says how much of a
+lesson was watched, the gain of using that is measured too (`benchmarks.quality_parts`).
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from benchmarks.quality_measure import LIMIT, Asked, Figures, difference, measure
+from benchmarks.quality_measure import LIMIT, AnswerLog, Figures, difference, measure
 from benchmarks.quality_parts import BY_PART
 from benchmarks.quality_peers import TICK
 from benchmarks.quality_stream import Questions, Watch
@@ -41,12 +41,12 @@ GROUPS: Final = {
 WATCHED: Final = 0.1  # of a lesson, from which a visit is a watch
 WHOLE: Final = "whole"
 
-Say = Callable[[str], None]
-Answers = tuple[Asked, Asked]  # of users with earlier watches, and without
+Log = Callable[[str], None]
+Answers = tuple[AnswerLog, AnswerLog]  # of users with earlier watches, and without
 
 
-class Look(NamedTuple):
-    """What the counts say of a user at a time."""
+class ScoringInput(NamedTuple):
+    """The features of a user's candidates at a time."""
 
     user: UserContext
     candidates: Indices
@@ -54,37 +54,40 @@ class Look(NamedTuple):
 
 
 class Variant:
-    """Weights that see a part of what the counts say."""
+    """Weights that see a part of the features."""
 
     def __init__(
         self, without: Sequence[str] = (), *, situations: bool = True, learning: bool = True
     ) -> None:
-        self.answers: Answers = Asked(), Asked()
+        self.answers: Answers = AnswerLog(), AnswerLog()
         self._without = [NAMES.index(name) for name in without]
         self._situations, self._learning = situations, learning
         self._weights = Weights()
 
-    def probabilities(self, look: Look) -> Logs:
+    def probabilities(self, given: ScoringInput) -> Logs:
         """The chance of each candidate."""
-        sums = self._weights.of([self._user(look)])[0].astype(np.float32) @ self._logs(look)
+        sums = self._weights.of([self._user(given)])[0].astype(np.float32) @ self._logs(given)
         powers = np.exp(sums - sums.max())
         return np.asarray(powers / powers.sum())
 
-    def learn(self, look: Look, target: int) -> None:
+    def learn(self, given: ScoringInput, target: int) -> None:
         """Learn from the candidate that came."""
         if self._learning:
-            probabilities = self.probabilities(look)
-            self._weights.learn(self._user(look), self._logs(look), probabilities, target)
+            probabilities = self.probabilities(given)
+            self._weights.learn(self._user(given), self._logs(given), probabilities, target)
 
-    def _user(self, look: Look) -> UserContext:
-        if self._situations:
-            return look.user
-        return look.user._replace(pause=0.0, history_length=1, continuations=0.0)
+    def _user(self, given: ScoringInput) -> UserContext:
+        user = given.user
+        return (
+            user
+            if self._situations
+            else user._replace(pause=0.0, history_length=1, continuations=0.0)
+        )
 
-    def _logs(self, look: Look) -> Logs:
+    def _logs(self, given: ScoringInput) -> Logs:
         if not self._without:
-            return look.logs
-        logs = look.logs.copy()
+            return given.logs
+        logs = given.logs.copy()
         logs[self._without] = 0.0
         return logs
 
@@ -100,15 +103,15 @@ class Replay:
         self._histories: defaultdict[int, list[Interaction]] = defaultdict(list)
 
     def ask(self, watch: Watch) -> None:
-        """Note what each variant recommends before a watch."""
+        """Keep the recommendations of each variant before a watch."""
         history, lessons = self._histories[watch.user], self._model.counts.lessons
-        look = self._look(history, watch.at, LIMIT)
+        given = self._input(history, watch.at, LIMIT)
         for variant in self._variants:
             answer: list[int] = []
-            if look:
-                scored = top_k(lessons, look.candidates, variant.probabilities(look), LIMIT)
+            if given:
+                scored = top_k(lessons, given.candidates, variant.probabilities(given), LIMIT)
                 answer = [one.lesson_id for one in scored]
-            variant.answers[not history].note(watch, answer)
+            variant.answers[not history].add(watch, answer)
 
     def learn(self, watch: Watch) -> None:
         """Let each variant learn its weights, then count the watch."""
@@ -116,16 +119,16 @@ class Replay:
         if history:
             at = max(at, history[-1].at + TICK)
         met = Interaction(LessonId(watch.lesson), at)
-        look = self._look(history, at, 0)
+        given = self._input(history, at, 0)
         index = self._model.counts.index.get(met.lesson_id, -1)
-        if look and index in look.candidates:
+        if given and index in given.candidates:
             for variant in self._variants:
-                variant.learn(look, int(np.searchsorted(look.candidates, index)))
+                variant.learn(given, int(np.searchsorted(given.candidates, index)))
         longer = [*history, met]
         self._model.apply(change_of(history, longer))
         self._histories[watch.user] = longer
 
-    def _look(self, history: Sequence[Interaction], now: float, limit: int) -> Look | None:
+    def _input(self, history: Sequence[Interaction], now: float, limit: int) -> ScoringInput | None:
         counts = self._model.counts
         user = user_context(counts, history, now)
         met = [meeting.lesson_id for meeting in history]
@@ -134,20 +137,20 @@ class Replay:
             return None
         columns = Columns([candidates], len(counts))
         logs = features(self._popularity, [user], columns)[0]
-        return Look(user, candidates, logs.take(columns.of(candidates), axis=1))
+        return ScoringInput(user, candidates, logs.take(columns.of(candidates), axis=1))
 
 
-def ablation(watches: Sequence[Watch], asked: Questions, say: Say) -> dict[str, Figures]:
+def ablation(watches: Sequence[Watch], asked: Questions, log: Log) -> dict[str, Figures]:
     """The figures of the whole model and of each variant, with the difference to the whole."""
     began = perf_counter()
     answers = _answers(watches, asked)
-    say(f"variants: {perf_counter() - began:.0f} s")
+    log(f"variants: {perf_counter() - began:.0f} s")
     if any(watch.part < 1 for watch in watches):
         for name, make in BY_PART.items():
             began = perf_counter()
             warm, cold, _ = measure(make(), watches, asked)
             answers[name] = warm, cold
-            say(f"{name}: {perf_counter() - began:.0f} s")
+            log(f"{name}: {perf_counter() - began:.0f} s")
     whole = answers[WHOLE][0]
     real = [watches[number].part >= WATCHED for number in sorted(asked.warm)]
     return {name: _row(one, whole, real) for name, one in answers.items()}
@@ -169,7 +172,7 @@ def _answers(watches: Sequence[Watch], asked: Questions) -> dict[str, Answers]:
     return {name: variant.answers for name, variant in variants.items()}
 
 
-def _row(answers: Answers, whole: Asked, real: Sequence[bool]) -> Figures:
+def _row(answers: Answers, whole: AnswerLog, real: Sequence[bool]) -> Figures:
     warm, cold = answers
     row: Figures = {"ndcg@10": round(warm.ndcg, 4), "hit@10": round(warm.hit, 4)}
     row |= _compared(warm, whole)
@@ -184,5 +187,5 @@ def _row(answers: Answers, whole: Asked, real: Sequence[bool]) -> Figures:
     return row
 
 
-def _compared(warm: Asked, whole: Asked) -> Figures:
+def _compared(warm: AnswerLog, whole: AnswerLog) -> Figures:
     return {} if warm is whole else difference(warm, whole)

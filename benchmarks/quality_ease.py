@@ -2,18 +2,18 @@
 
     B = -P / diag(P), diagonal 0,    P = inverse of (pairs + lambda * identity)
 
-It is solved anew after every 300 meetings, when it is asked. A user's history is always fresh.
+It is solved again after every 300 interactions, when it is asked. A user's history is always fresh.
 """
 
 from typing import Final
 
 import numpy as np
 
+from benchmarks.quality_cooccurrence import LATEST, Cooccurrences, best
 from benchmarks.quality_stream import Watch
-from benchmarks.quality_together import LATEST, Together, best
 from recommendation_service.model.arrays import Floats
 
-EVERY: Final = 300  # meetings
+SOLVE_INTERVAL: Final = 300  # interactions
 REGULARIZATION: Final = 100.0
 
 
@@ -21,18 +21,18 @@ class Ease:
     """EASE over the user's latest lessons, each by 1/rank."""
 
     def __init__(self) -> None:
-        self._seen = Together(window=None)
-        self._waiting = EVERY  # meetings that it was not solved with
+        self._seen = Cooccurrences(window=None)
+        self._waiting = SOLVE_INTERVAL  # interactions since it was solved
         self._model = np.zeros((0, 0))
 
     def learn(self, watch: Watch) -> None:
-        """Count the meeting with all before it."""
+        """Count the interaction with all before it."""
         self._seen.learn(watch)
         self._waiting += 1
 
     def recommend(self, user: int, now: float) -> list[int]:  # noqa: ARG002
-        """What the linear model makes of the latest lessons."""
-        if self._waiting >= EVERY:
+        """The best scores of the linear model for the latest lessons."""
+        if self._waiting >= SOLVE_INTERVAL:
             self._model, self._waiting = solved(self._seen), 0
         known = len(self._model)
         history = [index for index in self._seen.histories[user] if index < known]
@@ -41,7 +41,7 @@ class Ease:
         return best(self._seen, user, scores)
 
 
-def solved(seen: Together) -> Floats:
+def solved(seen: Cooccurrences) -> Floats:
     """The weight of each lesson for each other lesson."""
     gram = seen.pairs + np.diag(seen.met + REGULARIZATION)
     inverse = np.linalg.inv(gram)

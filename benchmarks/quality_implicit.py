@@ -1,6 +1,6 @@
 """Quality implicit: matrix factorizations of the library `implicit`, where it is installed.
 
-They are trained anew after every tenth of the stream, when they are asked; between, a user's own
+They are trained again after every tenth of the stream, when they are asked; between, a user's own
 history is always fresh: ALS solves for the user's factors, BPR takes the mean of the lessons' ones.
 """
 
@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.quality_cooccurrence import LATEST, Cooccurrences, best
 from benchmarks.quality_measure import Recommender
 from benchmarks.quality_stream import Watch
-from benchmarks.quality_together import LATEST, Together, best
 from recommendation_service.model.arrays import Floats
 
 FACTORS: Final = 64
@@ -23,7 +23,7 @@ MISSING: Final = "the library `implicit` is not installed; requirements-bench.lo
 
 
 def factorizations(period: int) -> tuple[dict[str, Callable[[], Recommender]], dict[str, str]]:
-    """Those that can be compared, trained after so many meetings; else why they cannot."""
+    """The factorizations, trained after so many interactions; else why they are missing."""
     if not find_spec("implicit"):
         return {}, dict.fromkeys(NAMES, MISSING)
     # The library has threads of its own; those of all linear algebra would spin beside them.
@@ -46,13 +46,13 @@ class Factorization:
         user_of: Callable[[Any, list[int]], Floats],
     ) -> None:
         self._period, self._train, self._user_of = period, train, user_of
-        self._seen = Together(window=0)
+        self._seen = Cooccurrences(window=0)
         self._learned = 0
         self._trained = -1  # tenths of the stream
         self._model: Any = None
 
     def learn(self, watch: Watch) -> None:
-        """Keep the meeting until the next training."""
+        """Keep the interaction until the next training."""
         self._seen.learn(watch)
         self._learned += 1
 
@@ -69,7 +69,7 @@ class Factorization:
         return best(self._seen, user, scores)
 
 
-def _matrix(seen: Together) -> Any:
+def _matrix(seen: Cooccurrences) -> Any:
     """Users by lessons, sparse."""
     histories = [history for history in seen.histories.values() if history]
     lengths = np.cumsum([0, *map(len, histories)])

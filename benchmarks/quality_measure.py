@@ -1,4 +1,4 @@
-"""Quality measure: replay a stream to a recommender, and say how well it predicted."""
+"""Quality measure: replay a stream to a recommender, and compute nDCG, hit rate and intervals."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -20,17 +20,17 @@ Figures = dict[str, object]
 
 
 class Recommender(Protocol):
-    """What is compared: it learns first meetings in time order, and recommends unseen lessons."""
+    """A recommender: it learns first interactions in time order, and recommends unseen lessons."""
 
     def learn(self, watch: Watch) -> None:
-        """Learn that a user met a lesson for the first time."""
+        """Learn that a user watched a lesson for the first time."""
 
     def recommend(self, user: int, now: float) -> list[int]:
-        """The best lessons the user has not met, best first."""
+        """The best lessons the user has not watched, best first."""
         ...
 
 
-class Asked:
+class AnswerLog:
     """The answers of a recommender to one kind of question."""
 
     def __init__(self) -> None:
@@ -38,19 +38,19 @@ class Asked:
         self.gains: list[float] = []  # 1 / log2(1 + rank) of the lesson that came, or 0
         self.lists: list[list[int]] = []
 
-    def note(self, watch: Watch, answer: list[int]) -> None:
+    def add(self, watch: Watch, answer: list[int]) -> None:
         """Keep what was recommended before a watch."""
-        self.note_rank(watch.user, answer.index(watch.lesson) + 1 if watch.lesson in answer else 0)
+        self.add_rank(watch.user, answer.index(watch.lesson) + 1 if watch.lesson in answer else 0)
         self.lists.append(answer)
 
-    def note_rank(self, user: int, rank: int) -> None:
+    def add_rank(self, user: int, rank: int) -> None:
         """Keep the place, from 1, of the lesson that came; 0 if it was not recommended."""
         self.users.append(user)
         self.gains.append(1 / log2(1 + rank) if 0 < rank <= LIMIT else 0.0)
 
-    def only(self, chosen: Sequence[bool]) -> "Asked":
+    def only(self, chosen: Sequence[bool]) -> "AnswerLog":
         """The answers to some of the questions, without the lists."""
-        part = Asked()
+        part = AnswerLog()
         part.users = list(compress(self.users, chosen))
         part.gains = list(compress(self.gains, chosen))
         return part
@@ -72,10 +72,10 @@ class Asked:
 
 
 class Measured(NamedTuple):
-    """What came of a replay."""
+    """The result of a replay."""
 
-    warm: Asked
-    cold: Asked
+    warm: AnswerLog
+    cold: AnswerLog
     figures: Figures
 
 
@@ -90,7 +90,7 @@ def measure(
     Without it, all happens in this process, and its processor time is taken: other programs on the
     machine do not count.
     """
-    warm, cold, seen = Asked(), Asked(), set[tuple[int, int]]()
+    warm, cold, seen = AnswerLog(), AnswerLog(), set[tuple[int, int]]()
     timer = perf_counter if settle else process_time
     learning, recommending = Clock(timer), Clock(timer)
     for number, watch in enumerate(watches):
@@ -99,7 +99,7 @@ def measure(
                 settle()
             with recommending:
                 answer = recommender.recommend(watch.user, watch.at)
-            (warm if number in asked.warm else cold).note(watch, answer)
+            (warm if number in asked.warm else cold).add(watch, answer)
         if (watch.user, watch.lesson) not in seen:
             seen.add((watch.user, watch.lesson))
             with learning:
@@ -117,7 +117,7 @@ def measure(
 
 
 class Clock:
-    """How long something takes that is done often."""
+    """The mean time of an operation."""
 
     def __init__(self, timer: Callable[[], float] = process_time) -> None:
         self._timer = timer
@@ -137,8 +137,8 @@ class Clock:
         return round(1e6 * self._spent / max(self._times, 1), 1)
 
 
-def difference(one: Asked, other: Asked) -> Figures:
-    """How much better one answered than another, and where that lies when users are drawn anew."""
+def difference(one: AnswerLog, other: AnswerLog) -> Figures:
+    """The mean gain of one over another, with its bootstrap interval."""
     gains = [gain - less for gain, less in zip(one.gains, other.gains, strict=True)]
     return {
         "difference": round(float(np.mean(gains)), 4),
@@ -147,7 +147,7 @@ def difference(one: Asked, other: Asked) -> Figures:
 
 
 def interval(users: Sequence[int], values: Sequence[float]) -> list[float]:
-    """Where 95 % of the means lie when users are drawn anew: a bootstrap over users."""
+    """The 95 % interval of the mean: a bootstrap over users."""
     sums: defaultdict[int, float] = defaultdict(float)
     for user, value in zip(users, values, strict=True):
         sums[user] += value

@@ -1,4 +1,4 @@
-"""Quality parts: what could be made of how much of a lesson was watched."""
+"""Quality parts: models that use how much of a lesson was watched."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from shared.ids import LessonId
 
 
 class WeightedCounts(Counts):
-    """Counts in which the next meeting counts as a part of one.
+    """Counts in which the next interaction has a weight below 1.
 
-    What is counted in whole numbers adds up just as well in others; the amounts come last.
+    Fractions add up as whole numbers do; the amounts are the last arguments.
     """
 
     counting = 1.0
@@ -37,7 +37,7 @@ class WeightedCounts(Counts):
         super()._count_transition(*given[:-1], given[-1] * self.counting)  # type: ignore[call-arg]
 
 
-class Weighted(Upnext):
+class WeightedByShare(Upnext):
     """The model, in which a watch counts by how much of the lesson was watched."""
 
     def __init__(self, counts_as: Callable[[float], float]) -> None:
@@ -54,8 +54,8 @@ class Weighted(Upnext):
         super().learn(watch)
 
 
-class Choosy(Upnext):
-    """The model without visits that are too short, although users do not get them again."""
+class WithoutShortVisits(Upnext):
+    """The model without visits that are too short; these lessons are not recommended again."""
 
     def __init__(self, least: float) -> None:
         super().__init__()
@@ -72,15 +72,15 @@ class Choosy(Upnext):
 
     @override
     def recommend(self, user: int, now: float) -> list[int]:
-        """Ask the model, without what was only visited."""
+        """Ask the model, without lessons that were only visited."""
         history, visited = self.histories[user], self._visited[user]
         return [one.lesson_id for one in self.model.recommend(history, now, LIMIT, visited)]
 
 
 BY_PART: Final[dict[str, Callable[[], Recommender]]] = {
-    "visits below 5 % left out": lambda: Choosy(0.05),
-    "visits below 10 % left out": lambda: Choosy(0.1),
-    "visits below 10 % not counted": lambda: Weighted(lambda part: float(part >= 0.1)),
-    "counted by the part watched": lambda: Weighted(lambda part: part),
-    "counted half by it": lambda: Weighted(lambda part: 0.5 + part / 2),
+    "visits below 5 % left out": lambda: WithoutShortVisits(0.05),
+    "visits below 10 % left out": lambda: WithoutShortVisits(0.1),
+    "visits below 10 % not counted": lambda: WeightedByShare(lambda part: float(part >= 0.1)),
+    "counted by the part watched": lambda: WeightedByShare(lambda part: part),
+    "counted half by it": lambda: WeightedByShare(lambda part: 0.5 + part / 2),
 }

@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.quality_cooccurrence import Cooccurrences, best, nearest
 from benchmarks.quality_ease import Ease
 from benchmarks.quality_implicit import factorizations
 from benchmarks.quality_measure import LIMIT, Recommender
 from benchmarks.quality_reference import Reference
 from benchmarks.quality_stream import Watch
-from benchmarks.quality_together import Together, best, nearest
 from recommendation_service.model.arrays import Floats
 from recommendation_service.model.history import Interaction, difference
 from recommendation_service.model.model import Model
@@ -32,7 +32,7 @@ class Upnext:
         self.histories: defaultdict[int, list[Interaction]] = defaultdict(list)
 
     def learn(self, watch: Watch) -> None:
-        """Learn the weights, then the meeting."""
+        """Learn the weights, then the interaction."""
         history = self.histories[watch.user]
         lesson, at = LessonId(watch.lesson), watch.at
         if history:
@@ -43,7 +43,7 @@ class Upnext:
         self.histories[watch.user] = longer
 
     def predict(self, user: int, met: Interaction) -> int | None:
-        """Learn the weights from what comes, and say which rank it had."""
+        """Learn the weights from an interaction, and return the rank it had."""
         return self.model.learn_weights(self.histories[user], met.lesson_id, met.at)
 
     def recommend(self, user: int, now: float) -> list[int]:
@@ -52,23 +52,23 @@ class Upnext:
 
 
 class Popular:
-    """Most met lessons, each meeting halved in weight after `half_life` seconds, if any."""
+    """Most watched lessons; an interaction halves in weight after `half_life` seconds, if any."""
 
     def __init__(self, half_life: float | None = None) -> None:
         self._half_life = half_life
         self._start: float | None = None
         self._scores = np.zeros(0)
-        self._seen = Together(window=0)
+        self._seen = Cooccurrences(window=0)
 
     def learn(self, watch: Watch) -> None:
-        """Count the meeting."""
+        """Count the interaction."""
         index = self._seen.learn(watch)
         if index == len(self._scores):
             self._scores = np.append(self._scores, 0.0)
         self._scores[index] += self._weight(watch.at)
 
     def recommend(self, user: int, now: float) -> list[int]:  # noqa: ARG002
-        """The same lessons for everybody, but for those met."""
+        """The same lessons for everybody, except those already watched."""
         return best(self._seen, user, self._scores)
 
     def _weight(self, at: float) -> float:
@@ -86,10 +86,10 @@ class ItemNeighbours:
     """Item-kNN: cosine of the users two lessons share, over the user's latest lessons by 1/rank."""
 
     def __init__(self) -> None:
-        self._seen = Together(window=KEPT)
+        self._seen = Cooccurrences(window=KEPT)
 
     def learn(self, watch: Watch) -> None:
-        """Count the meeting with those before it; that is all there is to refresh."""
+        """Count the interaction with those before it; nothing else needs refreshing."""
         self._seen.learn(watch)
 
     def recommend(self, user: int, now: float) -> list[int]:  # noqa: ARG002
@@ -99,7 +99,7 @@ class ItemNeighbours:
 
 
 def peers(watches: Sequence[Watch]) -> tuple[Peers, dict[str, str]]:
-    """What can be compared on a stream, by name, and what cannot, with the reason."""
+    """The recommenders to compare, by name, and the missing ones, with the reason."""
     factored, left_out = factorizations(max(len(watches) // 10, 1))
     compared: Peers = {
         "upnext": Upnext,

@@ -1,10 +1,10 @@
 """Quality product: the same questions to the product as it runs, and to its model in memory.
 
 The first watches of a stream go through POST /watches, one after the other, to both services on a
-real database and broker. Before each sampled one, once everything before it is learned,
-GET /users/{id}/recommendations is asked. The product answers for an archive as of the latest watch
-it learned; so does the model it is compared with. What GET /evaluation says is compared with the
-ranks the same model gave to all these watches.
+real database and broker. Before each sampled one, once everything before it is learned, GET
+/users/{id}/recommendations is asked. The product answers for an archive as of the latest watch it
+learned; so does the model it is compared with. The answer of GET /evaluation is compared with the
+ranks that the same model gave to all these watches.
 """
 
 from collections import defaultdict
@@ -18,9 +18,9 @@ from typing import Any, Final
 import httpx
 from typing_extensions import override
 
-from benchmarks.quality_measure import LIMIT, Asked, Measured, interval, measure
+from benchmarks.quality_measure import LIMIT, AnswerLog, Measured, interval, measure
 from benchmarks.quality_peers import TICK, Upnext
-from benchmarks.quality_services import Ground, ground
+from benchmarks.quality_services import Backend, open_backend
 from benchmarks.quality_stream import Questions, Watch, questions
 from recommendation_service.model.history import Interaction
 from recommendation_service.serve.recommender import ARCHIVE_AGE
@@ -28,27 +28,27 @@ from shared.errors import CannotStart
 from tests.infrastructure.server import ServiceMissing
 from tests.support.product import Product, running_product
 
-PATIENCE: Final = 30.0  # seconds that a watch may take until it is learned
-GLANCE: Final = 0.002  # seconds between two looks
-# No place is kept for lessons that do not rank there, and every watch teaches the weights.
+TIMEOUT: Final = 30.0  # seconds until a watch is learned
+POLL_INTERVAL: Final = 0.002  # seconds
+# No exploration, and every watch teaches the weights.
 SHOWN: Final = {"EXPLORE": "0", "EVALUATION_SHARE": "1"}
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class InMemory(Upnext):
-    """The model, asked as of the latest watch, and with every rank it gave."""
+    """The model, asked as of the latest watch, with every rank it gave."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.live = Asked()
+        self.live = AnswerLog()
 
     @override
     def predict(self, user: int, met: Interaction) -> int | None:
         """Note the rank, as the product does for users with a history."""
         rank = super().predict(user, met)
         if self.histories[user]:
-            self.live.note_rank(user, rank or 0)
+            self.live.add_rank(user, rank or 0)
         return rank
 
     @override
@@ -63,8 +63,8 @@ class OverHttp:
     """The product, as its callers see it."""
 
     def __init__(self, product: Product) -> None:
-        self._watches = httpx.Client(base_url=product.consumption_url, timeout=PATIENCE)
-        self._lessons = httpx.Client(base_url=product.recommendation_url, timeout=PATIENCE)
+        self._watches = httpx.Client(base_url=product.consumption_url, timeout=TIMEOUT)
+        self._lessons = httpx.Client(base_url=product.recommendation_url, timeout=TIMEOUT)
         self._recorded_at: datetime | None = None
 
     def learn(self, watch: Watch) -> None:
@@ -76,11 +76,11 @@ class OverHttp:
 
     def settle(self) -> None:
         """Wait until everything recorded is learned."""
-        patient_until = monotonic() + PATIENCE
+        deadline = monotonic() + TIMEOUT
         while self._recorded_at and not self._is_learned(self._recorded_at):
-            if monotonic() > patient_until:
-                raise CannotStart(f"The product did not learn a watch within {PATIENCE:.0f} s.")
-            sleep(GLANCE)
+            if monotonic() > deadline:
+                raise CannotStart(f"The product did not learn a watch within {TIMEOUT:.0f} s.")
+            sleep(POLL_INTERVAL)
 
     def recommend(self, user: int, now: float) -> list[int]:  # noqa: ARG002
         """Ask the product, which has a clock of its own."""
@@ -88,11 +88,11 @@ class OverHttp:
         return [item["lesson_id"] for item in answer.raise_for_status().json()["items"]]
 
     def evaluation(self, events: int) -> dict[str, Any]:
-        """What the product says of itself, once it has counted so many predictable watches."""
-        patient_until = monotonic() + PATIENCE
+        """The evaluation of the product, once it has counted so many predictable watches."""
+        deadline = monotonic() + TIMEOUT
         while True:
             report: dict[str, Any] = self._lessons.get("/evaluation").json()["all_time"]
-            if report["events"] >= events or monotonic() > patient_until:
+            if report["events"] >= events or monotonic() > deadline:
                 return report
             sleep(0.5)
 
@@ -103,27 +103,27 @@ class OverHttp:
         return bool(through) and datetime.fromisoformat(through) >= recorded_at
 
 
-def through_product(watches: Sequence[Watch], say: Say) -> dict[str, object]:
+def through_product(watches: Sequence[Watch], log: Log) -> dict[str, object]:
     """The figures of the product and of its model in memory, and whether they agree."""
-    stream = spread(watches)
+    stream = first_interactions(watches)
     asked = questions(stream)
     then = measure(Upnext(), stream, asked)
     memory = InMemory()
-    remembered = measure(memory, stream, asked)
+    as_of_latest = measure(memory, stream, asked)
     began = monotonic()
-    with ground(say) as place:
+    with open_backend(log) as place:
         product, live = _replay(stream, asked, len(memory.live.users), place)
-    say(f"through the product: {monotonic() - began:.0f} s")
-    bounds = interval(remembered.warm.users, remembered.warm.gains)
-    own = _remembered_live(memory.live)
+    log(f"through the product: {monotonic() - began:.0f} s")
+    bounds = interval(as_of_latest.warm.users, as_of_latest.warm.gains)
+    own = _live_figures(memory.live)
     return {
         "on": place.name,
         "watches": len(stream),
         "questions": len(asked.warm),
         "in_memory": then.figures,
-        "in_memory_as_of_latest": remembered.figures,
+        "in_memory_as_of_latest": as_of_latest.figures,
         "product": product.figures,
-        "same_lists": _same(remembered.warm.lists, product.warm.lists),
+        "same_lists": _same(as_of_latest.warm.lists, product.warm.lists),
         "agrees": _within(product.warm.ndcg, bounds),
         "live_in_memory": own,
         "live": live,
@@ -131,8 +131,8 @@ def through_product(watches: Sequence[Watch], say: Say) -> dict[str, object]:
     }
 
 
-def spread(watches: Sequence[Watch]) -> list[Watch]:
-    """First meetings, those of a user at the same time set apart in the order of the file."""
+def first_interactions(watches: Sequence[Watch]) -> list[Watch]:
+    """First interactions; equal times of a user are set apart in the order of the file."""
     latest: dict[int, float] = {}
     seen: defaultdict[int, set[int]] = defaultdict(set)
     stream = []
@@ -146,7 +146,7 @@ def spread(watches: Sequence[Watch]) -> list[Watch]:
 
 
 def _replay(
-    stream: Sequence[Watch], asked: Questions, events: int, place: Ground
+    stream: Sequence[Watch], asked: Questions, events: int, place: Backend
 ) -> tuple[Measured, dict[str, Any]]:
     settings = SHOWN | place.settings
     try:
@@ -161,8 +161,8 @@ def _replay(
         raise CannotStart(f"The product cannot be asked: {error}") from None
 
 
-def _remembered_live(memory: Asked) -> dict[str, Any]:
-    """What the model in memory says of all watches that the product evaluates itself."""
+def _live_figures(memory: AnswerLog) -> dict[str, Any]:
+    """The figures of the model in memory for all watches that the product evaluates."""
     return {
         "events": len(memory.users),
         "ndcg@10": round(memory.ndcg, 4),

@@ -1,8 +1,8 @@
-"""Quality reference: the formulas that the product's model grew out of, dense and short.
+"""Quality reference: the log-linear formulas behind the product's model, in dense arrays.
 
-Twelve figures about each lesson the user has not met, combined by weights that are learned online:
-one AdaGrad step of the softmax log-likelihood of the lesson that really came. Every table is a
-dense array over all lessons. That is quick for a few thousand of them, and easy to check.
+Twelve features of each lesson the user has not watched, combined by weights that are learned
+online: one AdaGrad step of the softmax log-likelihood of the lesson that really came. Every table
+is a dense array over all lessons. That is quick for a few thousand of them, and easy to check.
 """
 
 from bisect import bisect_right
@@ -31,14 +31,14 @@ MET, FIRST, LAST = range(3)  # kinds of figures
 
 
 class Known(NamedTuple):
-    """What a user met: indices of lessons and when, oldest first."""
+    """The history of a user: indices of lessons and times, oldest first."""
 
     lessons: list[int]
     times: list[float]
 
 
 class Seen(NamedTuple):
-    """What is to be scored, and how."""
+    """Candidates with their features and weights."""
 
     candidates: Indices
     logs: Floats  # [features, candidates]
@@ -153,7 +153,7 @@ class Reference:
     def _follow(
         self, user: Known, now: float, candidates: Indices, logs: Floats, background: Floats
     ) -> None:
-        """Write what the user's latest lessons led others to."""
+        """Write the features of lessons that followed the user's latest ones."""
         recent = np.array(user.lessons[:-21:-1])
         near, far = recent[:5], recent[1:]
         ranks = 1.0 / np.arange(1, len(near) + 1)
@@ -180,7 +180,7 @@ class Reference:
 
 
 def _log_share(sums: Floats, mass: float | None, background: Floats) -> Floats:
-    """The logarithm of a share among the candidates, smoothed where it rests on little."""
+    """The logarithm of a share among the candidates, smoothed where there is little evidence."""
     total = sums.sum()
     own = 0.0 if total <= 0 else 1.0 if mass is None else mass / (mass + SMOOTHING)
     share = sums * (own / total if own else 0.0) + (1.0 - own) * background

@@ -1,9 +1,9 @@
-"""Quality robots: what users who watch everything cost the recommendations of all others.
+"""Quality robots: how users who watch everything harm the recommendations of all others.
 
-In the middle of the stream, before anything is asked, robots come. Each meets every lesson known by
-then once, 20 in a second, all robots at the same time: in the order of the ids, or each in a random
-order of its own. A heavy user meets them all too, but as people do: along the ways of real users,
-one lesson every five minutes. Questions are about real users only.
+In the middle of the stream, before anything is asked, robots come. Each watches every lesson known
+by then once, 20 in a second, all robots at the same time: in the order of the ids, or each in a
+random order of its own. A heavy user watches them all too, but as people do: in the order of real
+histories, one lesson every five minutes. Questions are about real users only.
 """
 
 import random
@@ -18,16 +18,16 @@ from benchmarks.quality_peers import Upnext
 from benchmarks.quality_stream import Questions, Watch
 
 ROBOTS: Final = (1, 10, 50)
-PACE: Final = 0.05  # seconds between two watches of a robot
-STROLL: Final = 300.0  # seconds between two watches of the heavy user
+ROBOT_INTERVAL: Final = 0.05  # seconds between two watches of a robot
+HEAVY_USER_INTERVAL: Final = 300.0  # seconds between two watches of the heavy user
 NOBODY: Final = "no robots"
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 Orders = Iterable[Sequence[int]]  # of the lessons, for each intruder
 
 
 class Halves(NamedTuple):
-    """First meetings before and after the robots come."""
+    """First interactions before and after the robots come."""
 
     before: list[Watch]
     after: list[Watch]
@@ -35,9 +35,9 @@ class Halves(NamedTuple):
 
 
 def robots(
-    watches: Sequence[Watch], asked: Questions, say: Say, make: Callable[[], Upnext] = Upnext
+    watches: Sequence[Watch], asked: Questions, log: Log, make: Callable[[], Upnext] = Upnext
 ) -> dict[str, Figures]:
-    """The figures without robots and with so many, and the difference they make."""
+    """The figures without and with robots, and the differences."""
     halves = _halves(watches, asked)
     learned = make()
     for watch in halves.before:
@@ -47,7 +47,7 @@ def robots(
         began = perf_counter()
         stream, numbers = _joined(halves, intruders)
         measured[name] = measure(deepcopy(learned), stream, numbers)
-        say(f"{name}: {perf_counter() - began:.0f} s")
+        log(f"{name}: {perf_counter() - began:.0f} s")
     return {name: _row(one, measured[NOBODY]) for name, one in measured.items()}
 
 
@@ -67,17 +67,17 @@ def _halves(watches: Sequence[Watch], asked: Questions) -> Halves:
 
 
 def _intruders(halves: Halves) -> dict[str, list[Watch]]:
-    """Who comes, by name: their watches."""
+    """The watches of the intruders, by name."""
     known = sorted({watch.lesson for watch in halves.before})
     chance = random.Random(1)  # noqa: S311
     start = halves.after[0].at
     found: dict[str, list[Watch]] = {NOBODY: []}
     for number in ROBOTS:
         plural = "s" if number > 1 else ""
-        found[f"{number} robot{plural}, by id"] = _watches([known] * number, start, PACE)
+        found[f"{number} robot{plural}, by id"] = _watches([known] * number, start, ROBOT_INTERVAL)
         mixed = [chance.sample(known, len(known)) for _ in range(number)]
-        found[f"{number} robot{plural}, at random"] = _watches(mixed, start, PACE)
-    found["one heavy user"] = _watches([_along(halves.before, chance)], start, STROLL)
+        found[f"{number} robot{plural}, at random"] = _watches(mixed, start, ROBOT_INTERVAL)
+    found["one heavy user"] = _watches([_along(halves.before, chance)], start, HEAVY_USER_INTERVAL)
     return found
 
 
@@ -94,9 +94,9 @@ def _along(before: Iterable[Watch], chance: random.Random) -> list[int]:
     histories: dict[int, list[int]] = {}
     for watch in before:
         histories.setdefault(watch.user, []).append(watch.lesson)
-    ways = list(histories.values())
-    chance.shuffle(ways)
-    return list(dict.fromkeys(chain.from_iterable(ways)))
+    orders = list(histories.values())
+    chance.shuffle(orders)
+    return list(dict.fromkeys(chain.from_iterable(orders)))
 
 
 def _joined(halves: Halves, intruders: Sequence[Watch]) -> tuple[list[Watch], Questions]:

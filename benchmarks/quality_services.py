@@ -1,4 +1,4 @@
-"""Quality services: what the product runs on while it is measured."""
+"""Quality services: the servers that the product runs on while it is measured."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,8 +10,8 @@ from tests.infrastructure import ServiceMissing, fresh_database, fresh_vhost, po
 GIVEN: Final = ("TEST_DATABASE_URL", "TEST_AMQP_URL", "TEST_AMQP_MANAGEMENT_URL")
 
 
-class Ground(NamedTuple):
-    """What the product runs on, and the settings that tell it so."""
+class Backend(NamedTuple):
+    """The servers, and the settings with their addresses."""
 
     name: str
     settings: dict[str, str]
@@ -26,8 +26,8 @@ class Servers(NamedTuple):
 
 
 @contextmanager
-def ground(say: Callable[[str], None]) -> Iterator[Ground]:
-    """PostgreSQL and RabbitMQ while the block lasts; where they cannot be had, nothing but files.
+def open_backend(log: Callable[[str], None]) -> Iterator[Backend]:
+    """PostgreSQL and RabbitMQ while the block lasts; files where they are missing.
 
     They are those of the tests, if the environment names them, or else started here.
     """
@@ -35,10 +35,10 @@ def ground(say: Callable[[str], None]) -> Iterator[Ground]:
         try:
             servers = _given() or _started(opened)
         except ServiceMissing as missing:
-            say(f"The product runs on files: {missing}")
-            yield Ground("files", {})
+            log(f"The product runs on files: {missing}")
+            yield Backend("files", {})
             return
-        yield Ground("PostgreSQL and RabbitMQ", _settings(opened, servers))
+        yield Backend("PostgreSQL and RabbitMQ", _settings(opened, servers))
 
 
 def _given() -> Servers | None:

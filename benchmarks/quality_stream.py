@@ -14,10 +14,10 @@ import numpy as np
 from shared.errors import CannotStart
 from upnext.import_watches.rows import Columns, UnreadableRow, find_columns, parse_time
 
-ASKED: Final = 20_000  # watches that are predicted, at most
+MAX_QUESTIONS: Final = 20_000  # watches that are predicted
 SEED: Final = 1  # of the sample
 PARTS: Final = ("watch_percentage", "percentage", "percent")  # columns; how much was watched
-LONGEST: Final = 18  # digits of an id that is taken as it is
+MAX_ID_DIGITS: Final = 18  # of an id that is taken as it is
 
 
 class Watch(NamedTuple):
@@ -48,7 +48,7 @@ class Line(NamedTuple):
 def read(path: Path, named: Mapping[str, str | None]) -> list[Watch]:
     """The watches of a file, oldest first; in the order of the file at equal times.
 
-    `named` is what the columns are called, where that is not usual. Raises `CannotStart`.
+    `named` columns win over the usual names. Raises `CannotStart`.
     """
     try:
         with _opened(path) as file:
@@ -64,7 +64,7 @@ def read(path: Path, named: Mapping[str, str | None]) -> list[Watch]:
 
 
 def questions(watches: Sequence[Watch]) -> Questions:
-    """Watches of the second half in which a user meets a lesson for the first time, sampled.
+    """A sample of the first interactions of users with lessons in the second half.
 
     Raises `CannotStart` if there are none.
     """
@@ -80,8 +80,8 @@ def questions(watches: Sequence[Watch]) -> Questions:
         raise CannotStart(
             f"Of {len(watches)} watches nothing can be said: no user of the second half came back."
         )
-    if len(warm) > ASKED:
-        chosen = np.random.default_rng(SEED).choice(np.array(warm), ASKED, replace=False)
+    if len(warm) > MAX_QUESTIONS:
+        chosen = np.random.default_rng(SEED).choice(np.array(warm), MAX_QUESTIONS, replace=False)
         warm = chosen.tolist()
     return Questions(set(warm), cold)
 
@@ -130,7 +130,7 @@ def _share(percentage: str) -> float:
 def _numbers(ids: Iterable[str]) -> list[int]:
     """Ids as integers: as they are, or else numbered by their first appearance."""
     listed = [one.removesuffix(".0") for one in ids]
-    if all(one.isdecimal() and len(one) <= LONGEST for one in listed):
+    if all(one.isdecimal() and len(one) <= MAX_ID_DIGITS for one in listed):
         return [int(one) for one in listed]
     order = {one: number for number, one in enumerate(dict.fromkeys(listed))}
     return [order[one] for one in listed]

@@ -1,4 +1,4 @@
-"""Quality text: what was found, as a table to read."""
+"""Quality text: the figures as a table."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,7 +24,7 @@ COLUMNS = {
 
 
 def text_of(found: Mapping[str, Any]) -> str:
-    """A heading, one table, and what there is to say of it."""
+    """A heading, one table, and notes."""
     heading = (
         f"{found['watches']:,} watches of {found['lessons']:,} lessons by {found['users']:,} users;"
         f" {found['questions']:,} are predicted, and {found['cold_questions']:,} first ones"

@@ -1,11 +1,11 @@
-"""Serve: how many recommendations a second are answered, and how long each takes.
+"""Serve: the rate and latency of GET /users/{id}/recommendations.
 
     python -m benchmarks.serve [--json] [--rounds 3] [--seconds 3] [--users 10000 1000000]
                                [--each 4] [--connections 1 32]
 
-For each number of users: their watches are written into the database at once, the recommendation
-service starts, and is asked for 10 lessons for users by chance, in turn with a route of the same
-application which only validates and answers the same lessons to everybody.
+For each number of users the database is prefilled, and the recommendation service starts. It is
+asked for 10 lessons for random users, in alternation with a route of the same application which
+only validates and answers the same lessons to everybody.
 """
 
 import argparse
@@ -15,85 +15,86 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
-from benchmarks.harness.command import Benchmark, Say, add_rounds, main
-from benchmarks.harness.figures import Turns, ratios
+from benchmarks.harness.command import Benchmark, Log, add_rounds, main
+from benchmarks.harness.cpu import memory
 from benchmarks.harness.peers import VALIDATE_ONLY
-from benchmarks.harness.processor import memory
+from benchmarks.harness.prefill import prefill_interactions
 from benchmarks.harness.report import Table
-from benchmarks.harness.servers import Servers, stage
-from benchmarks.harness.stock import stock_meetings
+from benchmarks.harness.results import Results, ratios
+from benchmarks.harness.servers import Servers, fresh_environment
 from benchmarks.harness.systems import System, started
-from benchmarks.harness.wrk import READINGS, Load, Sent, send
+from benchmarks.harness.wrk import READ_SCRIPT, Load, LoadResult, run_load
 from shared.errors import CannotStart
 
-PATIENCE: Final = 600.0  # seconds for the service to fold its model
+START_TIMEOUT: Final = 600.0  # seconds for the service to fold its model
 WARM_UP: Final = (8, 1)  # connections, seconds
 RECOMMENDATION: Final = System("upnext", {"recommendation": ["recommendation_service"]})
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked, and which processes answer."""
+class ReadTarget:
+    """A service under load, and its processes."""
 
     name: str
     url: str
     parts: Mapping[str, int]
     users: int
 
-    def send(self, connections: int, seconds: int, seed: int) -> Sent:
-        """Ask for users by chance."""
-        return send(self.url, Load(READINGS, connections, seconds, seed, self.users), self.parts)
+    def send(self, connections: int, seconds: int, seed: int) -> LoadResult:
+        """Ask for random users."""
+        load = Load(READ_SCRIPT, connections, seconds, seed, self.users)
+        return run_load(self.url, load, self.parts)
 
 
-def measure(servers: Servers, arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
+def measure(servers: Servers, arguments: argparse.Namespace, log: Log) -> dict[str, Any]:
     """Measure for each number of users."""
     sizes = {}
     for users in arguments.users:
-        say(f"{users:,} users: writing {users * arguments.each:,} watches")
-        sizes[str(users)] = _measured(servers, users, arguments, say)
+        log(f"{users:,} users: writing {users * arguments.each:,} watches")
+        sizes[str(users)] = _measured(servers, users, arguments, log)
     return {"connections": list(arguments.connections), "sizes": sizes}
 
 
 def _measured(
-    servers: Servers, users: int, arguments: argparse.Namespace, say: Say
+    servers: Servers, users: int, arguments: argparse.Namespace, log: Log
 ) -> dict[str, Any]:
-    with stage(servers) as place:
-        asyncio.run(stock_meetings(place, users * arguments.each, users))
+    with fresh_environment(servers) as environment:
+        asyncio.run(prefill_interactions(environment, users * arguments.each, users))
         began = monotonic()
         with (
-            started(RECOMMENDATION, place, {}) as product,
-            started(VALIDATE_ONLY, place, {}) as bare,
+            started(RECOMMENDATION, environment, {}) as product,
+            started(VALIDATE_ONLY, environment, {}) as bare,
         ):
-            product.wait(product.recommendation_url, PATIENCE)
+            product.wait(product.recommendation_url, START_TIMEOUT)
             bare.wait(bare.url)
             found = {"start_s": round(monotonic() - began, 1)}
-            say(f"{users:,} users: started in {found['start_s']} s")
+            log(f"{users:,} users: started in {found['start_s']} s")
             asked = [
-                Asked("upnext", product.recommendation_url, product.pids, users),
-                Asked("validate_only", bare.url, bare.pids, users),
+                ReadTarget("upnext", product.recommendation_url, product.pids, users),
+                ReadTarget("validate_only", bare.url, bare.pids, users),
             ]
             found |= _rounds(asked, arguments)
             found["memory_mib"] = memory(product.processes["recommendation"].pid)
     return found
 
 
-def _rounds(asked: Sequence[Asked], arguments: argparse.Namespace) -> dict[str, Any]:
-    """Ask in turns, and return the medians."""
-    turns = Turns()
+def _rounds(asked: Sequence[ReadTarget], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Load the targets in alternation, and return the medians."""
+    results = Results()
     for one in asked:
         one.send(*WARM_UP, 0)
     for number in range(arguments.rounds):
         for level in arguments.connections:
             for one in asked:
                 sent = one.send(level, arguments.seconds, number + 1)
-                turns.note(one.name, level, sent.measured)
-    figures = turns.figures
+                results.add(one.name, level, sent.measured)
+    figures = results.figures
     compared = {f"ratios_{level}": ratios(figures, str(level)) for level in arguments.connections}
     return {"figures": figures, **compared}
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
-    """Return what a person reads."""
+    """Return the tables of the report."""
     sizes = found["sizes"].items()
     starts = [(f"{int(users):,}", one["start_s"], one["memory_mib"]) for users, one in sizes]
     return [

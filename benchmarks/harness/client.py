@@ -1,6 +1,6 @@
-"""An HTTP client that costs little: keep-alive connections on the event loop, and nothing else.
+"""HTTP client: keep-alive connections on the event loop, at a low cost for each request.
 
-For what wrk cannot do: arrivals that do not wait for answers, and questions that depend on them.
+It does what wrk cannot: requests that do not wait for answers, or that depend on them.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ class Client:
         self._idle: deque[_Connection] = deque()
 
     async def get(self, path: str) -> Answer:
-        """Ask."""
+        """Send a GET request."""
         return await self._send(f"GET {path} HTTP/1.1\r\nhost: {self._host}\r\n\r\n".encode())
 
     async def post(self, path: str, body: object) -> Answer:
-        """Send an object as JSON."""
+        """Send an object as JSON in a POST request."""
         content = json.dumps(body)
         return await self._send(
             f"POST {path} HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"
@@ -60,7 +60,7 @@ class Client:
         return answer
 
     def _alive(self) -> "_Connection | None":
-        """Return an idle connection that the server has not closed meanwhile."""
+        """Return an idle connection that the server has not closed."""
         while self._idle:
             if (connection := self._idle.pop()).is_open:
                 return connection
@@ -74,13 +74,13 @@ class Client:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Client]:
-    """Use a client for the length of the block."""
+    """Open a client for the length of the block."""
     client = Client(url)
     try:
         yield client
     finally:
         client.close()
-        await asyncio.sleep(0)  # the loop hangs up
+        await asyncio.sleep(0)  # the loop closes the sockets
 
 
 class _Connection(asyncio.Protocol):
@@ -122,7 +122,7 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(exc or ConnectionResetError("the server hung up"))
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._transport:
             self._transport.close()
 

@@ -1,4 +1,4 @@
-"""The commands: what all benchmarks have in common, from the arguments to the report."""
+"""Benchmark command: from the arguments to the report, the same for all benchmarks."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from benchmarks.harness.report import Table, markdown, save
 from benchmarks.harness.servers import Servers, servers
 from shared.errors import CannotStart
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 Found = dict[str, Any]
 
 
@@ -24,7 +24,7 @@ class Benchmark:
     name: str
     title: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
-    measure: Callable[[Servers, argparse.Namespace, Say], Found]
+    measure: Callable[[Servers, argparse.Namespace, Log], Found]
     tables: Callable[[Found], list[Table]]
     check: Callable[[Found], None] = lambda _: None
 
@@ -36,7 +36,7 @@ def add_rounds(parser: argparse.ArgumentParser, *, rounds: int, seconds: int) ->
 
 
 def main(benchmark: Benchmark) -> None:
-    """Run one benchmark with servers of its own."""
+    """Run one benchmark with its own servers."""
     parser = argparse.ArgumentParser(description=benchmark.title)
     parser.add_argument("--json", action="store_true", help="print one JSON object only")
     benchmark.add_arguments(parser)
@@ -51,7 +51,7 @@ def main(benchmark: Benchmark) -> None:
 
 
 def run(benchmark: Benchmark, running: Servers, arguments: argparse.Namespace) -> Found:
-    """Measure, and save what was found."""
+    """Measure, and save the report."""
     machine = asyncio.run(facts(running))
     found = {
         "benchmark": benchmark.name,
@@ -59,24 +59,24 @@ def run(benchmark: Benchmark, running: Servers, arguments: argparse.Namespace) -
         "options": {
             name: value for name, value in vars(arguments).items() if name not in {"json", "only"}
         },
-        **benchmark.measure(running, arguments, say),
+        **benchmark.measure(running, arguments, log),
     }
     save(benchmark.name, found, text_of(benchmark, found))
     return found
 
 
 def text_of(benchmark: Benchmark, found: Found) -> str:
-    """Return what a person reads."""
+    """Return the report as Markdown."""
     return markdown(benchmark.title, found["machine"], benchmark.tables(found))
 
 
 def chosen(benchmark: Benchmark, given: Sequence[str]) -> argparse.Namespace:
-    """Return the options of a benchmark that is one of several: its own, but for those given."""
+    """Return the options of a benchmark: its defaults, except those given."""
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
     return parser.parse_args(given)
 
 
-def say(text: str) -> None:
-    """Tell how far it is, where it does not stand in the way of the result."""
+def log(text: str) -> None:
+    """Print progress to stderr, apart from the result."""
     print(text, file=sys.stderr, flush=True)

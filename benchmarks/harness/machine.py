@@ -1,4 +1,4 @@
-"""What the figures were measured on: the machine, and the versions. Nothing that names it."""
+"""Machine: the hardware and versions that figures were measured on, without its name."""
 
 import os
 import platform
@@ -51,7 +51,7 @@ def _memory() -> float:
 
 
 def _flushes() -> Iterator[float]:
-    """How long a write of a database page takes until it is on the disk."""
+    """Yield the seconds that a write of a database page with fsync takes."""
     with tempfile.TemporaryFile() as file:
         for _ in range(FLUSHES):
             file.write(os.urandom(8192))

@@ -1,6 +1,6 @@
-"""Open loop: requests arrive by chance at a given rate, whether or not earlier ones are answered.
+"""Open loop: Poisson arrivals at a given rate, whether or not earlier requests are answered.
 
-Each latency counts from when the request was due, so a system that falls behind shows it.
+Each latency counts from when the request was due (no coordinated omission).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ CREATED: Final = 201
 
 @dataclass
 class Arrivals:
-    """What became of them."""
+    """Counts and latencies of the requests sent."""
 
     sent: int = 0
     answered: int = 0  # with 201

@@ -1,4 +1,4 @@
-"""The product and what it is compared with, as processes."""
+"""Peers: the product and the systems compared with it, as processes."""
 
 from typing import Final
 

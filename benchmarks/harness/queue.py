@@ -1,4 +1,4 @@
-"""A full queue: events of watches nobody has learned yet."""
+"""Queue: filled with events that are not learned yet, and counted."""
 
 import random
 from typing import Final
@@ -15,7 +15,7 @@ from shared.ids import LessonId, UserId
 from shared.uuid7 import new_id
 
 PEERS: Final = Queue(QUEUE, WATCH, "*")
-AT_ONCE: Final = 1000  # events in one publish
+PUBLISH_BATCH: Final = 1000  # events
 
 
 async def fill(amqp: str, queue: Queue, count: int) -> None:
@@ -24,23 +24,23 @@ async def fill(amqp: str, queue: Queue, count: int) -> None:
         async with broker.subscription(queue, 1):
             pass  # declared
         async with broker.publisher(WATCH) as publisher:
-            for start in range(0, count, AT_ONCE):
-                some = [_message() for _ in range(start, min(start + AT_ONCE, count))]
+            for start in range(0, count, PUBLISH_BATCH):
+                some = [_message() for _ in range(start, min(start + PUBLISH_BATCH, count))]
                 if set(await publisher.publish(some)) != {PublishOutcome.CONFIRMED}:
                     raise CannotStart("RabbitMQ did not confirm what the queue was filled with.")
 
 
-async def waiting(broker: Broker, queue: Queue) -> int:
+async def ready_messages(broker: Broker, queue: Queue) -> int:
     """Return how many messages wait to be delivered, in the queue and its partitions."""
     parts = [partition(queue, number + 1) for number in range(queue.partitions or 0)]
     depths = [await broker.depth(one) for one in (queue, *parts)]
     return sum(one.ready for one in depths)
 
 
-async def left(amqp: str, queue: Queue) -> int:
+async def count_ready(amqp: str, queue: Queue) -> int:
     """Connect, and return how many messages wait to be delivered."""
     async with open_broker(amqp) as broker:
-        return await waiting(broker, queue)
+        return await ready_messages(broker, queue)
 
 
 def _message() -> Message:

@@ -1,4 +1,4 @@
-"""The report: one JSON object for machines, and the same as Markdown for people."""
+"""Report: one JSON object for machines, and the same as Markdown for people."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def markdown(title: str, machine: Mapping[str, Any], tables: Sequence[Table]) ->
 
 
 def described(machine: Mapping[str, Any]) -> str:
-    """Return what it was measured on, as a paragraph."""
+    """Return a paragraph about the machine."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     loads = " ".join(str(load) for load in machine["load_average"])
     return (
@@ -53,7 +53,7 @@ def described(machine: Mapping[str, Any]) -> str:
 
 
 def save(name: str, found: Mapping[str, Any], text: str) -> None:
-    """Write both forms, where they do not become part of the repository."""
+    """Write both forms to a folder that git ignores."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
     (FOLDER / f"{name}.md").write_text(text)

@@ -1,4 +1,4 @@
-"""Servers: a PostgreSQL as durable as in production, a RabbitMQ, and empty stages on them."""
+"""Servers: a PostgreSQL as durable as in production, a RabbitMQ, and fresh environments on them."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from tests.infrastructure import (
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What every benchmark needs running."""
+    """The servers that every benchmark needs."""
 
     postgresql: Server
     rabbitmq: Broker
@@ -34,8 +34,8 @@ class Servers:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Where one system has its turn: empty databases, an empty virtual host, a folder for logs."""
+class Environment:
+    """An environment for one system: empty databases, an empty virtual host, a folder for logs."""
 
     servers: Servers
     consumption: str
@@ -66,8 +66,8 @@ def servers() -> Iterator[Servers]:
 
 
 @contextmanager
-def stage(running: Servers) -> Iterator[Stage]:
-    """Make an empty stage, and clear it at the end."""
+def fresh_environment(running: Servers) -> Iterator[Environment]:
+    """Create an empty environment, and remove it at the end."""
     database, broker = running.postgresql.url, running.rabbitmq
     with (
         fresh_database(database) as one,
@@ -75,4 +75,4 @@ def stage(running: Servers) -> Iterator[Stage]:
         fresh_vhost(broker.url, broker.management_url) as amqp,
         TemporaryDirectory() as folder,
     ):
-        yield Stage(running, one, other, amqp, Path(folder))
+        yield Environment(running, one, other, amqp, Path(folder))

@@ -1,4 +1,4 @@
-"""Systems: what is measured and what it is compared with, each as the processes it consists of."""
+"""Systems: the product and its peers, started as processes."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from benchmarks.harness.servers import Stage
+from benchmarks.harness.servers import Environment
 from shared.errors import CannotStart
 from tests.infrastructure import ServiceMissing
 from tests.infrastructure.process import Process, Program, running
@@ -20,24 +20,26 @@ from tests.infrastructure.server import free_port
 from tests.support.product import INHERITED
 from tests.support.repository import ROOT
 
-PATIENCE: Final = 60.0  # seconds until a system must answer
+START_TIMEOUT: Final = 60.0  # seconds until a system must answer
 PYTHON: Final = (sys.executable, "-m")
+
+Settings = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class System:
-    """Something that can be started on a stage. `parts` are modules of Python, with arguments."""
+    """A system that can be started. `parts` are Python modules with arguments."""
 
     name: str
     parts: Mapping[str, Sequence[str]]
-    needs: Sequence[str] = ()  # what must be installed, as it is imported
+    needs: Sequence[str] = ()  # modules that must be importable
     stores: bool = True  # each watch becomes a row
     learns: bool = False  # the recommendation service is one of its parts
     batches: bool = False  # it takes many watches in one request
 
     @property
     def missing(self) -> str | None:
-        """Say why the system cannot be measured here; None when it can."""
+        """Return why the system cannot be measured here; None when it can."""
         absent = [name for name in self.needs if find_spec(name) is None]
         if not absent:
             return None
@@ -46,31 +48,31 @@ class System:
 
 @dataclass(frozen=True)
 class Running:
-    """A system that runs, and where it answers."""
+    """A running system with its addresses."""
 
     system: System
-    stage: Stage
+    environment: Environment
     ports: Mapping[str, int]
     processes: Mapping[str, Process] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
-        """Where watches are posted."""
+        """The URL that watches are posted to."""
         return f"http://127.0.0.1:{self.ports['CONSUMPTION_PORT']}"
 
     @property
     def recommendation_url(self) -> str:
-        """Where recommendations are asked for."""
+        """The URL that recommendations are read from."""
         return f"http://127.0.0.1:{self.ports['RECOMMENDATION_PORT']}"
 
     @property
     def pids(self) -> dict[str, int]:
-        """All processes that take part, by the names that reports use."""
+        """All its processes, by the names that reports use."""
         own = {name: process.pid for name, process in self.processes.items()}
-        return own | self.stage.servers.pids
+        return own | self.environment.servers.pids
 
-    def wait(self, url: str, patience: float = PATIENCE) -> None:
-        """Wait until something answers there that it is ready; any answer but a 5xx will do."""
+    def wait(self, url: str, patience: float = START_TIMEOUT) -> None:
+        """Wait until the readiness route answers with anything but a 5xx."""
         deadline = monotonic() + patience
         while monotonic() < deadline:
             try:
@@ -82,19 +84,19 @@ class Running:
 
     @property
     def _log(self) -> str:
-        logs = (file.read_text(errors="replace") for file in self.stage.folder.glob("*/*.log"))
-        return "".join(f"\n{log[-2000:]}" for log in logs)
+        logs = (one.read_text(errors="replace") for one in self.environment.folder.glob("*/*.log"))
+        return "".join(f"\n{text[-2000:]}" for text in logs)
 
 
 @contextmanager
-def started(system: System, stage: Stage, settings: Mapping[str, str]) -> Iterator[Running]:
-    """Run all parts of a system while the block lasts; what needs time to start is not awaited."""
+def started(system: System, environment: Environment, settings: Settings) -> Iterator[Running]:
+    """Run all parts of a system while the block lasts; does not wait until they are ready."""
     ports = {"CONSUMPTION_PORT": free_port(), "RECOMMENDATION_PORT": free_port()}
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment = {
+    variables = {
         **inherited,
         "PYTHONPATH": str(ROOT),
-        **stage.settings,
+        **environment.settings,
         **{name: str(port) for name, port in ports.items()},
         **settings,
     }
@@ -102,11 +104,11 @@ def started(system: System, stage: Stage, settings: Mapping[str, str]) -> Iterat
         with ExitStack() as stack:
             processes = {}
             for name, module in system.parts.items():
-                folder = stage.folder / name
+                folder = environment.folder / name
                 folder.mkdir()
                 command = (*PYTHON, *module)
-                program = Program(command, folder, None, environment, SIGTERM, lambda: True)
+                program = Program(command, folder, None, variables, SIGTERM, lambda: True)
                 processes[name] = stack.enter_context(running(program))
-            yield Running(system, stage, ports, processes)
+            yield Running(system, environment, ports, processes)
     except ServiceMissing as missing:
         raise CannotStart(str(missing)) from None

@@ -1,7 +1,7 @@
-"""The load generator: wrk, which costs little of the processor that it shares with what it loads.
+"""Load generator: wrk, which uses little of the processor that it shares with the system.
 
 It is a closed loop: each connection sends its next request once the last is answered. Its latencies
-are corrected for what a slow answer kept it from sending.
+are corrected for coordinated omission.
 """
 
 import json
@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from benchmarks.harness.figures import Measured
-from benchmarks.harness.processor import Cores, Meter
+from benchmarks.harness.cpu import Cores, CpuMeter
+from benchmarks.harness.results import Measurement
 from shared.errors import CannotStart
 from tests.infrastructure import ServiceMissing
 from tests.infrastructure.packages import install
@@ -34,9 +34,9 @@ function done(summary, latency, requests)
 end
 """
 
-# No two watches have the same position, so that each can be found again. Some lessons are watched
+# Each watch has a position of its own, so that it can be found again. Some lessons are watched
 # much more often than others.
-WATCHES: Final = """
+WATCH_SCRIPT: Final = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 local number
@@ -52,7 +52,7 @@ function request()
 end
 """
 
-BATCHES: Final = """
+BATCH_SCRIPT: Final = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 local number
@@ -72,7 +72,7 @@ function request()
 end
 """
 
-READINGS: Final = """
+READ_SCRIPT: Final = """
 function init(args)
   math.randomseed(tonumber(args[1]))
 end
@@ -84,27 +84,27 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to send, over how many connections, for how many seconds."""
+    """A load: the script, its connections and its duration."""
 
     script: str
     connections: int
     seconds: int
-    first: int = 1  # the number of the first request; a seed, too
+    first: int = 1  # number of the first request, and the seed
     users: int = USERS
     each: int = 1  # watches in a request
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What came of it."""
+class LoadResult:
+    """The result of a load."""
 
     answered: int  # requests with a status below 400, or the watches in them
     lost: int  # without an answer
-    measured: Measured
+    measured: Measurement
 
 
-def send(url: str, load: Load, parts: Mapping[str, int]) -> Sent:
-    """Load the URL; `parts` are the processes whose use of the processor is measured meanwhile."""
+def run_load(url: str, load: Load, parts: Mapping[str, int]) -> LoadResult:
+    """Send the load to the URL, and measure the CPU use of the processes in `parts`."""
     with TemporaryDirectory() as folder:
         script = Path(folder) / "load.lua"
         sizes = f"local USERS, LESSONS, EACH = {load.users}, {LESSONS}, {load.each}\n"
@@ -113,14 +113,14 @@ def send(url: str, load: Load, parts: Mapping[str, int]) -> Sent:
         command += ["--duration", f"{load.seconds}s", "--timeout", f"{TIMEOUT}s"]
         command += ["--script", str(script), url, "--", str(load.first)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            meter = Meter({**parts, "wrk": process.pid})
+            meter = CpuMeter({**parts, "wrk": process.pid})
             assert process.stdout is not None  # noqa: S101 - a pipe was asked for
             output = process.stdout.read()
             cores = meter.read()
     return _sent(output, load.each, cores)
 
 
-def _sent(output: str, each: int, cores: Cores) -> Sent:
+def _sent(output: str, each: int, cores: Cores) -> LoadResult:
     last = output.strip().splitlines()[-1:] or [""]
     if not last[0].startswith("{"):
         raise CannotStart(f"wrk did not end as expected: {last[0]!r}")
@@ -128,11 +128,11 @@ def _sent(output: str, each: int, cores: Cores) -> Sent:
     answered = (found["requests"] - found["refused"]) * each
     figures = {"rate": answered / found["seconds"]}
     figures |= {name: found[name] for name in ("p50_ms", "p99_ms", "refused", "lost")}
-    return Sent(answered, found["lost"], Measured(figures, cores))
+    return LoadResult(answered, found["lost"], Measurement(figures, cores))
 
 
 def wrk_version() -> str:
-    """Return the version that wrk tells."""
+    """Return the version of wrk."""
     said = subprocess.run([_wrk(), "--version"], capture_output=True, text=True, check=False)
     return said.stdout.partition(" [")[0].removeprefix("wrk ").strip()
 

@@ -42,7 +42,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def record_watch(
     body: NewWatch, session: Annotated[AsyncSession, Depends(session_of)]
 ) -> WatchAnswer:
-    """Store the watch, announce it, and answer once the broker has it."""
+    """Store the watch, publish it, and answer once the broker has confirmed."""
     row = row_of(body)
     session.add(row)
     await session.commit()

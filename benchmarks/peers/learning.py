@@ -1,4 +1,4 @@
-"""What a usual consumer does with a message: one transaction, which a repetition does not change.
+"""Peer learning: one idempotent transaction for each message.
 
 It does less than the product, which keeps histories and a model.
 """

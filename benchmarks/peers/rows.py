@@ -1,4 +1,4 @@
-"""What the peers store and announce: the same row and the same message as the product."""
+"""Peer rows: the same row and the same message as the product."""
 
 import os
 from collections.abc import AsyncIterator

@@ -24,7 +24,7 @@ from consumption_service.api.schemas import NewWatch, WatchAnswer
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open the database and the broker, with a queue for what is announced."""
+    """Open the database and the broker, with a queue for the events."""
     connection = await connect_robust(os.environ["AMQP_URL"])
     async with opened_tables() as sessions, connection:
         channel = await connection.channel(publisher_confirms=True)
@@ -48,7 +48,7 @@ async def session_of(request: Request) -> AsyncIterator[AsyncSession]:
 async def record_watch(
     body: NewWatch, request: Request, session: Annotated[AsyncSession, Depends(session_of)]
 ) -> WatchAnswer:
-    """Store the watch, announce it, and answer once the broker has it."""
+    """Store the watch, publish it, and answer once the broker has confirmed."""
     row = row_of(body)
     session.add(row)
     await session.commit()

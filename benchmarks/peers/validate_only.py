@@ -1,7 +1,7 @@
-"""Validate only: what FastAPI itself costs. The product's routes, without what they are for.
+"""Validate only: what FastAPI itself costs. The product's routes without their work.
 
 The applications, their middleware, the models of requests and answers, and the server are the
-product's own; only nothing is stored, announced, learned or looked up.
+product's own; only nothing is stored, published, learned or read.
 """
 
 import os

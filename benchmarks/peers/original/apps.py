@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class Original(AppConfig):
-    """What `INSTALLED_APPS` names."""
+    """The application named in `INSTALLED_APPS`."""
 
     name = "benchmarks.peers.original"
     label = "original"

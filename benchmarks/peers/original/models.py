@@ -9,7 +9,7 @@ from shared.uuid7 import new_id
 
 
 class Watch(m.Model):
-    """A watch; its saving is announced by a signal."""
+    """A watch; saving it sends a signal."""
 
     id = m.UUIDField(primary_key=True, default=new_id, editable=False)
     user_id = m.BigIntegerField()

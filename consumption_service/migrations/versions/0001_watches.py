@@ -1,4 +1,4 @@
-"""The watches, the idempotency keys and the outbox."""
+"""Create the watches, the idempotency keys and the outbox."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Find idempotency keys by age."""
+"""Index idempotency keys by age, for retention."""
 
 from alembic import op
 

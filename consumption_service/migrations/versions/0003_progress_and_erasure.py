@@ -1,4 +1,4 @@
-"""How far each watch came, what of it was seen, and whom the rows are about."""
+"""Add the progress and seen segments of watches, and the user of each row, for erasure."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ from shared.database.database import UtcTime
 revision = "0003"
 down_revision = "0002"
 
-# What waits already has to be found by its user as well.
+# Rows already in the outbox need their user, too.
 FIND_USERS = {
     "postgresql": "UPDATE outbox SET user_id = (body::json ->> 'user_id')::bigint",
     "sqlite": "UPDATE outbox SET user_id = json_extract(body, '$.user_id')",
@@ -16,7 +16,7 @@ FIND_USERS = {
 
 
 def upgrade() -> None:
-    # Without a value for old rows: it would rewrite the whole table. `find.py` reads it so.
+    # Old rows stay NULL, as `query/watches.py` expects: a default would rewrite the whole table.
     op.add_column("watches", sa.Column("furthest", sa.BigInteger))
     op.add_column("watches", sa.Column("segments", sa.JSON))
     op.add_column("watches", sa.Column("unsegmented", sa.BigInteger))

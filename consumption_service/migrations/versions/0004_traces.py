@@ -1,4 +1,4 @@
-"""Which trace an event belongs to, where requests are traced."""
+"""Add the trace context of an event to the outbox."""
 
 import sqlalchemy as sa
 from alembic import op

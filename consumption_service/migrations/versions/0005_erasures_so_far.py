@@ -1,4 +1,4 @@
-"""How many erasures there were, as who records at once has to know."""
+"""Add the erasure epoch: the fencing token of the single-statement write path."""
 
 from alembic import op
 from sqlalchemy import Sequence

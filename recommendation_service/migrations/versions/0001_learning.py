@@ -1,4 +1,4 @@
-"""What was learned, the log of the model's changes, and the parked messages."""
+"""Create the inbox, learned watches, interactions, the model's change log and parked messages."""
 
 import sqlalchemy as sa
 from alembic import op

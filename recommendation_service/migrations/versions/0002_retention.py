@@ -1,4 +1,4 @@
-"""Find learned events by age, remember how far back the inbox reaches, and weigh other features."""
+"""Index the inbox by age, store its start, and reset the weights for other features."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ down_revision = "0001"
 def upgrade() -> None:
     op.create_index("ix_inbox_learned_at", "inbox", ["learned_at"], postgresql_using="brin")
     op.add_column("model_state", sa.Column("inbox_since", UtcTime))
-    # They are of other features; better ones are learned soon.
+    # They belong to other features; the model soon learns better ones.
     op.execute("UPDATE model_weights SET weights = NULL")
 
 

@@ -1,4 +1,4 @@
-"""A catalogue of lessons, lessons that users hide, and where a parked message came from."""
+"""Add the lesson catalogue, hidden lessons, and the origin of a parked message."""
 
 import sqlalchemy as sa
 from alembic import op

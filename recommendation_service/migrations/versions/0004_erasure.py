@@ -1,4 +1,4 @@
-"""Remember who was erased when, and when what is known of a watch was recorded."""
+"""Add tombstones of erased users, and the recording time of learned watches."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Remember which lessons were recommended, and how many watches came from that."""
+"""Add the recommended lists, and counts of the watches attributed to them."""
 
 import sqlalchemy as sa
 from alembic import op

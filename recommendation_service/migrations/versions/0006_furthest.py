@@ -1,4 +1,4 @@
-"""Remember how far each watch came, wherever the user went back to."""
+"""Add the furthest position of each learned watch."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -63,7 +63,7 @@ async def exported(management_url: str, vhost_url: str) -> dict[str, Any]:
     return {what: found[what] for what in TOPOLOGY}
 
 
-def commit_in_order(definitions: dict[str, Any]) -> dict[str, Any]:
+def in_order(definitions: dict[str, Any]) -> dict[str, Any]:
     return {what: sorted(listed, key=str) for what, listed in definitions.items()}
 
 
@@ -92,7 +92,7 @@ async def test_what_the_services_declare_is_the_topology_and_nothing_else(
 ) -> None:
     found = await declared(real, amqp_management_url, amqp_vhost)
 
-    assert commit_in_order(found) == commit_in_order(TOPOLOGY)
+    assert in_order(found) == in_order(TOPOLOGY)
 
 
 async def test_services_start_where_the_topology_was_imported(
@@ -103,15 +103,13 @@ async def test_services_start_where_the_topology_was_imported(
         async with caller(amqp_management_url) as client:
             path = f"/api/definitions{urlsplit(restored).path}"
             (await client.post(path, json=definitions)).raise_for_status()
-        assert commit_in_order(await exported(amqp_management_url, restored)) == commit_in_order(
-            definitions
-        )
+        assert in_order(await exported(amqp_management_url, restored)) == in_order(definitions)
 
         async with open_broker(restored) as broker:
             elsewhere = replace(real, broker=broker)
             found = await declared(elsewhere, amqp_management_url, restored)
 
-    assert commit_in_order(found) == commit_in_order(definitions)
+    assert in_order(found) == in_order(definitions)
 
 
 def test_the_definitions_that_are_deployed_contain_no_topology_and_no_policy() -> None:

@@ -1,7 +1,7 @@
-"""Stock: databases as they are after so many watches, made at once instead of one by one.
+"""Prefill: databases that hold many watches already, filled by SQL.
 
-The fingerprint of the model is not computed: the recommendation service says so in its log when it
-starts, and goes on.
+The fingerprint of the model is not computed: the recommendation service logs that when it starts,
+and goes on.
 """
 
 from datetime import UTC, datetime
@@ -11,14 +11,14 @@ import asyncpg
 
 import consumption_service
 import recommendation_service
-from benchmarks.harness.servers import Stage
+from benchmarks.harness.servers import Environment
 from benchmarks.harness.wrk import LESSONS
 from shared.database.database import open_database
 from shared.database.migrate import migrate
 
-# Watch after watch over 20 days, of users in turn; some lessons are watched much more often than
-# others. The same numbers make the same watches in both databases.
-WATCHES: Final = f"""
+# Watches spread over 20 days and over all users; some lessons are watched much more often than
+# others. The same parameters give the same watches in both databases.
+WATCHED: Final = f"""
     WITH watched AS (
         SELECT
             n,
@@ -30,33 +30,33 @@ WATCHES: Final = f"""
     )
 """  # noqa: S608 - a number of our own
 
-STORED: Final = f"""{WATCHES}
+WATCHES: Final = f"""{WATCHED}
     INSERT INTO watches
         (id, user_id, lesson_id, position, duration, occurred_at, reported_at, recorded_at)
     SELECT id, user_id, lesson_id, n, NULL, at, at, at FROM watched
 """  # noqa: S608
 
-LEARNED: Final = f"""{WATCHES}
+LEARNED_WATCHES: Final = f"""{WATCHED}
     INSERT INTO learned_watches
         (user_id, watch_id, lesson_id, position, duration, occurred_at, reported_at, deleted)
     SELECT user_id, id, lesson_id, n, NULL, at, at, false FROM watched ORDER BY user_id, id
 """  # noqa: S608
 
-REMEMBERED: Final = f"""{WATCHES}
+INBOX: Final = f"""{WATCHED}
     INSERT INTO inbox (event_id, learned_at) SELECT id, $3::timestamptz FROM watched
 """  # noqa: S608
 
-MET: Final = f"""{WATCHES}
+INTERACTIONS: Final = f"""{WATCHED}
     INSERT INTO meetings (user_id, lesson_id, met_at)
     SELECT user_id, lesson_id, min(at) FROM watched
     GROUP BY user_id, lesson_id ORDER BY user_id, lesson_id
 """  # noqa: S608
 
-STATE: Final = f"""{WATCHES}
+MODEL_STATE: Final = f"""{WATCHED}
     UPDATE model_state SET applied = $1::bigint, applied_through = (SELECT max(at) FROM watched)
 """  # noqa: S608
 
-EPOCH: Final = datetime.now(UTC)  # when the last of them happened
+EPOCH: Final = datetime.now(UTC)  # the time of the last watch
 
 INDEXES: Final = """
     SELECT indexname, indexdef FROM pg_indexes
@@ -64,27 +64,27 @@ INDEXES: Final = """
 """
 
 
-async def stock(stage: Stage, watches: int, users: int) -> None:
-    """Make the tables of both services, and fill them."""
-    async with open_database(stage.consumption) as database:
+async def prefill(environment: Environment, watches: int, users: int) -> None:
+    """Create and fill the tables of both services."""
+    async with open_database(environment.consumption) as database:
         await migrate(database, consumption_service)
-    await _fill(stage.consumption, [STORED], watches, users)
-    await _stock(stage, [LEARNED, REMEMBERED, MET], watches, users)
+    await _fill(environment.consumption, [WATCHES], watches, users)
+    await _fill_tables(environment, [LEARNED_WATCHES, INBOX, INTERACTIONS], watches, users)
 
 
-async def stock_meetings(stage: Stage, watches: int, users: int) -> None:
-    """Make the tables of the recommendation service, and fill those it answers from."""
-    await _stock(stage, [MET], watches, users)
+async def prefill_interactions(environment: Environment, watches: int, users: int) -> None:
+    """Create the tables of the recommendation service, and fill those it answers from."""
+    await _fill_tables(environment, [INTERACTIONS], watches, users)
 
 
-async def _stock(stage: Stage, statements: list[str], watches: int, users: int) -> None:
-    async with open_database(stage.recommendation) as database:
+async def _fill_tables(place: Environment, statements: list[str], watches: int, users: int) -> None:
+    async with open_database(place.recommendation) as database:
         await migrate(database, recommendation_service)
-    await _fill(stage.recommendation, [*statements, STATE], watches, users)
+    await _fill(place.recommendation, [*statements, MODEL_STATE], watches, users)
 
 
 async def _fill(url: str, statements: list[str], watches: int, users: int) -> None:
-    """Fill tables without their indexes, which are made again afterwards: that is much faster."""
+    """Fill tables without indexes, and create these afterwards: that is much faster."""
     connection = await asyncpg.connect(url)
     indexes = await connection.fetch(INDEXES)
     for index in indexes:

@@ -1,7 +1,7 @@
-"""Probes: how long after a 201 an answer knows the watch.
+"""Freshness probe: the delay between a 201 and recommendations that include the watch.
 
-A user watches the first of their recommendations, and asks for the first ones that know it: `after`
-the watch. The lesson has to be gone from them, and `applied_through` to have come as far.
+A user watches the first recommended lesson, and asks for recommendations `after` that watch. The
+answer must no longer hold the lesson, and its `applied_through` must have reached the watch.
 """
 
 import asyncio
@@ -14,33 +14,33 @@ from benchmarks.harness.client import Answer, Client
 from benchmarks.harness.open_loop import CREATED
 from shared.errors import CannotStart
 
-PAUSE: Final = 0.02  # seconds between two probes
-PATIENCE: Final = 30.0  # seconds
-LONGEST: Final = 10_000  # milliseconds that one question may wait
-FIRST_USER: Final = 1_000_000_000  # nobody else's
+PROBE_INTERVAL: Final = 0.02  # seconds between two probes
+READY_TIMEOUT: Final = 30.0  # seconds
+MAX_WAIT_MS: Final = 10_000  # milliseconds
+FIRST_USER: Final = 1_000_000_000  # not used by any load
 USERS: Final = 40
 OK: Final = 200
-NOT_YET: Final = 503
+UNAVAILABLE: Final = 503
 
 
 @dataclass
-class Probe:
-    """Looks, again and again, how fresh the answers are."""
+class FreshnessProbe:
+    """Measures the freshness of answers again and again."""
 
     consumption: Client
     recommendation: Client
     first: int  # the position of the first watch
     delays: list[float] = field(default_factory=list)  # seconds
-    too_early: int = 0  # answers that were to know the watch, and did not
-    lists: dict[int, list[int]] = field(default_factory=dict)  # what each user got last
+    too_early: int = 0  # answers without the watch that they were asked to include
+    lists: dict[int, list[int]] = field(default_factory=dict)  # the last answer to each user
 
     async def run(self, until: float) -> None:
         """Probe until then."""
         while monotonic() < until:
-            await self._look(FIRST_USER + len(self.delays) % USERS)
-            await asyncio.sleep(PAUSE)
+            await self._probe_once(FIRST_USER + len(self.delays) % USERS)
+            await asyncio.sleep(PROBE_INTERVAL)
 
-    async def _look(self, user: int) -> None:
+    async def _probe_once(self, user: int) -> None:
         lessons = self.lists.get(user) or _lessons(await self._ask(user))
         if not lessons:
             raise CannotStart("There is nothing to recommend, so nothing can be seen to go.")
@@ -51,7 +51,7 @@ class Probe:
             raise CannotStart(f"A watch was answered with {answer.status}.")
         stored = monotonic()
         recorded_at = datetime.fromisoformat(answer.json["recorded_at"])
-        found = await self._ask(user, f"?after={answer.json['id']}&wait_ms={LONGEST}")
+        found = await self._ask(user, f"?after={answer.json['id']}&wait_ms={MAX_WAIT_MS}")
         self.delays.append(monotonic() - stored)
         is_as_far = datetime.fromisoformat(found["applied_through"]) >= recorded_at
         self.lists[user] = _lessons(found)
@@ -61,7 +61,7 @@ class Probe:
         began = monotonic()
         path = f"/users/{user}/recommendations{query}"
         answer: Answer = await self.recommendation.get(path)
-        while answer.status == NOT_YET and monotonic() < began + PATIENCE:
+        while answer.status == UNAVAILABLE and monotonic() < began + READY_TIMEOUT:
             answer = await self.recommendation.get(path)
         if answer.status != OK:
             raise CannotStart(f"Recommendations were answered with {answer.status}.")

@@ -1,4 +1,4 @@
-"""Quality together: dense counts of who met which lessons, and lists made of dense scores."""
+"""Quality co-occurrence: dense counts of users by lesson and by pair, and ranking of scores."""
 
 from collections import defaultdict
 from typing import Final
@@ -12,8 +12,8 @@ from recommendation_service.model.arrays import Floats
 LATEST: Final = 20  # lessons of a user that neighbours are looked up for
 
 
-class Together:
-    """How many users met each lesson, and each pair at most `window` lessons apart."""
+class Cooccurrences:
+    """How many users watched each lesson, and each pair at most `window` lessons apart."""
 
     def __init__(self, window: int | None) -> None:
         self.histories: defaultdict[int, list[int]] = defaultdict(list)  # indices, oldest first
@@ -37,7 +37,7 @@ class Together:
         return self._pairs[: len(self), : len(self)]
 
     def learn(self, watch: Watch) -> int:
-        """Count a meeting with those before it, and return the lesson's index."""
+        """Count an interaction with those before it, and return the lesson's index."""
         index = self._index.setdefault(watch.lesson, len(self))
         if index == len(self):
             self.lessons.append(watch.lesson)
@@ -59,15 +59,15 @@ class Together:
                 self._pairs = np.pad(self._pairs, (0, more))
 
 
-def nearest(seen: Together, user: int, factors: Floats) -> Floats:
+def nearest(seen: Cooccurrences, user: int, factors: Floats) -> Floats:
     """Pairs with the user's latest lessons, each by 1/rank and its factor: [lessons]."""
     latest = seen.histories[user][: -LATEST - 1 : -1]
     shares = factors[latest] / np.arange(1, len(latest) + 1)
     return np.asarray(shares @ seen.pairs[latest])
 
 
-def best(seen: Together, user: int, scores: Floats) -> list[int]:
-    """The best lessons that a user has not met; among equal ones those that most users met.
+def best(seen: Cooccurrences, user: int, scores: Floats) -> list[int]:
+    """The best lessons that a user has not watched; ties go to the lessons of most users.
 
     `scores` may be of the first lessons only: the others come last.
     """

@@ -1,6 +1,6 @@
-"""How many processor cores each part of a system used, and how many everybody else did.
+"""CPU use: the cores used by each part of a system, and by other programs.
 
-Linux only: elsewhere there is nothing to say, and the report leaves it out.
+Linux only: elsewhere nothing is measured, and the report leaves it out.
 """
 
 import os
@@ -12,21 +12,21 @@ from time import monotonic, process_time, sleep
 from typing import Final
 
 PROC: Final = Path("/proc")
-TICKS: Final = os.sysconf("SC_CLK_TCK")
+HERTZ: Final = os.sysconf("SC_CLK_TCK")
 CORES: Final = os.cpu_count() or 1
 IDLE, WAITING, STOLEN = 3, 4, 7  # columns of the first line of /proc/stat
-NEARLY_ALL: Final = 0.9
-DISTURBING: Final = 0.15  # cores
-GLANCE: Final = 0.5  # seconds
-QUIET: Final = 0.2  # cores
+SATURATED: Final = 0.9
+MAX_DISTURBANCE: Final = 0.15  # cores
+POLL_INTERVAL: Final = 0.5  # seconds
+MAX_IDLE_USE: Final = 0.2  # cores
 
 Cores = dict[str, float]
 
 
-class Meter:
-    """Counts from its creation on; each part is a process with all its descendants.
+class CpuMeter:
+    """Measures from its creation on; each part is a process with all its descendants.
 
-    What this process itself uses, which may send requests, is the part `generator`.
+    This process, which may send requests, is the part `generator`.
     """
 
     def __init__(self, parts: Mapping[str, int]) -> None:
@@ -52,35 +52,35 @@ class Meter:
         seconds["generator"] = process_time()
         first = (PROC / "stat").read_text().splitlines()[0]
         columns = [int(column) for column in first.split()[1:9]]
-        return seconds | {"busy": (sum(columns) - columns[IDLE] - columns[WAITING]) / TICKS}
+        return seconds | {"busy": (sum(columns) - columns[IDLE] - columns[WAITING]) / HERTZ}
 
 
-def quiet(parts: Mapping[str, int], patience: float) -> None:
-    """Wait until a system has worked off what waits: until it is idle, but no longer than this."""
+def wait_until_idle(parts: Mapping[str, int], patience: float) -> None:
+    """Wait until a system has no backlog: until it is idle, or `patience` seconds have passed."""
     deadline = monotonic() + patience
     while monotonic() < deadline:
-        meter = Meter(parts)
-        sleep(GLANCE)
-        if sum(meter.read().get(name, 0.0) for name in parts) < QUIET:
+        meter = CpuMeter(parts)
+        sleep(POLL_INTERVAL)
+        if sum(meter.read().get(name, 0.0) for name in parts) < MAX_IDLE_USE:
             return
 
 
-def limit(used: Cores) -> str:
-    """Say what kept a system from being faster."""
+def bottleneck(used: Cores) -> str:
+    """Return the resource that limited a system."""
     if not used:
         return "not known on this platform"
     parts = {name: cores for name, cores in used.items() if name not in {"idle", "others"}}
     most = sorted(parts.items(), key=lambda part: -part[1])
     shares = ", ".join(f"{name} {cores:.2f}" for name, cores in most if cores >= 0.05)
     disturbed = f"; other programs took {used['others']:.2f}"
-    suffix = disturbed if used["others"] > DISTURBING else ""
+    suffix = disturbed if used["others"] > MAX_DISTURBANCE else ""
     return f"{_kind(used, most[0])} ({shares}{suffix})"
 
 
 def _kind(used: Cores, largest: tuple[str, float]) -> str:
-    if used["idle"] <= (1 - NEARLY_ALL) * CORES:
+    if used["idle"] <= (1 - SATURATED) * CORES:
         return f"all {CORES} cores"
-    if largest[1] >= NEARLY_ALL:
+    if largest[1] >= SATURATED:
         return f"one core, of {largest[0]}"
     return "waiting, for the disk or for each other"
 
@@ -118,7 +118,7 @@ def _tree(children: Mapping[int, list[int]], pid: int) -> Iterator[Path]:
 def _seconds(children: Mapping[int, list[int]], pid: int) -> Iterator[float]:
     """Each process's own time, and that of its children which have ended."""
     for folder in _tree(children, pid):
-        yield sum(map(int, _stat(folder)[11:15])) / TICKS
+        yield sum(map(int, _stat(folder)[11:15])) / HERTZ
 
 
 def _stat(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Figures: medians over the rounds, and how the product compares."""
+"""Results: medians over the rounds, and ratios between the product and the others."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,37 +6,37 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
 
-from benchmarks.harness.processor import Cores, limit
+from benchmarks.harness.cpu import Cores, bottleneck
 
 Figures = dict[str, dict[str, dict[str, Any]]]  # by system, then by level
 
 PRODUCT: Final = "upnext"
-SUMMED: Final = frozenset({"refused", "lost"})  # what should not happen, in any round
+SUMMED: Final = frozenset({"refused", "lost"})  # failures: summed over the rounds
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What one run came to: `rate`, and whatever else was measured with it."""
+class Measurement:
+    """The figures of one run: `rate`, and others measured with it."""
 
     figures: Mapping[str, float]
     cores: Cores = field(default_factory=dict)
 
 
-class Turns:
-    """What the rounds measured and found, until they are summed up."""
+class Results:
+    """Collects the measurements and checks of all rounds."""
 
     def __init__(self) -> None:
-        self._measured: defaultdict[str, defaultdict[str, list[Measured]]] = defaultdict(
+        self._measured: defaultdict[str, defaultdict[str, list[Measurement]]] = defaultdict(
             lambda: defaultdict(list)
         )
         self._verified: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
 
-    def note(self, system: str, level: object, measured: Measured) -> None:
-        """Keep what one run came to."""
+    def add(self, system: str, level: object, measured: Measurement) -> None:
+        """Add the measurement of one run."""
         self._measured[system][str(level)].append(measured)
 
-    def check(self, system: str, verified: Mapping[str, Any]) -> None:
-        """Keep what was found after a turn."""
+    def add_check(self, system: str, verified: Mapping[str, Any]) -> None:
+        """Add what was verified after a run."""
         self._verified[system].append(verified)
 
     @property
@@ -49,24 +49,24 @@ class Turns:
 
     @property
     def verified(self) -> dict[str, dict[str, Any]]:
-        """Return what was found over all rounds: sums, and whether every round was complete."""
+        """Return the checks over all rounds: sums, and whether every round was complete."""
         return {system: _joined(rounds) for system, rounds in self._verified.items()}
 
 
-def summary(rounds: Sequence[Measured]) -> dict[str, Any]:
-    """Return the median of each figure, the rates of all rounds, and what limits them."""
+def summary(rounds: Sequence[Measurement]) -> dict[str, Any]:
+    """Return the median of each figure, the rates of all rounds, and the bottleneck."""
     cores = {name: _median([one.cores[name] for one in rounds]) for name in rounds[0].cores}
     values = {name: [one.figures[name] for one in rounds] for name in rounds[0].figures}
     return {
         **{name: sum(all_) if name in SUMMED else _median(all_) for name, all_ in values.items()},
         "rates": [round(rate, 1) for rate in values["rate"]],
         "cores": cores,
-        "limit": limit(cores),
+        "limit": bottleneck(cores),
     }
 
 
 def ratios(figures: Mapping[str, Mapping[str, Mapping[str, Any]]], level: str) -> dict[str, float]:
-    """Return the product's rate divided by everybody else's, at one level."""
+    """Return the product's rate divided by that of each other system, at one level."""
     rates = {system: levels[level]["rate"] for system, levels in figures.items() if level in levels}
     own = rates.pop(PRODUCT, None)
     if own is None:
