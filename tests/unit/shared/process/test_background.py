@@ -41,7 +41,7 @@ async def test_a_task_that_loses_a_cancellation_is_cancelled_again(
 
     async def work() -> None:
         nonlocal lost
-        while lost < 3:
+        while lost < 2:
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
@@ -50,13 +50,15 @@ async def test_a_task_that_loses_a_cancellation_is_cancelled_again(
     async with asyncio.timeout(DEADLINE), running(work(), "work") as task:
         await asyncio.sleep(0)
 
-    assert lost == 3
+    assert lost == 2
     assert task.done()
 
 
 async def test_a_task_that_fails_is_logged_at_once_and_fails_its_block(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    logged: list[str] = []
+
     async def work() -> None:
         raise Outage("broken")
 
@@ -64,10 +66,11 @@ async def test_a_task_that_fails_is_logged_at_once_and_fails_its_block(
         async with running(work(), "work") as task:
             await asyncio.wait([task])
             await asyncio.sleep(0)
-            assert caplog.messages == ["background work ended: work"]
+            logged.extend(caplog.messages)
 
     with pytest.raises(Outage, match="broken"):
         await asyncio.wait_for(block(), DEADLINE)
+    assert logged == ["background work ended: work"]
 
 
 @pytest.mark.parametrize(("cancellations", "finishes"), [(1, True), (2, False)])
