@@ -8,11 +8,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 BENCH := $(VENV)/.complete-bench
+NEWEST := .venv-newest
+PIP_NEWEST := VIRTUAL_ENV=$(NEWEST) $(BIN)/uv pip
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
-# Tests wait for services more than they compute.
+# Tests wait for services more than they compute. A few files start fewer workers.
 JOBS ?= 4
 
 # Of the random schedules of `make chaos`; another seed is another schedule.
@@ -25,7 +27,8 @@ endif
 MEASURE := $(BIN)/python -m benchmarks
 SHORTER = $(if $(JSON),--json) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-.PHONY: help setup run demo test chaos lint format lock bench bench-ingest bench-learn \
+.PHONY: help setup run demo unit check test test-newest chaos lint format lock \
+	bench bench-ingest bench-learn \
 	bench-freshness bench-serve bench-growth bench-quality kubernetes audit sbom container-check clean
 
 help: ## List what there is
@@ -39,8 +42,21 @@ run: $(STAMP) ## Start both services, on nothing but files
 demo: $(STAMP) ## Feed the running services a sample stream, and show what it teaches
 	@exec $(BIN)/upnext demo
 
-test: $(STAMP) ## Run every test, against a real RabbitMQ and PostgreSQL (ARGS="-k name", JOBS=1)
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+unit: $(STAMP) ## Run the tests that need no service: seconds (ARGS="-k name")
+	@$(BIN)/pytest tests/unit $(ARGS)
+
+check: lint unit ## Lint, then run the unit tests: before every commit
+
+test: $(STAMP) $(if $(ARGS),,lint) ## Lint, then run every test (or only ARGS="-k name"; JOBS=1)
+	@JOBS=$(JOBS) $(BIN)/pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+test-newest: $(STAMP) ## Run the tests on newer releases than pyproject.toml allows (ARGS=tests/unit)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(NEWEST)
+	@$(PIP_NEWEST) sync --quiet --system-certs --require-hashes requirements-dev.lock
+	@$(PIP_NEWEST) install --quiet --system-certs --upgrade 'uvicorn[standard]' aio-pika aiormq pamqp
+	@$(PIP_NEWEST) install --quiet --no-build-isolation --no-deps --offline --editable .
+	@$(PIP_NEWEST) freeze | grep -E '^(uvicorn|aio-pika|aiormq|pamqp)='
+	@$(MAKE) --no-print-directory test BIN=$(NEWEST)/bin
 
 chaos: $(STAMP) ## Break every part under load, and count what was lost (MINUTES=5 SEED=7)
 	@echo "Random schedules for $(MINUTES) minutes, SEED=$(SEED)"
@@ -102,7 +118,7 @@ container-check: ## Build the image, and run the compose file without Docker (De
 	@tools/container_check.sh
 
 clean: ## Remove what can be made again; the data in var/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(NEWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What only the benchmarks need comes on top.

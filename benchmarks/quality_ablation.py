@@ -18,13 +18,13 @@ from benchmarks.quality_peers import TICK
 from benchmarks.quality_stream import Questions, Watch
 from recommendation_service.model.arrays import Indices, Logs
 from recommendation_service.model.candidates import Candidates
-from recommendation_service.model.columns import Field
-from recommendation_service.model.features import NAMES, Situation, features, situation
+from recommendation_service.model.columns import Columns
+from recommendation_service.model.features import NAMES, UserContext, features, user_context
 from recommendation_service.model.history import Interaction
 from recommendation_service.model.history import difference as change_of
 from recommendation_service.model.model import Model
-from recommendation_service.model.popularity import Crowd
-from recommendation_service.model.rank import best
+from recommendation_service.model.popularity import PopularityCache
+from recommendation_service.model.rank import top_k
 from recommendation_service.model.weights import Weights
 from shared.ids import LessonId
 
@@ -48,7 +48,7 @@ Answers = tuple[Asked, Asked]  # of users with earlier watches, and without
 class Look(NamedTuple):
     """What the counts say of a user at a time."""
 
-    user: Situation
+    user: UserContext
     candidates: Indices
     logs: Logs
 
@@ -64,20 +64,22 @@ class Variant:
         self._situations, self._learning = situations, learning
         self._weights = Weights()
 
-    def chances(self, look: Look) -> Logs:
+    def probabilities(self, look: Look) -> Logs:
         """The chance of each candidate."""
         sums = self._weights.of([self._user(look)])[0].astype(np.float32) @ self._logs(look)
         powers = np.exp(sums - sums.max())
         return np.asarray(powers / powers.sum())
 
-    def learn(self, look: Look, came: int) -> None:
+    def learn(self, look: Look, target: int) -> None:
         """Learn from the candidate that came."""
         if self._learning:
-            chances = self.chances(look)
-            self._weights.learn(self._user(look), self._logs(look), chances, came)
+            probabilities = self.probabilities(look)
+            self._weights.learn(self._user(look), self._logs(look), probabilities, target)
 
-    def _user(self, look: Look) -> Situation:
-        return look.user if self._situations else look.user._replace(pause=0.0, length=1, ways=0.0)
+    def _user(self, look: Look) -> UserContext:
+        if self._situations:
+            return look.user
+        return look.user._replace(pause=0.0, history_length=1, continuations=0.0)
 
     def _logs(self, look: Look) -> Logs:
         if not self._without:
@@ -93,7 +95,7 @@ class Replay:
     def __init__(self, variants: Mapping[str, Variant]) -> None:
         self._variants = variants.values()
         self._model = Model()
-        self._crowd = Crowd(self._model.counts)
+        self._popularity = PopularityCache(self._model.counts)
         self._candidates = Candidates(self._model.counts)
         self._histories: defaultdict[int, list[Interaction]] = defaultdict(list)
 
@@ -104,7 +106,7 @@ class Replay:
         for variant in self._variants:
             answer: list[int] = []
             if look:
-                scored = best(lessons, look.candidates, variant.chances(look), LIMIT)
+                scored = top_k(lessons, look.candidates, variant.probabilities(look), LIMIT)
                 answer = [one.lesson_id for one in scored]
             variant.answers[not history].note(watch, answer)
 
@@ -125,14 +127,14 @@ class Replay:
 
     def _look(self, history: Sequence[Interaction], now: float, limit: int) -> Look | None:
         counts = self._model.counts
-        user = situation(counts, history, now)
+        user = user_context(counts, history, now)
         met = [meeting.lesson_id for meeting in history]
-        candidates = self._candidates.for_user(user, counts.without(met), limit)
+        candidates = self._candidates.for_user(user, counts.watched(met), limit)
         if not len(candidates):
             return None
-        field = Field([candidates], len(counts))
-        logs = features(self._crowd, [user], field)[0]
-        return Look(user, candidates, logs.take(field.places(candidates), axis=1))
+        columns = Columns([candidates], len(counts))
+        logs = features(self._popularity, [user], columns)[0]
+        return Look(user, candidates, logs.take(columns.of(candidates), axis=1))
 
 
 def ablation(watches: Sequence[Watch], asked: Questions, say: Say) -> dict[str, Figures]:

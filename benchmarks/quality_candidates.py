@@ -43,7 +43,7 @@ class Way:
 
     def ask(self, model: Model, history: Sequence[Interaction], came: Watch) -> None:
         """Ask the model what comes, and note whether it did."""
-        with mock.patch.object(candidates, "FEW", self._few), self.clock:
+        with mock.patch.object(candidates, "SMALL_CATALOGUE", self._few), self.clock:
             scored = model.recommend(history, came.at, LIMIT)
         self.asked.note(came, [one.lesson_id for one in scored])
 

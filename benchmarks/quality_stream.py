@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TextIO, cast
 import numpy as np
 
 from shared.errors import CannotStart
-from upnext.import_watches.rows import Columns, UnreadableRow, find_columns, instant
+from upnext.import_watches.rows import Columns, UnreadableRow, find_columns, parse_time
 
 ASKED: Final = 20_000  # watches that are predicted, at most
 SEED: Final = 1  # of the sample
@@ -116,7 +116,7 @@ def _line(cells: Sequence[str], columns: Columns, part: int | None) -> Line:
     user, lesson = cells[columns.user].strip(), cells[columns.lesson].strip()
     if not user or not lesson:
         raise UnreadableRow(f"it has no {'lesson' if user else 'user'}")
-    at = instant(cells[columns.time]).timestamp()
+    at = parse_time(cells[columns.time]).timestamp()
     return Line(user, lesson, at, 1.0 if part is None else _share(cells[part]))
 
 

@@ -1,4 +1,4 @@
-"""A watch, and the event that tells what happened to it."""
+"""A watch as it is stored, and the event that reports its change."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -28,25 +28,25 @@ class Watch(NamedTuple):
 
 
 class OutboxEvent(NamedTuple):
-    """An event on its way to the broker: a row of `outbox`.
+    """An event that the broker has not confirmed: a row of `outbox`.
 
-    A created event has the id of its watch.
+    The event of a created watch has the id of the watch.
     """
 
     event_id: UUID
     kind: Kind
     body: str
-    user_id: UserId | None = None  # none: it tells of no watch
+    user_id: UserId | None = None  # None: it is about no watch
     traceparent: str | None = None
 
 
 def event_of(
     event_id: UUID, kind: Kind, watch: Watch, traceparent: str | None = None
 ) -> OutboxEvent:
-    """Return the event that tells what happened to the watch.
+    """Return the event, given the watch after the change.
 
-    It says what `WatchEvent` says; being written for each watch, it is not built from one, which
-    would validate again what is known to be right.
+    Its body has the fields of `WatchEvent`. It is not built from one: on this hot path that would
+    validate again what is known to be valid.
     """
     state: dict[str, object] = {
         "user_id": watch.user_id,

@@ -1,21 +1,20 @@
-"""Measures: what the consumption service counts of itself, see `shared/process/metrics.py`."""
+"""Metrics of the consumption service, see `shared/process/metrics.py`."""
 
 import collections
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.broker.interface import Outcome
+from shared.broker.interface import PublishOutcome
 from shared.clock import utc_now
 from shared.process.metrics import BUCKETS, Metrics
 from shared.uuid7 import time_of
 
 
 class CommitMetrics(Metrics):
-    """Requests on their way to the disk."""
+    """Metrics of the group commit."""
 
     def __init__(self) -> None:
         self.commands = Histogram(
@@ -35,13 +34,13 @@ class CommitMetrics(Metrics):
         )
 
     def committed(self, commands: int, began: float) -> None:
-        """Count a transaction that began at this time of the performance counter."""
+        """Count a transaction; `began` is a value of the performance counter."""
         self.commands.observe(commands)
         self.seconds.observe(time.perf_counter() - began)
 
 
 class PublishMetrics(Metrics):
-    """Events on their way to the broker."""
+    """Metrics of the outbox and its relay."""
 
     def __init__(self) -> None:
         self.seconds = Histogram(
@@ -53,7 +52,7 @@ class PublishMetrics(Metrics):
         self.events = Counter(
             "upnext_published_events", "Events published, by outcome.", ("outcome",), registry=None
         )
-        for outcome in Outcome:  # there before the first, so that a rate sees the first
+        for outcome in PublishOutcome:  # at 0 before the first event, so that a rate sees it
             self.events.labels(outcome.value)
         self.outbox = Gauge(
             "upnext_outbox_events",
@@ -67,17 +66,13 @@ class PublishMetrics(Metrics):
             "upnext_announcing", "1: events are announced. 0: they wait.", registry=None
         )
 
-    def published(self, outcomes: Sequence[Outcome], began: float) -> None:
-        """Count a batch that was published at this time of the performance counter."""
+    def published(self, outcomes: Sequence[PublishOutcome], began: float) -> None:
+        """Count a published batch; `began` is a value of the performance counter."""
         self.seconds.observe(time.perf_counter() - began)
         for outcome, number in collections.Counter(outcomes).items():
             self.events.labels(outcome.value).inc(number)
 
     def waiting(self, events: int, oldest: UUID | None) -> None:
-        """Note what the outbox holds; an event's id tells its age."""
+        """Set the size of the outbox, and the age of its oldest event, which its id tells."""
         self.outbox.set(events)
-        self.outbox_age.set(_age(time_of(oldest)) if oldest else 0)
-
-
-def _age(time: datetime) -> float:
-    return max((utc_now() - time).total_seconds(), 0)
+        self.outbox_age.set(max((utc_now() - time_of(oldest)).total_seconds(), 0) if oldest else 0)

@@ -1,4 +1,4 @@
-"""Rights: the scope that each route of this service needs. All others need `admin`."""
+"""Permissions: the scope that each route of this service needs. All others need `admin`."""
 
 from typing import Final
 
@@ -6,9 +6,7 @@ from shared.access.caller import Scope
 from shared.access.permissions import Permission, Permissions
 
 WRITE: Final = Permission(Scope.WRITE)
-WRITE_OWN: Final = Permission(
-    Scope.WRITE, for_users=True
-)  # the handler lets users to their own only
+WRITE_OWN: Final = Permission(Scope.WRITE, for_users=True)  # the route checks that it is their own
 
 PERMISSIONS: Final = Permissions(
     {

@@ -1,4 +1,4 @@
-"""Retention: an idempotency key protects a client's retries, and no client retries for ever."""
+"""Retention of idempotency keys: they protect a client's retries, which end some day."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from shared.database.database import Database
 from shared.database.retention import delete_where
 
 
-async def forget_keys(database: Database, days: int) -> None:
-    """Forget the keys that were first used more than `days` ago."""
+async def delete_old_keys(database: Database, days: int) -> None:
+    """Delete the keys that were first used more than `days` ago."""
     old = idempotency_keys.c.recorded_at < utc_now() - timedelta(days=days)
     await delete_where(database, idempotency_keys, old)

@@ -1,12 +1,12 @@
-"""Segments: which seconds of a lesson were seen, as sorted and disjoint `[from, to]`."""
+"""Segments: the seconds of a lesson that were seen, as sorted and disjoint `[from, to]`."""
 
 from collections.abc import Iterable, Sequence
 
 Segments = list[list[int]]  # as JSON has them
 
 
-def merged(segments: Iterable[Sequence[int]]) -> Segments:
-    """Return the same seconds, each once: sorted, with a gap between any two, and none empty."""
+def merge_segments(segments: Iterable[Sequence[int]]) -> Segments:
+    """Return the union: sorted, with a gap between any two, and none empty."""
     result: Segments = []
     for start, end in sorted((start, end) for start, end in segments if start < end):
         if result and start <= result[-1][1]:
@@ -16,6 +16,6 @@ def merged(segments: Iterable[Sequence[int]]) -> Segments:
     return result
 
 
-def seconds_in(segments: Segments) -> int:
-    """Return how many seconds merged segments hold."""
+def total_seconds(segments: Segments) -> int:
+    """Return the number of seconds in merged segments."""
     return sum(end - start for start, end in segments)

@@ -1,4 +1,4 @@
-"""Everything about the consumption service that its environment may change."""
+"""Settings of the consumption service."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""The tables of the consumption service: the watches, and the events not yet announced."""
+"""The tables of the consumption service."""
 
 from typing import Final
 
@@ -35,14 +35,14 @@ watches: Final = Table(
     Column("occurred_at", UtcTime, nullable=False),
     Column("reported_at", UtcTime, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
-    Column("furthest", BigInteger),  # null where nobody kept it yet: it is the position then
-    Column("segments", JSON(none_as_null=True)),  # null where none were ever reported
+    Column("furthest", BigInteger),  # null in old rows: it is the position then
+    Column("segments", JSON(none_as_null=True)),  # null where none was ever reported
     Column("unsegmented", BigInteger),  # beside segments: the furthest reported without any
     Index(None, "user_id", "id"),
     Index(None, "lesson_id", "id"),
 )
 
-# Which watch a client's key stands for, and a digest of what it asked for.
+# The watch that a client's key stands for, and the digest of the command.
 idempotency_keys: Final = Table(
     "idempotency_keys",
     metadata,
@@ -51,25 +51,25 @@ idempotency_keys: Final = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
     Column("user_id", BigInteger, index=True),
-    # It only serves to forget. As rows come in order of time, the smallest kind of index will do.
+    # For retention only. As rows come in order of time, the smallest kind of index will do.
     Index(None, "recorded_at", postgresql_using="brin"),
 )
 
-# Events that the broker has not confirmed. Committed with what they tell of; ids are UUIDv7, so
-# the order of ids is the order of age.
+# Events that the broker has not confirmed, committed with the change that they report. Ids are
+# UUIDv7, so the order of ids is the order of age.
 outbox: Final = Table(
     "outbox",
     metadata,
     Column("event_id", Uuid, primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("body", Text, nullable=False),
-    # The user of the watch; none where a user was erased. Without an index, which each watch would
-    # pay for: it serves an erasure only, and the table is small while the broker is there.
+    # The user of the watch; null in the event of an erasure. It has no index, which every watch
+    # would pay for: only erasures search it, and the table is small while the broker is there.
     Column("user_id", BigInteger),
-    Column("traceparent", String(55)),  # of the request that it comes from, where that is traced
+    Column("traceparent", String(55)),  # of the request, where that is traced
 )
 
-# From which percentage on a lesson counts as finished, where that is not the usual one.
+# The percentage from which a lesson counts as finished, where it is not the default.
 completions: Final = Table(
     "completions",
     metadata,
@@ -77,7 +77,7 @@ completions: Final = Table(
     Column("percent", Integer, nullable=False),
 )
 
-# The receipts: who was erased when, and since when the recommendation service knows nothing either.
+# The receipts of erasures, and since when the recommendation service has erased the user, too.
 erasures: Final = Table(
     "erasures",
     metadata,
@@ -87,11 +87,11 @@ erasures: Final = Table(
     Column("recommendation_done_at", UtcTime),
 )
 
-# Only ever counted up, and not undone by a rollback: whoever finds the same number again knows that
-# nobody was erased meanwhile.
-erasures_so_far: Final = Sequence("erasures_so_far", metadata=metadata)
+# The epoch rises with each erasure, and no rollback undoes that: a transaction that finds the same
+# epoch as before knows that no user was erased in between.
+erasure_epoch: Final = Sequence("erasures_so_far", metadata=metadata)
 
-# Which watch the xAPI statements of a session are about.
+# The watch that the xAPI statements of a session concern.
 xapi_sessions: Final = Table(
     "xapi_sessions",
     metadata,

@@ -1,4 +1,4 @@
-"""`python -m recommendation_service`: this service alone, set by the environment."""
+"""`python -m recommendation_service`: this service alone, configured by the environment."""
 
 from recommendation_service.app import open_app
 from recommendation_service.settings import RecommendationSettings

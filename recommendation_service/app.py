@@ -1,4 +1,4 @@
-"""The recommendation service put together: the one place that knows all its parts."""
+"""Composition root of the recommendation service: the one place that knows all its parts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -18,16 +18,17 @@ from recommendation_service.api import (
 )
 from recommendation_service.api.dependencies import AppState
 from recommendation_service.api.fast_path import Recommending
-from recommendation_service.api.metrics import StoredMetrics, expose_metrics
+from recommendation_service.api.metrics import StoredMetrics
 from recommendation_service.consume.dead_letters import collect_dead_letters
 from recommendation_service.consume.lessons import LessonConsumer
-from recommendation_service.consume.watches import Consumer
+from recommendation_service.consume.watches import Observers, WatchConsumer
 from recommendation_service.dashboard.routes import open_dashboard
+from recommendation_service.evaluate.attribution import Impressions
 from recommendation_service.evaluate.prequential import Evaluator
-from recommendation_service.learn.retention import forget
+from recommendation_service.learn.retention import delete_old
 from recommendation_service.permissions import PERMISSIONS
 from recommendation_service.replicate.model import ModelReplica
-from recommendation_service.serve.read_your_writes import Waiting
+from recommendation_service.serve.read_your_writes import ReadYourWrites
 from recommendation_service.serve.recommender import Recommender
 from recommendation_service.settings import RecommendationSettings
 from recommendation_service.stats import LiveStats
@@ -57,8 +58,8 @@ DESCRIPTION: Final = "Learns from the queue `recommendation.watch.*`, and recomm
 async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIterator[FastAPI]:
     """Open the service's parts, and close them at the end.
 
-    Raises `CannotStart` when the database or the broker refuses. A broker that is merely away is
-    no reason not to start: what is known can be served.
+    Raises `CannotStart` when the database or the broker refuses. While the broker is merely away,
+    the service starts all the same: it can serve what it has learned.
     """
     guard = Guard(settings, PERMISSIONS, settings.recommendation_host)
     async with open_database(settings.recommendation_database_url) as database:
@@ -84,30 +85,26 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
 class _Parts(NamedTuple):
     state: AppState
     evaluator: Evaluator
-    consumer: Consumer
+    consumer: WatchConsumer
     lessons: LessonConsumer
 
 
 def _parts(settings: RecommendationSettings, broker: Broker, database: Database) -> _Parts:
-    replica, stats = ModelReplica(database), LiveStats()
+    replica, stats, impressions = ModelReplica(database), LiveStats(), Impressions(database)
     evaluator = Evaluator(database, replica, settings.evaluation_share)
     recommender = Recommender(database, replica, stats, settings.explore)
-    waiting = Waiting(database, replica)
-    return _Parts(
-        AppState(
-            settings, broker, database, replica, stats, recommender, waiting, evaluator.served
-        ),
-        evaluator,
-        Consumer(settings, database, replica, evaluator, stats),
-        LessonConsumer(settings, database, replica),
-    )
+    waiting = ReadYourWrites(database, replica)
+    state = AppState(settings, broker, database, replica, stats, recommender, waiting, impressions)
+    observers = Observers(evaluator, impressions, stats)
+    consumer = WatchConsumer(settings, database, replica, observers)
+    return _Parts(state, evaluator, consumer, LessonConsumer(settings, database, replica))
 
 
 def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], str]]:
-    """What goes on beside the requests, for ever."""
+    """Yield the loops that run beside the requests, and their names."""
     state = parts.state
     settings, broker, database = state.settings, state.broker, state.database
-    forgetting = partial(forget, database, settings.inbox_retention_days)
+    forgetting = partial(delete_old, database, settings.inbox_retention_days)
     yield state.replica.run(settings.follow_interval), "follow"
     yield run_retention(forgetting), "forget"
     yield parts.lessons.run(broker), "consume lessons"
@@ -115,9 +112,9 @@ def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], st
         collecting = collect_dead_letters(broker, database, queue, exchange)
         yield collecting, f"collect dead letters of {exchange.name}"
     yield parts.evaluator.run(), "evaluate"
-    yield state.waiting.run(), "look for what requests wait for"
-    yield state.served.run(), "remember what was served"
-    yield state.stats.run(broker, parts.consumer.queue), "panel"
+    yield state.read_your_writes.run(), "read your writes"
+    yield state.impressions.run(), "save impressions"
+    yield state.stats.run(broker, parts.consumer.queue), "sample the live stats"
 
 
 async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> FastAPI:
@@ -128,9 +125,9 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
     for routes in (recommendations, lessons, catalogue, hidden_lessons, operation):
         app.include_router(routes.router)
     stored = StoredMetrics(state.database, state.replica)
-    expose_metrics(app.state.metrics, state.stats.metrics, stored)
-    optional = {"broker": task_check(consuming, lambda: consumer.trouble)}
+    app.state.metrics.add(state.stats.metrics, stored, refresh=stored.refresh)
+    optional = {"broker": task_check(consuming, lambda: consumer.link.outage)}
     app.include_router(health_routes({"database": database_check(state.database)}, optional))
-    await consumer.attempted.wait()  # with a broker, the queues are there from now on
-    await parts.lessons.attempted.wait()
+    await consumer.link.attempted.wait()  # with a broker, the queues exist from now on
+    await parts.lessons.link.attempted.wait()
     return app

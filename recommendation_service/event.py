@@ -5,9 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from shared.broker.interface import (
-    Delivery,
-)
+from shared.broker.interface import Delivery
 from shared.events import Kind, Position
 from shared.ids import LessonId, UserId
 
@@ -33,7 +31,7 @@ class Unprocessable(Exception):
 
 
 class Event(NamedTuple):
-    """What happened to a watch, with everything filled in that a short message leaves out."""
+    """What happened to a watch. Fields that a short message leaves out are filled in."""
 
     event_id: UUID
     kind: Kind
@@ -50,12 +48,12 @@ class Event(NamedTuple):
 
     @property
     def key(self) -> tuple[UserId, UUID]:
-        """Return which watch it is about."""
+        """The key of the watch."""
         return self.user_id, self.watch_id
 
 
 def event_id_of(message_id: str) -> UUID:
-    """Return the id that tells the event of a message from others."""
+    """Return the id of the event: the message id, or a UUID made of it."""
     try:
         return UUID(message_id)
     except ValueError:

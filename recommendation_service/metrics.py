@@ -1,33 +1,35 @@
-"""Metrics of learning, as this process counts them; see `shared/process/metrics.py`."""
+"""Metrics of learning in this process; see `shared/process/metrics.py`."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge, Histogram
 
-from shared.process.metrics import BUCKETS, FastHistogram, Metrics
+from shared.process.metrics import BUCKETS, CallbackCounter, FastHistogram, Metrics, Read
 
-FRESHNESS: Final = (*BUCKETS, 30.0, 60.0, 300.0, 1800.0)
+FRESHNESS_BUCKETS: Final = (*BUCKETS, 30.0, 60.0, 300.0, 1800.0)  # seconds
 
 
 class LearningMetrics(Metrics):
-    """Deliveries on their way into the model, as this process sees them."""
+    """Deliveries on their way into the model."""
 
-    def __init__(self) -> None:
-        self.deliveries = Counter(
-            "upnext_deliveries", "Messages received from the queue.", registry=None
+    def __init__(self, received: Read, redelivered: Read, ready: Read, unacked: Read) -> None:
+        self.deliveries = CallbackCounter(
+            "upnext_deliveries", "Messages received from the queue.", received
         )
-        self.redeliveries = Counter(
-            "upnext_redeliveries", "Those of them that came again.", registry=None
+        self.redeliveries = CallbackCounter(
+            "upnext_redeliveries", "Those of them that came again.", redelivered
         )
         self.ready = Gauge("upnext_queue_ready", "Messages that wait in the queue.", registry=None)
+        self.ready.set_function(ready)
         self.unacked = Gauge(
             "upnext_queue_unacked",
             "Messages that this process has received and not acknowledged.",
             registry=None,
         )
+        self.unacked.set_function(unacked)
         self.batch = Histogram(
             "upnext_learn_messages",
             "Messages in one transaction.",
@@ -43,12 +45,12 @@ class LearningMetrics(Metrics):
         self.freshness = FastHistogram(
             "upnext_freshness_seconds",
             "Time from the recording of a watch until it was learned.",
-            FRESHNESS,
+            FRESHNESS_BUCKETS,
         )
 
     @contextmanager
     def learning(self, messages: int) -> Iterator[None]:
-        """Count a batch that is learned while the block lasts."""
+        """Observe the size of a batch, and how long the block takes to learn it."""
         began = time.perf_counter()
         yield
         self.batch.observe(messages)

@@ -1,4 +1,4 @@
-"""Rights: the scope that each route of this service needs. All others need `admin`."""
+"""Permissions: the scope that each route of this service needs. All others need `admin`."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from shared.access.caller import Scope
 from shared.access.permissions import Permission, Permissions
 
 READ: Final = Permission(Scope.READ)
-READ_ANY: Final = Permission(Scope.READ, for_users=True)  # not about one user
+READ_ANY: Final = Permission(Scope.READ, for_users=True)  # concerns no single user
 
 PERMISSIONS: Final = Permissions(
     {
@@ -21,5 +21,5 @@ PERMISSIONS: Final = Permissions(
         "GET /lessons/{lesson_id}/similar": READ_ANY,
         "GET /lessons/{lesson_id}/next": READ_ANY,
     },
-    also_open={"GET /"},  # the page itself; what it shows needs `admin`
+    also_open={"GET /"},  # the page itself; its data needs `admin`
 )

@@ -1,4 +1,4 @@
-"""Everything about the recommendation service that its environment may change."""
+"""Settings of the recommendation service, from its environment."""
 
 from pydantic import Field, HttpUrl
 

@@ -1,6 +1,6 @@
-"""The panel: what the queue holds, how fast it moves, and how fresh the recommendations are.
+"""Live stats: the length of the queue, message rates, and how fresh the recommendations are.
 
-Counted by this process; the queue's length is the broker's word.
+This process counts them; the length of the queue comes from the broker, once a second.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from shared.broker.topology import Queue
 from shared.clock import utc_now
 
 INTERVAL: Final = 1.0  # seconds between samples
-SPAN: Final = 10  # samples that a rate is taken over
-DELAYS: Final = 10_000  # events that the percentiles of freshness are taken over
+RATE_SPAN: Final = 10  # intervals between the two samples that a rate is computed from
+MAX_DELAYS: Final = 10_000  # events that the percentiles of freshness are computed over
 
 
 class Sample(NamedTuple):
@@ -42,45 +42,49 @@ class Rates(NamedTuple):
 
 @dataclass(slots=True)
 class LiveStats:
-    """The counters since the process started."""
+    """What happened since the process started. `metrics` shows the same counters to Prometheus."""
 
-    ready: int = 0
-    delivered: int = 0
+    ready: int = 0  # messages in the queue; up to INTERVAL old
+    unacked: int = 0  # deliveries that this process has not acknowledged
+    received: int = 0
+    redelivered: int = 0  # of those received
     acknowledged: int = 0
-    redelivered: int = 0
     learned_events: int = 0
     trouble: str | None = "has not been asked yet"  # what is wrong with the broker
-    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SPAN + 1))
-    delays: deque[float] = field(default_factory=lambda: deque(maxlen=DELAYS))  # milliseconds
-    metrics: LearningMetrics = field(default_factory=LearningMetrics)
+    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=RATE_SPAN + 1))
+    delays: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DELAYS))  # milliseconds
+    metrics: LearningMetrics = field(init=False)
 
     def __post_init__(self) -> None:
-        self.metrics.ready.set_function(lambda: self.ready)
-        self.metrics.unacked.set_function(lambda: self.unacked)
+        self.metrics = LearningMetrics(
+            received=lambda: self.received,
+            redelivered=lambda: self.redelivered,
+            ready=lambda: self.ready,
+            unacked=lambda: self.unacked,
+        )
 
     @property
-    def unacked(self) -> int:
-        """Return how many deliveries this process has not settled."""
-        return self.delivered - self.acknowledged
+    def backlog(self) -> int:
+        """Return how many messages wait to be learned; those in the queue up to INTERVAL ago."""
+        return self.ready + self.unacked
 
-    def took(self, deliveries: Sequence[Delivery]) -> None:
+    def count_received(self, deliveries: Sequence[Delivery]) -> None:
         """Count deliveries that were received."""
-        again = sum(delivery.redelivered for delivery in deliveries)
-        self.delivered += len(deliveries)
-        self.redelivered += again
-        self.metrics.deliveries.inc(len(deliveries))
-        self.metrics.redeliveries.inc(again)
+        self.received += len(deliveries)
+        self.unacked += len(deliveries)
+        self.redelivered += sum(delivery.redelivered for delivery in deliveries)
 
-    def settled(self, count: int) -> None:
+    def count_acknowledged(self, count: int) -> None:
         """Count deliveries that were acknowledged."""
         self.acknowledged += count
+        self.unacked -= count
 
-    def lost(self) -> None:
-        """Forget the deliveries that went back to the queue with their connection."""
-        self.delivered = self.acknowledged
+    def connection_lost(self) -> None:
+        """Forget the unacknowledged deliveries: they went back to the queue."""
+        self.unacked = 0
 
-    def learned(self, recorded: Iterable[datetime]) -> None:
-        """Note how long it took from the recording of each event until now."""
+    def count_learned(self, recorded: Iterable[datetime]) -> None:
+        """Count events that were just learned, and their delay since each was recorded."""
         now = utc_now()
         for recorded_at in recorded:
             self.learned_events += 1
@@ -97,8 +101,8 @@ class LiveStats:
         changes = [(new - old) / seconds for old, new in zip(first[1:], last[1:], strict=True)]
         return Rates(*(round(max(change, 0.0), 1) for change in changes))
 
-    def freshness(self, percent: int, latest: int = DELAYS) -> float:
-        """Return the percentile of the latest delays in milliseconds, 0 when there are none."""
+    def freshness_ms(self, percent: int, latest: int = MAX_DELAYS) -> float:
+        """Return a percentile of the latest delays, 0 when there are none."""
         delays = sorted(islice(reversed(self.delays), latest))
         if not delays:
             return 0.0
@@ -112,12 +116,10 @@ class LiveStats:
                 self.trouble = None
             except BrokerError as error:
                 self.trouble = str(error)
-            self.sample(asyncio.get_running_loop().time())
+            self.take_sample(asyncio.get_running_loop().time())
             await asyncio.sleep(INTERVAL)
 
-    def sample(self, at: float) -> None:
-        """Note the counters. What is not in the queue any more was published once."""
-        published = self.acknowledged + self.unacked + self.ready
-        self.samples.append(
-            Sample(at, published, self.delivered, self.acknowledged, self.redelivered)
-        )
+    def take_sample(self, at: float) -> None:
+        """Keep the counters. Published is what waits in the queue, and what has left it."""
+        published, delivered = self.acknowledged + self.backlog, self.acknowledged + self.unacked
+        self.samples.append(Sample(at, published, delivered, self.acknowledged, self.redelivered))

@@ -1,7 +1,7 @@
-"""The tables of the recommendation service: what was learned, and what could not be.
+"""The tables of the recommendation service: what was learned, and what could not be learned.
 
-The truth is `learned_watches`; `meetings` is what the model is folded from. The model itself lives
-in the memory of each process; `model_changes` is the log by which processes follow each other.
+The truth is `learned_watches`; the model is folded from `interactions`. The model itself is in the
+memory of each process; replicas follow each other by the change log, `model_changes`.
 """
 
 from typing import Final
@@ -28,18 +28,18 @@ metadata: Final = MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
 )
 
-# The ids of the events learned lately: an event delivered again changes nothing.
+# The inbox: ids of the events that were learned lately. A duplicate changes nothing.
 inbox: Final = Table(
     "inbox",
     metadata,
     Column("event_id", Uuid, primary_key=True),
     Column("learned_at", UtcTime, nullable=False),
-    # It only serves to forget. As rows come in order of time, the smallest kind of index will do.
+    # For retention only. Rows come in order of time, so the smallest kind of index is enough.
     Index(None, "learned_at", postgresql_using="brin"),
 )
 
-# The last known state of each watch. A deleted watch stays as a tombstone, so that an older event
-# that arrives late does not bring it back.
+# The latest state of each watch. A deleted watch stays as a row, so that an older event that
+# arrives late does not bring it back.
 learned_watches: Final = Table(
     "learned_watches",
     metadata,
@@ -51,11 +51,11 @@ learned_watches: Final = Table(
     Column("occurred_at", UtcTime, nullable=False),
     Column("reported_at", UtcTime, nullable=False),
     Column("deleted", Boolean, nullable=False),
-    Column("recorded_at", UtcTime),  # null: before this was noted
-    Column("furthest", BigInteger),  # null: nobody said; then it is the position
+    Column("recorded_at", UtcTime),  # null: learned before this column existed
+    Column("furthest", BigInteger),  # null: not reported; then it is the position
 )
 
-# Who was erased when. What was recorded of them until then counts no longer.
+# Tombstones: when each user was erased. Watches recorded until then do not count.
 erased_users: Final = Table(
     "erased_users",
     metadata,
@@ -63,8 +63,9 @@ erased_users: Final = Table(
     Column("erased_at", UtcTime, nullable=False),
 )
 
-# When each user first met each lesson, by the watches that are not deleted.
-meetings: Final = Table(
+# Interactions: when each user first watched each lesson, by the watches that are not deleted. The
+# database calls them meetings.
+interactions: Final = Table(
     "meetings",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
@@ -84,11 +85,11 @@ model_state: Final = Table(
     Column("applied", BigInteger, nullable=False),
     Column("duplicates", BigInteger, nullable=False),
     Column("applied_through", UtcTime),
-    Column("inbox_since", UtcTime),  # events learned before may be forgotten; null: none is
-    Column("erased_users", BigInteger, nullable=False, server_default="0"),  # how many there are
+    Column("inbox_since", UtcTime),  # ids of events learned before may be deleted; null: none is
+    Column("erased_users", BigInteger, nullable=False, server_default="0"),  # rows of the table
 )
 
-# What each version changed in the model. Rows older than any process needs are deleted.
+# The change log: what each version changed in the model. Old rows are deleted.
 model_changes: Final = Table(
     "model_changes",
     metadata,
@@ -122,8 +123,8 @@ evaluation: Final = Table(
     Column("popular_mrr", Double, nullable=False),
 )
 
-# What the catalogue says of lessons. A deleted one stays as a tombstone, so that an older
-# description that arrives late does not bring it back.
+# The catalogue. A deleted lesson stays as a row, so that an older description that arrives late
+# does not bring it back.
 lessons: Final = Table(
     "lessons",
     metadata,
@@ -139,7 +140,7 @@ lessons: Final = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("known_since", UtcTime, nullable=False),
-    Column("version", BigInteger, nullable=False),  # of the catalogue, that changed it last
+    Column("version", BigInteger, nullable=False),  # of the catalogue, when the row changed last
     Index(None, "version"),
 )
 
@@ -151,7 +152,7 @@ catalogue_state: Final = Table(
     Column("version", BigInteger, nullable=False),
 )
 
-# Lessons that users do not want to see.
+# Lessons that users hide.
 hidden_lessons: Final = Table(
     "hidden_lessons",
     metadata,
@@ -160,17 +161,17 @@ hidden_lessons: Final = Table(
     Column("hidden_at", UtcTime, nullable=False),
 )
 
-# Which lessons users were recommended, for a day; a sample of it when there are too many.
+# Impressions: the lessons that users were recommended, for a day; a sample while there are many.
 served_lists: Final = Table(
     "served_lists",
     metadata,
-    Column("id", Uuid, primary_key=True),  # made when it was written: tells how old it is
+    Column("id", Uuid, primary_key=True),  # UUIDv7: the order of ids is the order of age
     Column("user_id", BigInteger, nullable=False, index=True),
     Column("served_at", UtcTime, nullable=False),
     Column("lesson_ids", JSON, nullable=False),
 )
 
-# One row: how many watches of users who got lists there were, and how many came from one.
+# One row: watches of users who got lists, and those of them that came from a list.
 attribution: Final = Table(
     "attribution",
     metadata,

@@ -7,38 +7,25 @@ are started once for the whole run when a collected test needs them; so is the b
 
 import os
 import signal
-from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Generator
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.faults import report
-from tests.infrastructure import (
-    ServiceMissing,
-    chromium,
-    fresh_database,
-    fresh_vhost,
-    is_manageable,
-    is_reachable,
-    postgresql,
-    rabbitmq,
+from tests.infrastructure import fresh_database, fresh_vhost
+from tests.infrastructure.shared_services import (
+    AMQP,
+    CHROMIUM,
+    DATABASE,
+    SharedServices,
+    management_url,
+    server_url,
+    services_needed,
 )
-from tests.support.scheduling import Together, turn_of
-
-DATABASE: Final = "TEST_DATABASE_URL"
-AMQP: Final = "TEST_AMQP_URL"
-MANAGEMENT: Final = "TEST_AMQP_MANAGEMENT_URL"
-CHROMIUM: Final = "TEST_CHROMIUM"
-
-NEEDS_POSTGRESQL: Final = {"postgres_url", "database_url"}
-NEEDS_RABBITMQ: Final = {"amqp_url"}
-NEEDS_CHROMIUM: Final = {"chromium_program"}
+from tests.support.scheduling import GroupScheduling, max_scopes, order_of
 
 # How long an example takes depends on who else uses the machine. The examples are the same each
 # time: what a new one finds is news for whoever looks for it with CHAOS=1, and for nobody else.
@@ -54,35 +41,49 @@ settings.load_profile("upnext")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_servers = ExitStack()
-_starting = {DATABASE: Lock(), AMQP: Lock(), CHROMIUM: Lock()}
+_services = pytest.StashKey[SharedServices]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start before the workers of pytest-xdist do, which inherit the addresses and share."""
-    distributed = getattr(config.option, "dist", "no") != "no"
-    if distributed and not hasattr(config, "workerinput"):
-        _start([DATABASE, AMQP, CHROMIUM])
+    """Know whether this process is a worker of pytest-xdist."""
+    folder = getattr(config, "workerinput", {}).get("services")
+    config.stash[_services] = SharedServices(folder and Path(folder))
 
 
 @pytest.hookimpl(optionalhook=True)  # there may be no xdist at work
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker where it notes what it needs."""
+    node.workerinput["services"] = str(node.config.stash[_services].folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start no more workers than can have something to do."""
+    return min(int(os.environ.get("JOBS", "4")), max_scopes(config.args))
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Schedule `--dist loadgroup` as `tests/support/scheduling.py` says, not by marks of xdist."""
-    return Together(config, log) if config.getoption("dist") == "loadgroup" else None
+    return GroupScheduling(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    items.sort(key=lambda item: turn_of(item.nodeid))
+    items.sort(key=lambda item: order_of(item.nodeid))
 
 
+@pytest.hookimpl(tryfirst=True)  # a worker notes what it needs before it says that it is ready
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start what the collected tests need, before the clock of any test runs."""
-    if session.config.option.collectonly:
-        return
-    needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    reasons = {DATABASE: NEEDS_POSTGRESQL, AMQP: NEEDS_RABBITMQ, CHROMIUM: NEEDS_CHROMIUM}
-    _start([service for service, fixtures in reasons.items() if needed & fixtures])
+    if not session.config.option.collectonly:
+        session.config.stash[_services].require(services_needed(session.items))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """Start what a worker needs, before any worker is given a test."""
+    node.config.stash[_services].start_for_workers()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -90,84 +91,34 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     report.show(terminalreporter)
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what was started, however the run ended."""
-    _servers.close()
-
-
-def _start(services: Sequence[str]) -> None:
-    """Start the services side by side."""
-    with ThreadPoolExecutor() as pool:
-        starting = [pool.submit(_address, service) for service in services]
-    try:
-        for start in starting:
-            start.result()
-        _check(services)
-    except ServiceMissing as missing:
-        _servers.close()
-        pytest.exit(str(missing), returncode=3)
-
-
-def _address(service: str) -> str:
-    """Return the address in the environment, after starting the service if there is none."""
-    with _starting[service]:
-        if service not in os.environ:
-            found = {DATABASE: _postgresql, AMQP: _rabbitmq, CHROMIUM: _chromium}[service]()
-            os.environ.update(found)
-        return os.environ[service]
-
-
-def _postgresql() -> dict[str, str]:
-    return {DATABASE: _servers.enter_context(postgresql()).url}
-
-
-def _rabbitmq() -> dict[str, str]:
-    broker = _servers.enter_context(rabbitmq())
-    return {AMQP: broker.url, MANAGEMENT: broker.management_url}
-
-
-def _chromium() -> dict[str, str]:
-    return {CHROMIUM: chromium()}
-
-
-def _check(services: Sequence[str]) -> None:
-    """Say at once, and not in every test, that a server which was given is not there."""
-    if DATABASE in services and not is_reachable(_database_url()):
-        raise ServiceMissing(f"{DATABASE} is set, but no PostgreSQL lets the tests in there.")
-    if AMQP in services and not is_manageable(_management_url()):
-        raise ServiceMissing(
-            f"{AMQP} is set, but the tests need RabbitMQ's HTTP API as well: start the management "
-            f"plugin, and set {MANAGEMENT} unless it listens on port 15672."
-        )
-
-
-def _database_url() -> str:
-    return os.environ[DATABASE].replace("postgresql+asyncpg://", "postgresql://")
-
-
-def _management_url() -> str:
-    url = urlsplit(os.environ[AMQP])
-    account = url.netloc.rpartition("@")[0] or "guest:guest"
-    return os.environ.get(MANAGEMENT, f"http://{account}@{url.hostname}:15672")
+    config.stash[_services].stop()
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> str:
+def postgres_url(pytestconfig: pytest.Config) -> str:
     """The PostgreSQL server; tests use `postgres_database`."""
-    _address(DATABASE)
-    return _database_url()
+    pytestconfig.stash[_services].address(DATABASE)
+    return server_url()
 
 
 @pytest.fixture(scope="session")
-def amqp_url() -> str:
+def amqp_url(pytestconfig: pytest.Config) -> str:
     """The RabbitMQ server; tests use `amqp_vhost`."""
-    return _address(AMQP)
+    return pytestconfig.stash[_services].address(AMQP)
 
 
 @pytest.fixture(scope="session")
 def amqp_management_url(amqp_url: str) -> str:  # noqa: ARG001 - starts the broker
     """The HTTP API of the same RabbitMQ."""
-    return _management_url()
+    return management_url()
+
+
+@pytest.fixture(scope="session")
+def chromium_program(pytestconfig: pytest.Config) -> str:
+    """The program of the browser."""
+    return pytestconfig.stash[_services].address(CHROMIUM)
 
 
 @pytest.fixture

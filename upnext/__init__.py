@@ -1,1 +1,1 @@
-"""The command line for people: run, demo, import, migrate."""
+"""The command line: run, demo, import, migrate, rebuild, parked, key."""

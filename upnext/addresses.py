@@ -1,4 +1,4 @@
-"""Addresses: where the services of these settings can be reached from this machine."""
+"""Addresses: the URLs of both services from this machine, by their settings."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from consumption_service.settings import ConsumptionSettings
 from recommendation_service.settings import RecommendationSettings
 from shared.process.settings import read_settings
 
-REACHABLE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - see below
+LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - see below
 
 
 def consumption_address() -> str:
@@ -22,6 +22,6 @@ def recommendation_address() -> str:
 
 
 def _url(host: str, port: int) -> str:
-    # A service that listens everywhere is reached by the loopback.
-    host = REACHABLE.get(host, host)
+    # A service that listens on every interface is reached over the loopback.
+    host = LOOPBACK.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,7 +1,7 @@
 """The command `upnext`.
 
-What only the services need is imported by the commands that need it too: it takes longer than most
-of the others altogether.
+Modules of the services are imported by the commands that need them: their import takes longer than
+most other commands take altogether.
 """
 
 from typing import Annotated

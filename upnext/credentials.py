@@ -1,4 +1,4 @@
-"""Credentials: what the commands show the services, from the same places as every setting."""
+"""Credentials: the API key that the commands send to the services, from the settings."""
 
 from pydantic import Field
 
@@ -11,6 +11,6 @@ class _ClientSettings(SharedSettings):
 
 
 def credentials() -> dict[str, str]:
-    """Return the header that says who asks; none where no key is set."""
+    """Return the Authorization header; empty if no key is set."""
     key = read_settings(_ClientSettings).api_key
     return {"Authorization": f"Bearer {key}"} if key else {}

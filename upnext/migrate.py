@@ -1,4 +1,4 @@
-"""Migrate: bring the tables of both services to the newest version, and end."""
+"""Migrate: bring the tables of both services to the newest version."""
 
 from types import ModuleType
 

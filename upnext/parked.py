@@ -1,4 +1,4 @@
-"""Parked: look at the messages that were set aside, try them again, or discard them."""
+"""Parked messages: list, show, redeliver or discard them."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -56,7 +56,7 @@ def discard(parked_id: UUID, url: Address = None) -> None:
 
 
 def _ask(method: str, path: str, url: str | None, query: dict[str, str] | None = None) -> Any:
-    """Return what the service answers; its problem, or its absence, ends the program."""
+    """Return the answer of the service; end the program on a problem or without an answer."""
     try:
         answer = httpx.request(
             method,

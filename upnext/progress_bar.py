@@ -1,4 +1,4 @@
-"""Progress: how far a long command is, as a bar on a terminal and as plain lines elsewhere."""
+"""Progress bar: a bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ class Rate(ProgressColumn):
 
 @contextmanager
 def progress(console: Console, title: str, total: int, start: int = 0) -> Iterator[Show]:
-    """Yield what shows that so many of the total are done; `start` were done before."""
+    """Yield a function that shows how many of the total are done; `start` were done before."""
     if not console.is_terminal:
         yield _plain_lines(console, title, total, start)
         return

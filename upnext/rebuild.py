@@ -1,4 +1,4 @@
-"""Rebuild: read all watches from the consumption service, and have the model built again."""
+"""Rebuild: read all watches from the consumption service, and build the model again."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -21,7 +21,7 @@ PAGE: Final = 1000  # watches in one request
 
 
 async def rebuild_model(consumption_url: str) -> None:
-    """Rebuild the model, and say what was found."""
+    """Rebuild the model, and show the result."""
     settings = read_settings(RecommendationSettings)
     async with open_database(
         settings.recommendation_database_url, statement_timeout=None
@@ -47,7 +47,7 @@ async def _pages(url: str) -> AsyncIterator[list[Event]]:
 
 
 def _event(watch: dict[str, Any]) -> Event:
-    """Return the event that created the watch, with what is known of it now."""
+    """Return the event that created the watch, with its present values."""
     watch_id = UUID(watch["id"])
     return Event(
         event_id=watch_id,

@@ -1,4 +1,4 @@
-"""Run: both services in one process, on what the settings name, or on nothing but files."""
+"""Run: both services in one process, on the configured servers or on files alone."""
 
 import logging
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 async def run() -> None:
     """Serve both services until a signal asks to stop."""
-    learning = _knowing_the_other(read_settings(RecommendationSettings))
+    learning = _with_consumption_url(read_settings(RecommendationSettings))
     recording = read_settings(ConsumptionSettings)
     if recording.workers > 1:
         raise CannotStart(
@@ -30,7 +30,7 @@ async def run() -> None:
         raise CannotStart("PARTITIONS needs RabbitMQ: set AMQP_URL.")
     async with (
         open_broker(recording.amqp_url) as broker,
-        # The queue is there before the first event is announced.
+        # The queue exists before the first event is published.
         recommendation.open_app(learning, broker) as recommendation_app,
         consumption.open_app(recording, broker) as consumption_app,
     ):
@@ -44,8 +44,8 @@ async def run() -> None:
         await serve(listeners)
 
 
-def _knowing_the_other(settings: RecommendationSettings) -> RecommendationSettings:
-    """Return the settings, with the address of the other service in this process."""
+def _with_consumption_url(settings: RecommendationSettings) -> RecommendationSettings:
+    """Return the settings with the address of the consumption service in this process."""
     if "consumption_url" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"consumption_url": HttpUrl(consumption_address())})

@@ -6,7 +6,7 @@ from typing import Final
 from benchmarks.harness.wrk import LESSONS, USERS
 from benchmarks.peers.rows import QUEUE
 from shared.broker.connect import open_broker
-from shared.broker.interface import Broker, Message, Outcome
+from shared.broker.interface import Broker, Message, PublishOutcome
 from shared.broker.topology import USER_HEADER, WATCH, Queue, partition
 from shared.clock import utc_now
 from shared.errors import CannotStart
@@ -26,7 +26,7 @@ async def fill(amqp: str, queue: Queue, count: int) -> None:
         async with broker.publisher(WATCH) as publisher:
             for start in range(0, count, AT_ONCE):
                 some = [_message() for _ in range(start, min(start + AT_ONCE, count))]
-                if set(await publisher.publish(some)) != {Outcome.CONFIRMED}:
+                if set(await publisher.publish(some)) != {PublishOutcome.CONFIRMED}:
                     raise CannotStart("RabbitMQ did not confirm what the queue was filled with.")
 
 

@@ -120,9 +120,9 @@ def highest_sustained(pair: Pair, high: float, say: Say) -> float:
     low = 0.0
     for _ in range(STEPS):
         rate = (low + high) / 2
-        key_line = pair.keeps_up(rate)
-        say(f"{rate:.0f} watches/s: {'key_line up' if key_line else 'fell behind'}")
-        low, high = (rate, high) if key_line else (low, rate)
+        kept = pair.keeps_up(rate)
+        say(f"{rate:.0f} watches/s: {'kept up' if kept else 'fell behind'}")
+        low, high = (rate, high) if kept else (low, rate)
     if not low:
         say("no rate was sustained; a thirty-second of the highest is taken")
     return low or high

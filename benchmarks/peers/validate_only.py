@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query, Response
 from consumption_service.api.schemas import NewWatch, WatchAnswer
 from consumption_service.event import Watch
 from recommendation_service.api.parameters import PathId
-from recommendation_service.api.recommendations import AskedForUser
+from recommendation_service.api.recommendations import UserListParameters
 from recommendation_service.api.schemas import Recommendation, Recommendations
 from recommendation_service.serve.recommender import Item
 from shared.access.guard import Guard
@@ -56,7 +56,7 @@ async def record_watch(
 
 @router.get("/users/{user_id}/recommendations", responses=documented(422, 503))
 async def recommend_for_user(
-    user_id: PathId, asked: Annotated[AskedForUser, Query()]
+    user_id: PathId, asked: Annotated[UserListParameters, Query()]
 ) -> Recommendations:
     """Answer the same lessons to everybody."""
     return Recommendations(

@@ -1,15 +1,11 @@
-"""Completions: from which percentage on a lesson is finished, where that is not the usual one."""
+"""Routes of the completion percentages."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from consumption_service.api.dependencies import CurrentApp
 from consumption_service.api.schemas import Body, LessonInPath
-from consumption_service.query.completions import (
-    find_completion,
-    remove_completion,
-    store_completion,
-)
+from consumption_service.query.completions import delete_percent, find_percent, store_percent
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import LessonId
 from shared.problems import documented
@@ -39,14 +35,14 @@ async def set_completion(
     lesson_id: LessonInPath, body: Completion, app: CurrentApp
 ) -> LessonCompletion:
     """Set from which percentage on the lesson is finished, for all who watch it, at once."""
-    await store_completion(app.database, LessonId(lesson_id), body.percent)
+    await store_percent(app.database, LessonId(lesson_id), body.percent)
     return LessonCompletion(lesson_id=lesson_id, percent=body.percent)
 
 
 @router.get("/lessons/{lesson_id}/completion", responses=documented(404, 422, 503))
 async def read_completion(lesson_id: LessonInPath, app: CurrentApp) -> LessonCompletion:
     """Return the lesson's own percentage; without one, `COMPLETION_PERCENT` holds."""
-    percent = await find_completion(app.database, LessonId(lesson_id))
+    percent = await find_percent(app.database, LessonId(lesson_id))
     return LessonCompletion(lesson_id=lesson_id, percent=percent)
 
 
@@ -55,4 +51,4 @@ async def read_completion(lesson_id: LessonInPath, app: CurrentApp) -> LessonCom
 )
 async def delete_completion(lesson_id: LessonInPath, app: CurrentApp) -> None:
     """Return to the usual percentage."""
-    await remove_completion(app.database, LessonId(lesson_id))
+    await delete_percent(app.database, LessonId(lesson_id))

@@ -1,4 +1,4 @@
-"""What the routes work with: the application state, as a FastAPI dependency."""
+"""The application state, as a FastAPI dependency."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -13,7 +13,7 @@ from shared.errors import Invalid
 
 
 class AppState:
-    """What the routes work with; opened by the application."""
+    """What the routes share; opened by `open_app`."""
 
     def __init__(
         self, settings: ConsumptionSettings, database: Database, group_commit: GroupCommit
@@ -26,14 +26,14 @@ class AppState:
     def not_in_the_future(
         self, time: datetime | None, name: str = "body.occurred_at"
     ) -> datetime | None:
-        """Return the time a client gave, or raise `Invalid` when it has not come yet."""
+        """Return the time that a client sent, or raise `Invalid` if it is in the future."""
         if time and time > utc_now() + self.max_clock_skew:
             raise Invalid(f"{name}: {time.isoformat()} is in the future.")
         return time
 
 
 async def app_state(request: Request) -> AppState:
-    """Return what the application opened; not awaiting anything, but sparing a thread."""
+    """Return the state. It is async, although it awaits nothing: FastAPI then needs no thread."""
     state: AppState = request.app.state.consumption
     return state
 

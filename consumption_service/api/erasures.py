@@ -1,4 +1,4 @@
-"""Erasing users over HTTP, and the receipts."""
+"""Routes that erase users and return receipts."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consumption_service.api.dependencies import CurrentApp
 from consumption_service.api.schemas import UserInPath
-from consumption_service.record.erase import Erasure, find_erasure
+from consumption_service.record.erase import Erasure, erase, find_erasure
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import UserId
 from shared.problems import documented
@@ -57,7 +57,7 @@ async def erase_user(user_id: UserInPath, app: CurrentApp, response: Response) -
     The receipt at `Location` says when both have done it. The user may come back: what is recorded
     afterwards counts.
     """
-    erasure = await app.group_commit.erase(UserId(user_id))
+    erasure = await erase(app.database, app.group_commit, UserId(user_id))
     response.headers["Location"] = f"/erasures/{erasure.id}"
     return _receipt(erasure)
 

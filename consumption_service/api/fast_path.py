@@ -1,7 +1,7 @@
-"""Direct: a good `POST /watches` goes straight from its connection into the group commit.
+"""Fast path: a plain `POST /watches` goes straight from its connection into the group commit.
 
-Only what is as plain as can be is read here. Everything else takes the way through the application,
-to `api.record_watch`. What both read, they read alike, and answer alike.
+All other requests go through the application, to `watches.record_watch`. The requests that both can
+read have the same meaning, and the same answer, on both ways.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from starlette.types import Scope
 from typing_extensions import TypedDict, override
 
 from consumption_service.api.dependencies import AppState
-from consumption_service.api.schemas import written
-from consumption_service.record.commands import Create, Outcome
+from consumption_service.api.schemas import watch_to_json
+from consumption_service.record.commands import CommandResult, Create
 from shared.access.caller import Caller
 from shared.errors import Invalid, ServiceError
 from shared.events import Instant
@@ -33,7 +33,7 @@ Plain = Annotated[T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1)]
 
 @with_config(ConfigDict(extra="forbid"))
 class PlainWatch(TypedDict):
-    """What `api.NewWatch` is, but for the less usual ways to write a number."""
+    """A `NewWatch`, without segments, and with numbers that are written the usual way."""
 
     user_id: Plain[UserId]
     lesson_id: Plain[LessonId]
@@ -42,11 +42,11 @@ class PlainWatch(TypedDict):
     occurred_at: NotRequired[Instant | None]
 
 
-_READING: Final = TypeAdapter(PlainWatch).validator
+_VALIDATOR: Final = TypeAdapter(PlainWatch).validator
 
 
-class Recording(FastPathHandler[Create, Outcome]):
-    """Takes `POST /watches`."""
+class RecordWatchHandler(FastPathHandler[Create, CommandResult]):
+    """Handles `POST /watches`."""
 
     line = re.compile(rb"POST /watches")
     path = "/watches"
@@ -57,54 +57,47 @@ class Recording(FastPathHandler[Create, Outcome]):
 
     @override
     def parse(self, scope: Scope, body: bytes) -> Create | None:
-        """Return the watch to record, or None when it is not as plain as it could be."""
+        """Return the watch to record, or None if the request is not plain."""
         if len(body) > self._max_body_bytes:
             return None
         try:
-            watch, key = _watch_in(body), _key_in(scope["headers"])
-            occurred_at = self._state.not_in_the_future(watch.get("occurred_at"))
+            watch, key = _parse_watch(body), _parse_key(scope["headers"])
+            self._state.not_in_the_future(watch.get("occurred_at"))
         except (ValueError, Invalid):
             return None
-        return Create(
-            watch["user_id"],
-            watch["lesson_id"],
-            watch["position"],
-            watch.get("duration"),
-            occurred_at,
-            key,
-        )
+        return Create(**watch, key=key)
 
     @override
-    def start(self, asked: Create, caller: Caller) -> asyncio.Future[Outcome]:
-        """Let the watch be committed."""
+    def start(self, asked: Create, caller: Caller) -> asyncio.Future[CommandResult]:
+        """Queue the watch for its commit."""
         caller.act_for(asked.user_id)
         return self._state.group_commit.submit_nowait(asked)
 
     @override
-    def respond(self, outcome: Outcome) -> Answer:
-        """Return the watch as it is stored."""
+    def respond(self, outcome: CommandResult) -> Answer:
+        """Return the answer with the stored watch."""
         if isinstance(outcome, ServiceError):
             raise outcome
         watch = outcome.watch
         location = HEADERS % str(watch.id).encode()
-        return Answer(201 if outcome.changed else 200, location, written(watch))
+        return Answer(201 if outcome.changed else 200, location, watch_to_json(watch))
 
 
-def _watch_in(body: bytes) -> PlainWatch:
-    """Return what the body says, or raise `ValueError`.
+def _parse_watch(body: bytes) -> PlainWatch:
+    """Parse the body, or raise `ValueError`.
 
-    Each text of JSON without escapes has two quotes. So the quotes tell whether a name came twice,
-    of which the reader takes the last.
+    The validator takes the last value of a name that comes twice, which must be refused. Every
+    string of JSON without escapes has two quotes, so the number of quotes gives that away.
     """
-    watch: PlainWatch = _READING.validate_json(body)
-    texts = len(watch) + (watch.get("occurred_at") is not None)
-    if b"\\" in body or body.count(b'"') != 2 * texts:
+    watch: PlainWatch = _VALIDATOR.validate_json(body)
+    strings = len(watch) + (watch.get("occurred_at") is not None)
+    if b"\\" in body or body.count(b'"') != 2 * strings:
         raise ValueError
     return watch
 
 
-def _key_in(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """Return the Idempotency-Key, or raise `ValueError` where the headers are not as usual."""
+def _parse_key(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """Return the Idempotency-Key, or raise `ValueError` if the headers are not plain."""
     types = [value for name, value in headers if name == b"content-type"]
     keys = [value for name, value in headers if name == b"idempotency-key"]
     if types != JSON or len(keys) > 1:

@@ -1,4 +1,4 @@
-"""Progress over HTTP: of all lessons, and of those to go on with."""
+"""Routes of progress: of all lessons, and of those to continue."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consumption_service.api.dependencies import AppState, CurrentApp
 from consumption_service.api.schemas import IdFilter, UserInPath
-from consumption_service.query.progress import Place, Progress, State, Wanted, list_progress
+from consumption_service.query.progress import Keyset, LessonFilters, Progress, State, list_progress
 from shared.errors import Invalid
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import MAX_INTEGER, LessonId, UserId
@@ -76,8 +76,8 @@ async def read_progress(  # noqa: PLR0913, PLR0917 - each is a parameter of the 
 ) -> ProgressList:
     """Return how far a user came in each lesson, the one watched last first."""
     lesson = None if lesson_id is None else LessonId(lesson_id)
-    wanted = Wanted(UserId(user_id), limit, _place(cursor), lesson, state)
-    return await _list(app, wanted)
+    filters = LessonFilters(UserId(user_id), limit, _keyset(cursor), lesson, state)
+    return await _list(app, filters)
 
 
 @router.get("/users/{user_id}/continue-watching", responses=documented(422, 503))
@@ -85,15 +85,15 @@ async def continue_watching(
     user_id: UserInPath, app: CurrentApp, cursor: Cursor = None, limit: Limit = 50
 ) -> ProgressList:
     """Return what a user started and did not finish, the one watched last first."""
-    wanted = Wanted(UserId(user_id), limit, _place(cursor), state=State.STARTED)
-    return await _list(app, wanted)
+    filters = LessonFilters(UserId(user_id), limit, _keyset(cursor), state=State.STARTED)
+    return await _list(app, filters)
 
 
-async def _list(app: AppState, wanted: Wanted) -> ProgressList:
-    # One more than asked for tells whether there is a next page.
-    one_more = replace(wanted, limit=wanted.limit + 1)
+async def _list(app: AppState, filters: LessonFilters) -> ProgressList:
+    # One more than the limit tells whether there is a next page.
+    one_more = replace(filters, limit=filters.limit + 1)
     found = await list_progress(app.database, one_more, app.completion_percent)
-    page = found[: wanted.limit]
+    page = found[: filters.limit]
     return ProgressList(
         items=[LessonProgress.model_validate(one) for one in page],
         next_cursor=_cursor(page[-1]) if len(found) > len(page) else None,
@@ -104,11 +104,11 @@ def _cursor(last: Progress) -> str:
     return f"{(last.last_watched_at - EPOCH) // MICROSECOND}-{last.lesson_id}"
 
 
-def _place(cursor: str | None) -> Place | None:
+def _keyset(cursor: str | None) -> Keyset | None:
     if cursor is None:
         return None
     time, _, lesson_id = cursor.rpartition("-")
     try:
-        return Place(EPOCH + int(time) * MICROSECOND, min(int(lesson_id), MAX_INTEGER))
+        return Keyset(EPOCH + int(time) * MICROSECOND, min(int(lesson_id), MAX_INTEGER))
     except OverflowError:
         raise Invalid("query.cursor: is no cursor of such a list.") from None

@@ -1,4 +1,4 @@
-"""Request bodies and answers of the watch routes."""
+"""Schemas: request bodies and answers of the watch routes, and types of parameters."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -8,7 +8,9 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
+from consumption_service.api.dependencies import AppState
 from consumption_service.event import Watch
+from consumption_service.record.commands import Create
 from consumption_service.segments import Segments
 from shared.events import Instant, Position
 from shared.ids import MAX_INTEGER, LessonId, Natural, UserId
@@ -24,14 +26,14 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _forwards(segment: tuple[int, int]) -> tuple[int, int]:
+def _check_order(segment: tuple[int, int]) -> tuple[int, int]:
     start, end = segment
     if end < start:
         raise ValueError("should not end before it begins")
     return segment
 
 
-Segment = Annotated[tuple[Position, Position], AfterValidator(_forwards)]
+Segment = Annotated[tuple[Position, Position], AfterValidator(_check_order)]
 
 SeenSegments = Annotated[
     list[Segment] | None,
@@ -102,14 +104,22 @@ class WatchList(BaseModel):
     next_cursor: UUID | None
 
 
-def segments_of(body: NewWatch | Heartbeat) -> Segments | None:
-    """Return the segments as they are stored."""
+def to_command(body: NewWatch, key: str | None, app: AppState) -> Create:
+    """Return the command that records the watch, or raise `Invalid`."""
+    occurred_at, segments = app.not_in_the_future(body.occurred_at), to_segments(body)
+    return Create(
+        body.user_id, body.lesson_id, body.position, body.duration, occurred_at, key, segments
+    )
+
+
+def to_segments(body: NewWatch | Heartbeat) -> Segments | None:
+    """Return the segments of the body, as they are stored."""
     return None if body.segments is None else [list(segment) for segment in body.segments]
 
 
-def written(watch: Watch) -> bytes:
-    """Return the `WatchAnswer` as JSON; for where one is written again and again."""
+def watch_to_json(watch: Watch) -> bytes:
+    """Return the JSON of a `WatchAnswer` without building one, for the hot path."""
     return to_json(dict(zip(_FIELDS, watch, strict=False)))
 
 
-_FIELDS: Final = tuple(WatchAnswer.model_fields)  # the first of a watch, in its order
+_FIELDS: Final = tuple(WatchAnswer.model_fields)  # the first fields of a `Watch`, in its order

@@ -1,4 +1,4 @@
-"""The HTTP side of the consumption service: translates, and decides nothing."""
+"""Routes of watches: record, read, list, report a position, delete."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -13,17 +13,16 @@ from consumption_service.api.schemas import (
     ReportAnswer,
     WatchAnswer,
     WatchList,
-    segments_of,
+    to_command,
+    to_segments,
 )
-from consumption_service.event import Watch
-from consumption_service.query.watches import Selection, find_watch, list_watches
-from consumption_service.record.commands import Create, Delete, Report
+from consumption_service.query.watches import WatchFilters, find_watch, list_watches
+from consumption_service.record.commands import Delete, Report
 from shared.access.caller import CurrentCaller
 from shared.http.strict_json import StrictJSONRoute
 from shared.problems import documented
 
 router = APIRouter(tags=["watches"], route_class=StrictJSONRoute)
-
 
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
 
@@ -45,27 +44,17 @@ async def record_watch(
 ) -> WatchAnswer:
     """Record a watch. With the same `Idempotency-Key`, the same request is recorded once (200)."""
     caller.act_for(body.user_id)
-    done = await app.group_commit.submit(
-        Create(
-            body.user_id,
-            body.lesson_id,
-            body.position,
-            body.duration,
-            app.not_in_the_future(body.occurred_at),
-            idempotency_key,
-            segments_of(body),
-        )
-    )
-    if not done.changed:
+    result = await app.group_commit.submit(to_command(body, idempotency_key, app))
+    if not result.changed:
         response.status_code = 200
-    response.headers["Location"] = f"/watches/{done.watch.id}"
-    return _answer(done.watch)
+    response.headers["Location"] = f"/watches/{result.watch.id}"
+    return WatchAnswer.model_validate(result.watch)
 
 
 @router.get("/watches/{watch_id:uuid}", responses=documented(404, 422, 503))
 async def read_watch(watch_id: UUID, app: CurrentApp, caller: CurrentCaller) -> WatchAnswer:
     """Return a watch."""
-    return _answer(await find_watch(app.database, watch_id, caller.user_id))
+    return WatchAnswer.model_validate(await find_watch(app.database, watch_id, caller.user_id))
 
 
 @router.get("/watches", responses=documented(422, 503))
@@ -79,13 +68,12 @@ async def read_watches(  # noqa: PLR0913, PLR0917 - each is a parameter of the r
 ) -> WatchList:
     """Return the watches recorded last, newest first; with a user's token, only their own."""
     user_id = user_id if caller.user_id is None else caller.user_id
-    # One more than asked for tells whether there is a next page.
-    found = await list_watches(app.database, Selection(user_id, lesson_id, cursor, limit + 1))
+    # One more than the limit tells whether there is a next page.
+    found = await list_watches(app.database, WatchFilters(user_id, lesson_id, cursor, limit + 1))
     page = found[:limit]
-    more = len(found) > limit
-    return WatchList(
-        items=[_answer(watch) for watch in page], next_cursor=page[-1].id if more else None
-    )
+    next_cursor = page[-1].id if len(found) > limit else None
+    items = [WatchAnswer.model_validate(watch) for watch in page]
+    return WatchList(items=items, next_cursor=next_cursor)
 
 
 @router.patch("/watches/{watch_id:uuid}", responses=documented(400, 404, 413, 422, 503))
@@ -93,20 +81,14 @@ async def report_position(
     watch_id: UUID, body: Heartbeat, app: CurrentApp, caller: CurrentCaller
 ) -> ReportAnswer:
     """Move a watch to a new position. A report older than the last one changes nothing."""
-    occurred_at = app.not_in_the_future(body.occurred_at)
-    report = Report(
-        watch_id, body.position, occurred_at, segments_of(body), owner_id=caller.user_id
-    )
-    done = await app.group_commit.submit(report)
-    outcome: Literal["applied", "stale"] = "applied" if done.changed else "stale"
-    return ReportAnswer(**_answer(done.watch).model_dump(), outcome=outcome)
+    occurred_at, segments = app.not_in_the_future(body.occurred_at), to_segments(body)
+    report = Report(watch_id, body.position, occurred_at, segments, owner_id=caller.user_id)
+    result = await app.group_commit.submit(report)
+    outcome: Literal["applied", "stale"] = "applied" if result.changed else "stale"
+    return ReportAnswer(**WatchAnswer.model_validate(result.watch).model_dump(), outcome=outcome)
 
 
 @router.delete("/watches/{watch_id:uuid}", status_code=204, responses=documented(404, 422, 503))
 async def delete_watch(watch_id: UUID, app: CurrentApp, caller: CurrentCaller) -> None:
     """Undo a watch, here and in the recommendations."""
     await app.group_commit.submit(Delete(watch_id, owner_id=caller.user_id))
-
-
-def _answer(watch: Watch) -> WatchAnswer:
-    return WatchAnswer.model_validate(watch)

@@ -1,4 +1,4 @@
-"""xAPI over HTTP: statements as players of the xAPI video profile send them to a record store."""
+"""Route of xAPI statements, as players of the video profile send them to a record store."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from pydantic import Discriminator, Field, Tag
 
 from consumption_service.api.dependencies import AppState, CurrentApp
-from consumption_service.record.xapi import Told, record_statements
-from consumption_service.record.xapi_statements import Said, Statement, what_is_said
+from consumption_service.record.xapi import NewStatement, record_statements
+from consumption_service.record.xapi_statements import ParsedStatement, Statement, parse_statement
 from shared.access.caller import CurrentCaller
 from shared.errors import Invalid
 from shared.http.strict_json import StrictJSONRoute
@@ -20,15 +20,10 @@ router = APIRouter(tags=["xapi"], route_class=StrictJSONRoute)
 
 MAX_STATEMENTS: Final = 1000
 
-
-def _form(body: object) -> str:
-    return "list" if isinstance(body, list) else "statement"
-
-
 Statements = Annotated[
     Annotated[Statement, Tag("statement")]
     | Annotated[list[Statement], Tag("list"), Field(max_length=MAX_STATEMENTS)],
-    Discriminator(_form),
+    Discriminator(lambda body: "list" if isinstance(body, list) else "statement"),
 ]
 
 
@@ -44,25 +39,27 @@ async def record_xapi_statements(
     """
     statements = body if isinstance(body, list) else [body]
     ids = [one.id or uuid4() for one in statements]
-    told = list(_told(statements, ids, app))
-    for one in told:
-        caller.act_for(one.said.user_id)
-    if told:
-        work = partial(record_statements, told, app.database)
-        await app.group_commit.transact(work, most_events=len(told))
+    new = list(_parsed(statements, ids, app))
+    for one in new:
+        caller.act_for(one.parsed.user_id)
+    if new:
+        work = partial(record_statements, new, app.database)
+        await app.group_commit.transact(work, max_events=len(new))
     return ids
 
 
-def _told(statements: Sequence[Statement], ids: Sequence[UUID], app: AppState) -> Iterator[Told]:
-    for place, (statement, id_) in enumerate(zip(statements, ids, strict=True)):
+def _parsed(
+    statements: Sequence[Statement], ids: Sequence[UUID], app: AppState
+) -> Iterator[NewStatement]:
+    for index, (statement, id_) in enumerate(zip(statements, ids, strict=True)):
         if statement.is_about_watching:
-            yield Told(id_, statement.digest(), _said(statement, place, app))
+            yield NewStatement(id_, statement.digest(), _parse(statement, index, app))
 
 
-def _said(statement: Statement, place: int, app: AppState) -> Said:
-    """Return what it says, or raise `Invalid`, which names the statement."""
+def _parse(statement: Statement, index: int, app: AppState) -> ParsedStatement:
+    """Parse the statement, or raise `Invalid`, which tells its index."""
     try:
         app.not_in_the_future(statement.timestamp, "timestamp")
-        return what_is_said(statement)
+        return parse_statement(statement)
     except Invalid as error:
-        raise Invalid(f"statement {place}: {error}") from None
+        raise Invalid(f"statement {index}: {error}") from None

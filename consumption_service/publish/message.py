@@ -1,4 +1,4 @@
-"""Message: what an event is on the exchange."""
+"""Messages: events as they are published to the exchange."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,12 +19,10 @@ _HEADERS: Final[Headers] = {"x-schema-version": SCHEMA_VERSION}
 
 @contextmanager
 def messages_of(events: Sequence[OutboxEvent], now: datetime) -> Iterator[list[Message]]:
-    """Yield the messages that are published while the block lasts; each carries its trace on."""
-    with publishing([event.traceparent for event in events]) as carried:
-        yield [
-            _message(event, now, traceparent)
-            for event, traceparent in zip(events, carried, strict=True)
-        ]
+    """Yield the messages, which the block publishes; each continues its trace."""
+    with publishing([event.traceparent for event in events]) as traceparents:
+        traced = zip(events, traceparents, strict=True)
+        yield [_message(event, now, traceparent) for event, traceparent in traced]
 
 
 def _message(event: OutboxEvent, now: datetime, traceparent: str | None) -> Message:
@@ -48,8 +46,8 @@ def _headers(event: OutboxEvent, traceparent: str | None) -> Headers:
 
 
 def _user_of(event: OutboxEvent) -> int | None:
-    """Return whom it is about; an erasure, which belongs to no user, says so in its body."""
+    """Return the user; the event of an erasure, which has no user id, names it in its body."""
     if event.user_id is not None:
         return event.user_id
-    about: int | None = from_json(event.body).get("user_id")
-    return about
+    user_id: int | None = from_json(event.body).get("user_id")
+    return user_id

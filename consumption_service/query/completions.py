@@ -1,4 +1,4 @@
-"""Completion percentages: from which one on a lesson is finished, where it has its own."""
+"""Queries of completion percentages: the share of a lesson to watch until it is finished."""
 
 from sqlalchemy import delete, select
 
@@ -9,14 +9,14 @@ from shared.errors import NotFound
 from shared.ids import LessonId
 
 
-async def store_completion(database: Database, lesson_id: LessonId, percent: int) -> None:
-    """Set the percentage of a lesson's duration, 1 to 100, from which on it is finished."""
+async def store_percent(database: Database, lesson_id: LessonId, percent: int) -> None:
+    """Store the lesson's own percentage, 1 to 100."""
     async with database.write() as connection:
         await upsert_rows(connection, completions, [(lesson_id, percent)])
 
 
-async def find_completion(database: Database, lesson_id: LessonId) -> int:
-    """Return the lesson's own percentage; `NotFound` where it has none."""
+async def find_percent(database: Database, lesson_id: LessonId) -> int:
+    """Return the lesson's own percentage, or raise `NotFound`."""
     query = select(completions.c.percent).where(completions.c.lesson_id == lesson_id)
     async with database.read() as connection:
         percent: int | None = await connection.scalar(query)
@@ -25,8 +25,8 @@ async def find_completion(database: Database, lesson_id: LessonId) -> int:
     return percent
 
 
-async def remove_completion(database: Database, lesson_id: LessonId) -> None:
-    """Return to the usual percentage; `NotFound` where the lesson has none of its own."""
+async def delete_percent(database: Database, lesson_id: LessonId) -> None:
+    """Delete the lesson's own percentage, or raise `NotFound`: the default is valid again."""
     query = delete(completions).where(completions.c.lesson_id == lesson_id)
     async with database.write() as connection:
         if not (await connection.execute(query)).rowcount:

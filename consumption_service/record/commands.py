@@ -1,4 +1,4 @@
-"""What a caller may ask for, and what comes of it."""
+"""Commands: what a caller may do to a watch, and the result."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from shared.process.tracing import current_traceparent
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Record a watch. With a key, recording the same again is recording it once."""
+    """Record a watch. With an idempotency key, the same content is recorded once."""
 
     user_id: UserId
     lesson_id: LessonId
@@ -28,44 +28,44 @@ class Create:
     traceparent: str | None = field(default_factory=current_traceparent, compare=False)
 
     def digest(self) -> bytes:
-        """Return what tells this content from other content under the same key."""
-        content = (self.user_id, self.lesson_id, self.position, self.duration, self.occurred_at)
-        said = content if self.segments is None else (*content, self.segments)
-        return sha256(repr(said).encode()).digest()
+        """Return the digest that tells this content from other content under the same key."""
+        fields = (self.user_id, self.lesson_id, self.position, self.duration, self.occurred_at)
+        content = fields if self.segments is None else (*fields, self.segments)
+        return sha256(repr(content).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Move a watch to the position that its player reports, unless a later one is known.
+    """Move a watch to the position that its player reports, unless a later one is stored.
 
-    How far the watch came, and what of the lesson was seen, only ever grow.
+    The furthest position and the segments only grow, also by a report that comes late.
     """
 
     watch_id: UUID
     position: Position
     occurred_at: datetime | None = None
     segments: Segments | None = None
-    owner_id: int | None = None  # to anybody but this user there is no such watch
+    owner_id: int | None = None  # for any other user there is no such watch
     traceparent: str | None = field(default_factory=current_traceparent, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Undo a watch."""
+    """Delete a watch."""
 
     watch_id: UUID
-    owner_id: int | None = None  # to anybody but this user there is no such watch
+    owner_id: int | None = None  # for any other user there is no such watch
     traceparent: str | None = field(default_factory=current_traceparent, compare=False)
 
 
 Command = Create | Report | Delete
 
 
-class Done(NamedTuple):
-    """What came of a command: the watch afterwards, and whether it was created, moved or undone."""
+class Success(NamedTuple):
+    """A command was carried out: the watch, and whether it was created, moved or deleted."""
 
     watch: Watch
     changed: bool
 
 
-Outcome = Done | ServiceError
+CommandResult = Success | ServiceError

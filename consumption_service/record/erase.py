@@ -1,18 +1,20 @@
-"""Erase: keep nothing of a user, and tell the exchange, in one transaction.
+"""Erase: delete all rows of a user, and write the event that says so, in one transaction.
 
-What stays is the receipt. Its time is the tombstone: events recorded until then may still be under
-way, and count no longer wherever they arrive.
+The receipt stays. Its time is the tombstone: events recorded until then may still be on their way,
+and no longer count wherever they arrive.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.event import OutboxEvent
+from consumption_service.record.group_commit import GroupCommit
 from consumption_service.record.locks import bump_erasure_epoch
 from consumption_service.tables import erasures, idempotency_keys, outbox, watches, xapi_sessions
 from shared.database.database import Database
@@ -21,7 +23,7 @@ from shared.events import Kind, UserErased
 from shared.ids import UserId
 from shared.uuid7 import new_id
 
-ABOUT_USERS = (watches, idempotency_keys, xapi_sessions, outbox)
+USER_TABLES: Final = (watches, idempotency_keys, xapi_sessions, outbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +36,45 @@ class Erasure:
     recommendation_done_at: datetime | None = None
 
 
-async def erase(
-    user_id: UserId, database: Database, connection: AsyncConnection, now: datetime
+async def erase(database: Database, group_commit: GroupCommit, user_id: UserId) -> Erasure:
+    """Erase the user, and publish none of the user's events that are still in memory."""
+
+    async def work(
+        connection: AsyncConnection, now: datetime
+    ) -> tuple[Erasure, Sequence[OutboxEvent]]:
+        erasure, events = await erase_rows(database, connection, user_id, now)
+        # Under the exclusive lock: the next time is later, however far the clock was set back.
+        group_commit.timestamps.advance_to(erasure.erased_at)
+        return erasure, events
+
+    erasure = await group_commit.transact(work, max_events=1, exclusive=True)
+    group_commit.relay.drop_user(user_id)
+    return erasure
+
+
+async def erase_rows(
+    database: Database, connection: AsyncConnection, user_id: UserId, now: datetime
 ) -> tuple[Erasure, Sequence[OutboxEvent]]:
-    """Erase the user; nothing may be recorded at the same time."""
+    """Delete the user's rows, and write the receipt and its event; the caller has the lock."""
     latest = select(func.max(watches.c.recorded_at)).where(watches.c.user_id == user_id)
-    # A clock that was set back must not leave a watch on the far side of its tombstone.
+    # If the clock was set back, a watch may have a later time: the tombstone must cover it.
     erased_at = max(now, await connection.scalar(latest) or now)
     await bump_erasure_epoch(database, connection)
-    for table in ABOUT_USERS:
+    for table in USER_TABLES:
         await connection.execute(delete(table).where(table.c.user_id == user_id))
     erasure = Erasure(new_id(), user_id, erased_at)
     row = {"id": erasure.id, "user_id": user_id, "erased_at": erased_at}
     await connection.execute(insert(erasures).values(row))
     event = _event_of(erasure)
-    told = {"event_id": event.event_id, "kind": event.kind.value, "body": event.body}
-    await connection.execute(insert(outbox).values(told))
+    event_row = {"event_id": event.event_id, "kind": event.kind.value, "body": event.body}
+    await connection.execute(insert(outbox).values(event_row))
     return erasure, [event]
 
 
 def _event_of(erasure: Erasure) -> OutboxEvent:
-    """Return the event. It belongs to no user, so that the next erasure leaves it alone."""
-    said = UserErased(user_id=erasure.user_id, erasure_id=erasure.id, erased_at=erasure.erased_at)
-    return OutboxEvent(erasure.id, Kind.ERASED, said.model_dump_json())
+    """Return the event. It has no user id, so that the next erasure of the user leaves it alone."""
+    body = UserErased(user_id=erasure.user_id, erasure_id=erasure.id, erased_at=erasure.erased_at)
+    return OutboxEvent(erasure.id, Kind.ERASED, body.model_dump_json())
 
 
 async def find_erasure(database: Database, erasure_id: UUID) -> Erasure:

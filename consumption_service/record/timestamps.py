@@ -1,4 +1,4 @@
-"""Order: the times that the transactions of this process take, and in which they end."""
+"""Timestamp allocator: gives transactions their times, and lets them end in that order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,42 +9,42 @@ from typing import Final
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 TICK: Final = timedelta(microseconds=1)  # no two events of a process have the same time
 
-# Takes a time of about this for so many events, and returns the time of the first.
-Take = Callable[[datetime, int], datetime]
+# Allocates times from about this one on, for so many events; returns the time of the first.
+Allocate = Callable[[datetime, int], datetime]
 
 
 class TimestampAllocator:
-    """Times that only go forward, however the clocks go; each is taken once."""
+    """Times that only go forward, however the clocks go; each is allocated once."""
 
     def __init__(self) -> None:
-        self._now = NEVER  # no event has a later time
-        self._latest = asyncio.Event()  # set when what took its time last has ended
-        self._latest.set()
+        self._last = NEVER  # no event has a later time
+        self._last_ended = asyncio.Event()  # set when the block that allocated last has ended
+        self._last_ended.set()
 
     def advance_to(self, time: datetime) -> None:
-        """Hand out later times than this from now on."""
-        self._now = max(self._now, time)
+        """Allocate later times than this from now on."""
+        self._last = max(self._last, time)
 
     @asynccontextmanager
-    async def commit_in_order(self) -> AsyncIterator[Take]:
-        """Hand over what takes a time, once.
+    async def commit_in_order(self) -> AsyncIterator[Allocate]:
+        """Yield what allocates times, once.
 
-        The block ends when those that took earlier times have ended, so that whoever has learned
-        what was recorded at a time has learned what was recorded before.
+        The block ends after those that have allocated earlier times. So a caller who is told of a
+        watch finds every watch of an earlier time recorded.
         """
-        earlier, ended = self._latest, asyncio.Event()
+        earlier, ended = self._last_ended, asyncio.Event()
 
-        def take(about: datetime, events: int) -> datetime:
+        def allocate(about: datetime, events: int) -> datetime:
             nonlocal earlier
-            earlier, self._latest = self._latest, ended
-            now = max(about, self._now + TICK)
-            self._now = now + TICK * events  # each has its own, in no other group
-            return now
+            earlier, self._last_ended = self._last_ended, ended
+            first = max(about, self._last + TICK)
+            self._last = first + TICK * events  # each has its own, in no other group
+            return first
 
         try:
-            yield take
+            yield allocate
         finally:
             try:
                 await earlier.wait()
-            finally:  # a request that is broken off must not hold up the others
+            finally:  # a request that is cancelled must not hold up the others
                 ended.set()

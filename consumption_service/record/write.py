@@ -1,12 +1,13 @@
-"""Record: many commands in one transaction, each with its own outcome and its event.
+"""Record many commands in one transaction, each with a result and an event of its own.
 
-All rows that the commands are about are read and locked first; then each command is decided in
-memory, in order; then everything is written at once. So a watch reported twice in one group is
-handled as if the reports had come one after the other.
+All rows that the commands concern are read and locked first; then each command is decided in
+memory, in order; then all changes are written together. So two reports of one watch in a group have
+the same effect as one after the other.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -14,25 +15,28 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.event import OutboxEvent, Watch
-from consumption_service.query.watches import STORED
-from consumption_service.record.commands import Command, Create, Delete, Outcome, Report
+from consumption_service.query.watches import SELECT_WATCHES
+from consumption_service.record.commands import Command, CommandResult, Create, Delete, Report
 from consumption_service.record.decide import Claim, Group
 from consumption_service.tables import idempotency_keys, outbox, watches
 from shared.database.bulk import insert_rows
 from shared.database.database import Database
 from shared.uuid7 import new_id
 
+MUTABLE: Final = ("position", "reported_at", "recorded_at", "furthest", "segments", "unsegmented")
+
 
 async def record(
+    commands: Sequence[Command],
     database: Database,
     connection: AsyncConnection,
-    commands: Sequence[Command],
     now: datetime,
     ids: Sequence[UUID] | None = None,
-) -> tuple[list[Outcome], list[OutboxEvent]]:
-    """Carry out the commands, and return their outcomes, in order, and the events to announce.
+) -> tuple[list[CommandResult], list[OutboxEvent]]:
+    """Carry out the commands; return their results, in order, and the events to publish.
 
-    The ids are those of the watches to be created, a place for each command; by default new ones.
+    `ids` has an id for each command, for the watch that it may create; by default new ones.
+    The caller holds the shared lock.
     """
     group = Group(now)
     ids = ids or [new_id() for _ in commands]
@@ -40,9 +44,9 @@ async def record(
     stored = {command.watch_id for command in commands if isinstance(command, Report | Delete)}
     stored |= {claim.watch_id for claim in group.claims.values()} - set(ids)
     await _read_watches(group, database, connection, stored)
-    outcomes = [group.decide(command, id_) for command, id_ in zip(commands, ids, strict=True)]
+    results = [group.decide(command, id_) for command, id_ in zip(commands, ids, strict=True)]
     await _write(group, connection)
-    return outcomes, group.events
+    return results, group.events
 
 
 async def _claim_keys(
@@ -51,8 +55,8 @@ async def _claim_keys(
     connection: AsyncConnection,
     commands: Sequence[tuple[Command, UUID]],
 ) -> None:
-    """Take every key that is free, and learn what the others stand for."""
-    wanted = {
+    """Claim every key that is free, and read what the others stand for."""
+    keys = {
         command.key: {
             "key": command.key,
             "watch_id": watch_id,
@@ -60,28 +64,28 @@ async def _claim_keys(
             "recorded_at": group.now,
             "user_id": command.user_id,
         }
-        for command, watch_id in reversed(commands)  # the first command with a key takes it
+        for command, watch_id in reversed(commands)  # the first command with a key claims it
         if isinstance(command, Create) and command.key
     }
-    if not wanted:
+    if not keys:
         return
     insert_if_free = sqlite.insert if database.is_sqlite else postgresql.insert
     # In sorted order, so that two groups with the same keys wait for each other in one direction.
-    rows = [wanted[key] for key in sorted(wanted)]
+    rows = [keys[key] for key in sorted(keys)]
     await connection.execute(insert_if_free(idempotency_keys).on_conflict_do_nothing(), rows)
     key = idempotency_keys.c.key
     query = select(key, idempotency_keys.c.watch_id, idempotency_keys.c.digest)
-    for row in await connection.execute(query.where(database.among(key, list(wanted)))):
+    for row in await connection.execute(query.where(database.is_any_of(key, list(keys)))):
         group.claims[row.key] = Claim(row.watch_id, row.digest)
 
 
 async def _read_watches(
     group: Group, database: Database, connection: AsyncConnection, ids: Collection[UUID]
 ) -> None:
-    """Read and lock the stored watches that the commands are about."""
+    """Read and lock the stored watches that the commands concern."""
     if not ids:
         return
-    query = STORED.where(database.among(watches.c.id, ids))
+    query = SELECT_WATCHES.where(database.is_any_of(watches.c.id, ids))
     for row in await connection.execute(query.order_by(watches.c.id).with_for_update()):
         group.watches[row.id] = Watch(*row)
 
@@ -97,12 +101,5 @@ async def _write_change(connection: AsyncConnection, watch_id: UUID, watch: Watc
     if watch is None:
         await connection.execute(delete(watches).where(watches.c.id == watch_id))
         return
-    changes = {
-        "position": watch.position,
-        "reported_at": watch.reported_at,
-        "recorded_at": watch.recorded_at,
-        "furthest": watch.furthest,
-        "segments": watch.segments,
-        "unsegmented": watch.unsegmented,
-    }
+    changes = {name: getattr(watch, name) for name in MUTABLE}
     await connection.execute(update(watches).where(watches.c.id == watch_id).values(changes))

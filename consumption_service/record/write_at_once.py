@@ -1,8 +1,8 @@
-"""Record at once: plain watches with one statement, where a transaction takes several.
+"""Single-statement fast path: record plain watches with one statement that commits itself.
 
-What they need not wait for is a look at the clock: the one that this process took a moment ago
-tells the time as well, unless somebody was erased since then. The statement itself waits for its
-turn and finds that out, and then writes nothing.
+It saves the round trip that locks and reads the clock first. A reading of a moment ago tells the
+time as well, unless a user was erased since. The statement takes the lock itself; if the erasure
+epoch has changed, it inserts nothing.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Table, any_, bindparam, delete, exists
 
 from consumption_service.event import OutboxEvent
-from consumption_service.record.commands import Command, Create, Outcome
+from consumption_service.record.commands import Command, CommandResult, Create
 from consumption_service.record.decide import Group
-from consumption_service.record.locks import SHARED
+from consumption_service.record.locks import LOCK_SHARED
 from consumption_service.tables import outbox, watches
 from shared.database.bulk import Rows, columns_of, insert_columns
 from shared.database.database import Database
@@ -23,7 +23,7 @@ from shared.uuid7 import new_id
 
 
 def is_plain(command: Command) -> bool:
-    """Whether the command needs nothing that is stored."""
+    """Return whether the command depends on no stored row."""
     return isinstance(command, Create) and not command.key
 
 
@@ -31,31 +31,30 @@ async def record_at_once(
     database: Database,
     commands: Sequence[Command],
     now: datetime,
-    erasures: int,
+    erasure_epoch: int,
     confirmed: Collection[UUID],
-) -> tuple[list[Outcome], list[OutboxEvent]] | None:
-    """Carry out plain commands as `record` does; None, and nothing done, if it is not their turn.
+) -> tuple[list[CommandResult], list[OutboxEvent]] | None:
+    """Carry out plain commands as `record` does; PostgreSQL only.
 
-    It is while there were so many `erasures`, and not more. The confirmed events are forgotten in
-    any case.
+    Returns None, and has inserted nothing, if the erasure epoch is another by now. The rows of the
+    confirmed events are deleted in any case.
     """
     group = Group(now)
-    outcomes = [group.decide(command, new_id()) for command in commands]
+    results = [group.decide(command, new_id()) for command in commands]
     new = [watch for watch in group.watches.values() if watch]
     rows: dict[Table, Rows] = {watches: new, outbox: group.events}
-    known = {"erasures": erasures, "confirmed": list(confirmed)}
-    statement = _RECORD_AND_FORGET if confirmed else _RECORD
-    written = await database.execute_autocommit(statement, columns_of(rows) | known)
-    return (outcomes, group.events) if written else None
+    values = {"erasure_epoch": erasure_epoch, "confirmed": list(confirmed)}
+    statement = _INSERT_AND_DELETE if confirmed else _INSERT
+    inserted = await database.execute_autocommit(statement, columns_of(rows) | values)
+    return (results, group.events) if inserted else None
 
 
-# Made once: to put a statement together takes longer than to carry it out.
-_TURN: Final = SHARED.cte("turn")
-_IS_MINE: Final = exists().where(_TURN.c.erasures == bindparam("erasures"))
+_LOCK: Final = LOCK_SHARED.cte("lock")
+_IS_CURRENT: Final = exists().where(_LOCK.c.erasure_epoch == bindparam("erasure_epoch"))
 _CONFIRMED: Final = bindparam("confirmed", None, ARRAY(outbox.c.event_id.type))
-_RECORD: Final = insert_columns(watches, lambda _: _IS_MINE).add_cte(
-    insert_columns(outbox, lambda _: _IS_MINE).cte()
+_INSERT: Final = insert_columns(watches, lambda _: _IS_CURRENT).add_cte(
+    insert_columns(outbox, lambda _: _IS_CURRENT).cte()
 )
-_RECORD_AND_FORGET: Final = _RECORD.add_cte(
+_INSERT_AND_DELETE: Final = _INSERT.add_cte(
     delete(outbox).where(outbox.c.event_id == any_(_CONFIRMED)).cte()
 )

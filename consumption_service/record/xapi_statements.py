@@ -1,6 +1,6 @@
-"""xAPI statements: what they say of a watch, by the xAPI video profile.
+"""xAPI statements: parse what they report of a watch, by the xAPI video profile.
 
-| of a statement | is here |
+| in a statement | becomes |
 | --- | --- |
 | `actor.account.name` | the user: a whole number |
 | `object.id` | the lesson: the whole number at the end of the address |
@@ -21,7 +21,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from consumption_service.segments import Segments, merged
+from consumption_service.segments import Segments, merge_segments
 from shared.errors import Invalid
 from shared.events import Instant, Position
 from shared.ids import MAX_INTEGER, LessonId, UserId
@@ -42,6 +42,7 @@ NUMBER: Final = re.compile(r"([0-9]{1,19})")
 LAST_NUMBER: Final = re.compile(r".*[/:#=]([0-9]{1,19})/?")
 SET_BY_STORES: Final = frozenset({"stored", "authority", "version"})  # no part of the content
 
+SessionKey = tuple[UserId, LessonId, str]
 
 EXAMPLE: Final[dict[str, Any]] = {
     "id": "6690e6c9-3ef0-4ed3-8b37-7f3964730bee",
@@ -120,16 +121,16 @@ class Statement(Part):
 
     @property
     def is_about_watching(self) -> bool:
-        """Whether it says anything that is recorded here."""
+        """Whether its verb is one that is recorded."""
         return self.verb.id in VERBS
 
     def digest(self) -> bytes:
-        """Return what tells this content from other content under the same id."""
+        """Return the digest that tells this content from other content under the same id."""
         content = self.model_dump(exclude_unset=True, exclude=set(SET_BY_STORES))
         return sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
 
     def extension(self, name: str) -> Any:
-        """Return what the video profile's extension says, wherever it stands."""
+        """Return the value of an extension of the video profile; None without one."""
         address = f"{VIDEO}/extensions/{name}"
         for part in (self.result, self.context):
             if part and address in part.extensions:
@@ -138,8 +139,8 @@ class Statement(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a statement says of a watch."""
+class ParsedStatement:
+    """What a statement reports of a watch."""
 
     user_id: UserId
     lesson_id: LessonId
@@ -147,18 +148,18 @@ class Said:
     position: Position
     duration: Position | None
     segments: Segments | None
-    at: datetime | None
+    occurred_at: datetime | None
 
     @property
-    def watch(self) -> tuple[UserId, LessonId, str]:
-        """Return which watch it is about."""
+    def session_key(self) -> SessionKey:
+        """Return the key of the session: statements with the same key concern one watch."""
         return self.user_id, self.lesson_id, self.session
 
 
-def what_is_said(statement: Statement) -> Said:
-    """Return what a statement about watching says, or raise `Invalid`."""
+def parse_statement(statement: Statement) -> ParsedStatement:
+    """Parse a statement about watching, or raise `Invalid`."""
     duration = _seconds(statement, "length")
-    return Said(
+    return ParsedStatement(
         UserId(_user_id(statement)),
         LessonId(_lesson_id(statement)),
         _session(statement),
@@ -189,13 +190,9 @@ def _session(statement: Statement) -> str:
     if session is None:
         registration = statement.context and statement.context.registration
         session = str(registration) if registration else ""
-    if (
-        not isinstance(session, str)
-        or not session.isprintable()
-        or len(session) > MAX_SESSION_LENGTH
-    ):
-        raise Invalid(f"session-id: should be a text of {MAX_SESSION_LENGTH} characters at most.")
-    return session
+    if isinstance(session, str) and session.isprintable() and len(session) <= MAX_SESSION_LENGTH:
+        return session
+    raise Invalid(f"session-id: should be a text of {MAX_SESSION_LENGTH} characters at most.")
 
 
 def _position(statement: Statement, duration: float | None) -> Position:
@@ -226,4 +223,4 @@ def _segments(statement: Statement) -> Segments | None:
     matches = [SEGMENT.fullmatch(part.strip()) for part in parts]
     if not all(matches) or len(matches) > MAX_SEGMENTS:
         raise Invalid(f"{VIDEO}/extensions/played-segments: should be like 0[.]12.5[,]20[.]30.")
-    return merged((round(float(one[1])), round(float(one[2]))) for one in matches if one)
+    return merge_segments((round(float(one[1])), round(float(one[2]))) for one in matches if one)

@@ -1,4 +1,4 @@
-"""The routes of the catalogue: what is known of lessons."""
+"""The routes of the catalogue of lessons."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recommendation_service.api.dependencies import AppState, CurrentApp
-from recommendation_service.api.parameters import InCourse, PathId, Tagged, labels_of
-from recommendation_service.learn.lessons import Described, LessonState, deleted, describe
+from recommendation_service.api.parameters import CourseFilter, PathId, TagFilter, labels_of
+from recommendation_service.learn.lessons import LessonState, Upserted, deleted, upsert_lessons
 from shared.errors import Invalid, NotFound
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import MAX_INTEGER, LessonId
@@ -63,22 +63,24 @@ class LessonBatchAnswer(BaseModel):
     items: list[LessonOutcome]
 
 
-class AskedOfCatalogue(BaseModel):
-    """What the catalogue is asked for with; each is a query parameter."""
+class CatalogueParameters(BaseModel):
+    """The query parameters of the catalogue."""
 
-    tag: Tagged = []
-    course_id: InCourse = None
+    tag: TagFilter = []
+    course_id: CourseFilter = None
     cursor: int = Field(default=-1, ge=-1, lt=MAX_INTEGER + 1)
     limit: int = Field(default=50, ge=1, le=1000)
 
 
 @router.get("/lessons", responses=documented(422, 503))
-async def list_lessons(asked: Annotated[AskedOfCatalogue, Query()], app: CurrentApp) -> LessonList:
+async def list_lessons(
+    parameters: Annotated[CatalogueParameters, Query()], app: CurrentApp
+) -> LessonList:
     """Return the lessons of the catalogue, by id, hidden ones among them."""
-    catalogue, limit = app.replica.catalogue, asked.limit
+    catalogue, limit = app.replica.catalogue, parameters.limit
     await catalogue.catch_up()
-    labels = labels_of(asked.tag, asked.course_id)
-    found = catalogue.listed(labels, asked.cursor, limit + 1)
+    labels = labels_of(parameters.tag, parameters.course_id)
+    found = catalogue.page(labels, parameters.cursor, limit + 1)
     page = found[:limit]
     return LessonList(
         items=[_answer(state) for state in page],
@@ -126,23 +128,23 @@ async def delete_lesson(lesson_id: PathId, app: CurrentApp) -> None:
 )
 async def put_lessons(body: LessonBatch, app: CurrentApp) -> Response:
     """Store up to 1,000 lessons; each has an outcome of its own, one that is bad fails alone."""
-    read = [_read(item) for item in body.items]
-    sound = [state for state in read if isinstance(state, LessonState)]
-    done = iter(await _describe(app, sound) if sound else ())
-    items = [_outcome(next(done) if isinstance(one, LessonState) else one) for one in read]
+    parsed = [_parse(item) for item in body.items]
+    valid = [state for state in parsed if isinstance(state, LessonState)]
+    done = iter(await _describe(app, valid) if valid else ())
+    items = [_outcome(next(done) if isinstance(one, LessonState) else one) for one in parsed]
     answer = LessonBatchAnswer(items=items)
     return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
-async def _describe(app: AppState, states: Sequence[LessonState]) -> list[Described]:
+async def _describe(app: AppState, states: Sequence[LessonState]) -> list[Upserted]:
     async with app.database.write() as connection:
-        done = await describe(app.database, connection, states)
-    # The answers of this process know it from now on.
+        done = await upsert_lessons(app.database, connection, states)
+    # From now on the answers of this process know them.
     await app.replica.catalogue.catch_up()
     return done
 
 
-def _read(item: object) -> LessonState | Invalid:
+def _parse(item: object) -> LessonState | Invalid:
     try:
         named = item if isinstance(item, NamedLesson) else NamedLesson.model_validate(item)
     except ValidationError as error:
@@ -150,8 +152,8 @@ def _read(item: object) -> LessonState | Invalid:
     return LessonState(named.lesson_id, named)
 
 
-def _outcome(outcome: Described | Invalid) -> LessonOutcome:
-    if isinstance(outcome, Described):
+def _outcome(outcome: Upserted | Invalid) -> LessonOutcome:
+    if isinstance(outcome, Upserted):
         status = 200 if outcome.existed else 201
         return LessonOutcome(status=status, lesson=_answer(outcome.state))
     return LessonOutcome(status=outcome.status, problem=problem_of(outcome))

@@ -1,4 +1,4 @@
-"""What the routes work with: the application state, as a FastAPI dependency."""
+"""Dependencies of the routes: the application state."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from recommendation_service.evaluate.attribution import Served
+from recommendation_service.evaluate.attribution import Impressions
 from recommendation_service.replicate.model import ModelReplica
-from recommendation_service.serve.read_your_writes import Waiting
+from recommendation_service.serve.read_your_writes import ReadYourWrites
 from recommendation_service.serve.recommender import Recommender
 from recommendation_service.settings import RecommendationSettings
 from recommendation_service.stats import LiveStats
@@ -18,7 +18,7 @@ from shared.database.database import Database
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """What the routes work with; opened by the application."""
+    """The parts of the application that routes use; `app.py` builds them."""
 
     settings: RecommendationSettings
     broker: Broker
@@ -26,12 +26,12 @@ class AppState:
     replica: ModelReplica
     stats: LiveStats
     recommender: Recommender
-    waiting: Waiting
-    served: Served
+    read_your_writes: ReadYourWrites
+    impressions: Impressions
 
 
 async def app_state(request: HTTPConnection) -> AppState:
-    """Return what the application opened; not awaiting anything, but sparing a thread."""
+    """Return the application state; async, because FastAPI runs plain functions in threads."""
     state: AppState = request.app.state.recommendation
     return state
 

@@ -1,7 +1,7 @@
-"""Direct: a good `GET /users/{user_id}/recommendations` goes from its connection to its handler.
+"""Fast path: a valid `GET /users/{user_id}/recommendations` goes straight to its handler.
 
-What is not as it should be takes the way through the application, which says what is wrong with it.
-The handler is the same.
+Any other request goes through the application, which answers what is wrong with it. The handler is
+the same.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from recommendation_service.api.dependencies import AppState
 from recommendation_service.api.parameters import PathId
-from recommendation_service.api.recommendations import AskedForUser, recommend_for_user
+from recommendation_service.api.recommendations import UserListParameters, recommend_for_user
 from recommendation_service.api.schemas import Recommendations
 from shared.access.caller import Caller
 from shared.http.fast_path import Answer, FastPathHandler
@@ -25,15 +25,15 @@ HEADERS: Final = b"content-type: application/json\r\n"
 _USER: Final[TypeAdapter[int]] = TypeAdapter(PathId)
 _LISTS: Final = {
     name
-    for name, field in AskedForUser.model_fields.items()
+    for name, field in UserListParameters.model_fields.items()
     if get_origin(field.annotation) is list
 }
-_PLAIN: Final = AskedForUser()
+_DEFAULTS: Final = UserListParameters()
 
-Question = tuple[int, AskedForUser]
+UserRequest = tuple[int, UserListParameters]
 
 
-class Recommending(FastPathHandler[Question, Recommendations]):
+class Recommending(FastPathHandler[UserRequest, Recommendations]):
     """Takes `GET /users/{user_id}/recommendations`."""
 
     line = re.compile(rb"GET /users/[0-9]{1,19}/recommendations(\?.*)?")
@@ -43,29 +43,33 @@ class Recommending(FastPathHandler[Question, Recommendations]):
         self._state = state
 
     @override
-    def parse(self, scope: Scope, body: bytes) -> Question | None:
-        """Return whose recommendations are asked for, and which, or None if that is not clear."""
+    def parse(self, scope: Scope, body: bytes) -> UserRequest | None:
+        """Return the user and the parameters, or None when the request is not valid."""
         try:
             user_id = _USER.validate_python(scope["path"].split("/")[2])
-            return None if body else (user_id, _asked(scope["query_string"]))
+            return None if body else (user_id, _parameters(scope["query_string"]))
         except ValueError:
             return None
 
     @override
-    def start(self, asked: Question, caller: Caller) -> asyncio.Future[Recommendations]:
-        """Let the handler find them."""
+    def start(
+        self,
+        asked: UserRequest,
+        caller: Caller,
+    ) -> asyncio.Future[Recommendations]:
+        """Start the handler."""
         return asyncio.ensure_future(recommend_for_user(*asked, self._state))
 
     @override
     def respond(self, outcome: Recommendations) -> Answer:
-        """Return them as JSON."""
+        """Return the recommendations as JSON."""
         return Answer(200, HEADERS, outcome.__pydantic_serializer__.to_json(outcome))
 
 
-def _asked(query: bytes) -> AskedForUser:
-    """Return what the query asks for, read as FastAPI does it, or raise `ValueError`."""
+def _parameters(query: bytes) -> UserListParameters:
+    """Return the parameters of the query, parsed as FastAPI does it, or raise `ValueError`."""
     if not query:
-        return _PLAIN
+        return _DEFAULTS
     given = QueryParams(query)
     values = {name: given.getlist(name) if name in _LISTS else given[name] for name in given}
-    return AskedForUser.model_validate(values)
+    return UserListParameters.model_validate(values)

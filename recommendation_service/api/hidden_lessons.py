@@ -1,4 +1,4 @@
-"""The routes about users: what they do not want to see."""
+"""The routes of hidden lessons."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import PathId
 from recommendation_service.api.schemas import FromAttributes
-from recommendation_service.serve.hidden_lessons import hidden_by, hide, unhide
+from recommendation_service.serve.hidden_lessons import add_hidden, read_hidden, remove_hidden
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import LessonId, UserId
 from shared.problems import documented
@@ -33,7 +33,7 @@ class HiddenLessons(BaseModel):
 async def list_hidden_lessons(user_id: PathId, app: CurrentApp) -> HiddenLessons:
     """Return the lessons that a user does not want to see."""
     async with app.database.read() as connection:
-        found = await hidden_by(connection, UserId(user_id))
+        found = await read_hidden(connection, UserId(user_id))
     return HiddenLessons(items=[HiddenLesson.model_validate(one) for one in found])
 
 
@@ -44,7 +44,7 @@ async def list_hidden_lessons(user_id: PathId, app: CurrentApp) -> HiddenLessons
 )
 async def hide_lesson(user_id: PathId, lesson_id: PathId, app: CurrentApp) -> None:
     """Hide a lesson from a user ("not interested"): it is on no list for them. 1,000 at most."""
-    await hide(app.database, UserId(user_id), LessonId(lesson_id))
+    await add_hidden(app.database, UserId(user_id), LessonId(lesson_id))
 
 
 @router.delete(
@@ -54,4 +54,4 @@ async def hide_lesson(user_id: PathId, lesson_id: PathId, app: CurrentApp) -> No
 )
 async def show_lesson(user_id: PathId, lesson_id: PathId, app: CurrentApp) -> None:
     """Show a hidden lesson again."""
-    await unhide(app.database, UserId(user_id), LessonId(lesson_id))
+    await remove_hidden(app.database, UserId(user_id), LessonId(lesson_id))

@@ -1,24 +1,23 @@
-"""Measures: what the recommendation service counts of itself, see `shared/process/metrics.py`."""
+"""Metrics of the recommendation service; see `shared/process/metrics.py`."""
 
 import asyncio
 from typing import Final
 
 from prometheus_client import Gauge
 
-from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Quality, report
+from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Quality, read_report
 from recommendation_service.event import Reason
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.learn.parked import count_by_reason
-from recommendation_service.metrics import LearningMetrics
 from recommendation_service.replicate.model import ModelReplica
 from shared.database.database import Database, DatabaseUnavailable
-from shared.process.metrics import Metrics, Registry
+from shared.process.metrics import Metrics
 
-PATIENCE: Final = 2.0  # seconds with the database; whoever scrapes has little more
+DATABASE_TIMEOUT: Final = 2.0  # seconds; a scrape has little more
 
 
 class StoredMetrics(Metrics):
-    """What the database says: the same in each process of the service."""
+    """Metrics that are read from the database, the same in each process of the service."""
 
     def __init__(self, database: Database, replica: ModelReplica) -> None:
         self._database = database
@@ -41,15 +40,15 @@ class StoredMetrics(Metrics):
         self.lessons.set_function(lambda: replica.model.lessons)
 
     async def refresh(self) -> None:
-        """Read it; while the database is away, the figures stay what they were."""
+        """Read them; while the database is away, they stay as they were."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(DATABASE_TIMEOUT):
                 await self._read_learned()
-                recent = await report(self._database, RECENT_BLOCKS)
+                recent = await read_report(self._database, RECENT_BLOCKS)
         except (DatabaseUnavailable, TimeoutError):
             return
-        self._show("upnext", recent.upnext)
-        self._show("popular", recent.popular)
+        self._set_quality("upnext", recent.upnext)
+        self._set_quality("popular", recent.popular)
 
     async def _read_learned(self) -> None:
         async with self._database.read() as connection:
@@ -60,15 +59,10 @@ class StoredMetrics(Metrics):
         for reason in Reason:
             self.parked.labels(reason.value).set(reasons.get(reason.value, 0))
 
-    def _show(self, recommender: str, quality: Quality) -> None:
+    def _set_quality(self, recommender: str, quality: Quality) -> None:
         for measure, value in (
             ("hit@10", quality.hit),
             ("ndcg@10", quality.ndcg),
             ("mrr@10", quality.mrr),
         ):
             self.quality.labels(recommender, measure).set(value)
-
-
-def expose_metrics(registry: Registry, learning: LearningMetrics, stored: StoredMetrics) -> None:
-    """Show all of them at `/metrics`."""
-    registry.add(learning, stored, refresh=stored.refresh)

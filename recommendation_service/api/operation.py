@@ -1,4 +1,4 @@
-"""The routes for whoever operates the service."""
+"""The routes for operators: stats, evaluation, parked messages."""
 
 from typing import Annotated
 from uuid import UUID
@@ -22,8 +22,8 @@ from recommendation_service.api.schemas import (
     Stats,
     parked_message,
 )
-from recommendation_service.evaluate.attribution import attributed
-from recommendation_service.evaluate.prequential import RECENT_BLOCKS, report
+from recommendation_service.evaluate.attribution import read_attribution
+from recommendation_service.evaluate.prequential import RECENT_BLOCKS, read_report
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.learn.parked import count_parked, find_parked, list_parked, take_parked
 from shared.http.strict_json import StrictJSONRoute
@@ -38,19 +38,17 @@ async def stats(app: CurrentApp) -> Stats:
     async with app.database.read() as connection:
         state = await read_model_state(connection)
     stats, replica = app.stats, app.replica
-    # What is counted as applied is known to the answers of this process, too.
+    # The answers of this process know the events that are counted as applied, too.
     await replica.catch_up()
     return Stats(
-        queue=QueueAnswer(
-            ready=stats.ready, unacked=stats.unacked, total=stats.ready + stats.unacked
-        ),
+        queue=QueueAnswer(ready=stats.ready, unacked=stats.unacked, total=stats.backlog),
         rates=RatesAnswer.model_validate(stats.rates()),
         events=EventsAnswer(
             applied=state.applied,
             duplicates=state.duplicates,
             parked=await count_parked(app.database),
         ),
-        freshness_ms=FreshnessAnswer(p50=stats.freshness(50), p99=stats.freshness(99)),
+        freshness_ms=FreshnessAnswer(p50=stats.freshness_ms(50), p99=stats.freshness_ms(99)),
         model=ModelAnswer(
             version=replica.version,
             fingerprint=f"{replica.model.fingerprint:032x}",
@@ -62,12 +60,12 @@ async def stats(app: CurrentApp) -> Stats:
 @router.get("/evaluation", responses=documented(503))
 async def live_quality(app: CurrentApp) -> Evaluation:
     """Return how well watches were predicted before they were learned, and led to by lists."""
-    everything = await report(app.database)
-    recent = await report(app.database, RECENT_BLOCKS)
+    everything = await read_report(app.database)
+    recent = await read_report(app.database, RECENT_BLOCKS)
     return Evaluation(
         all_time=ReportAnswer.model_validate(everything),
         recent=ReportAnswer.model_validate(recent),
-        attribution=AttributionAnswer.model_validate(await attributed(app.database)),
+        attribution=AttributionAnswer.model_validate(await read_attribution(app.database)),
     )
 
 

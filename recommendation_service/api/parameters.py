@@ -1,4 +1,4 @@
-"""Query and path parameters that several routes share."""
+"""Parameters of queries and paths that several routes share."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,33 +14,33 @@ from shared.lessons import Tag
 
 PathId = Annotated[int, Field(ge=0, lt=MAX_INTEGER + 1)]
 
-Tagged = Annotated[
+TagFilter = Annotated[
     list[Tag], Field(max_length=100, description="Only lessons with this tag; repeated: with all.")
 ]
 
-InCourse = Annotated[
+CourseFilter = Annotated[
     int | None, Field(ge=0, lt=MAX_INTEGER + 1, description="Only lessons of this course.")
 ]
 
 
-class Asked(BaseModel):
-    """What a list of lessons is asked for with; each is a query parameter."""
+class ListParameters(BaseModel):
+    """The query parameters of each list of lessons."""
 
     limit: int = Field(default=10, ge=1, le=100, description="How many lessons at most.")
     exclude: list[PathId] = Field(
         default=[], max_length=1000, description="Lessons to leave out; repeat the parameter."
     )
-    tag: Tagged = []
-    course_id: InCourse = None
+    tag: TagFilter = []
+    course_id: CourseFilter = None
 
     def request(self, *, explain: bool = False) -> Request:
-        """Return what is asked for."""
+        """Return the request that they describe."""
         excluded = frozenset(LessonId(number) for number in self.exclude)
         return Request(self.limit, excluded, explain, labels_of(self.tag, self.course_id))
 
 
 class Number(Convertor[str]):
-    """A part of a path that is a number: other words may stand in its place."""
+    """A number in a path, so that other routes may have words in its place."""
 
     regex = "-?[0-9]+"
 
@@ -57,5 +57,5 @@ register_url_convertor("number", Number())
 
 
 def labels_of(tags: Sequence[str], course_id: int | None) -> Labels:
-    """Return what a lesson has to have."""
+    """Return the labels that a lesson has to have."""
     return frozenset((*tags, *(() if course_id is None else (course_id,))))

@@ -1,4 +1,4 @@
-"""The HTTP side of the recommendation service: translates, and decides nothing."""
+"""The routes of recommendations, for a user and for a visitor."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from recommendation_service.api.dependencies import CurrentApp
-from recommendation_service.api.parameters import Asked, PathId, labels_of
+from recommendation_service.api.parameters import ListParameters, PathId, labels_of
 from recommendation_service.api.schemas import Recommendations
 from recommendation_service.event import event_id_of
 from recommendation_service.serve import recommender
@@ -38,8 +38,8 @@ class Visit(BaseModel):
     explain: StrictBool = False
 
 
-class AskedForUser(Asked):
-    """What a user's recommendations are asked for with."""
+class UserListParameters(ListParameters):
+    """The query parameters of a user's recommendations."""
 
     explain: bool = Field(default=False, description="With the watched lessons that led there.")
     after: str | None = Field(
@@ -56,17 +56,17 @@ class AskedForUser(Asked):
 
 @router.get("/users/{user_id}/recommendations", responses=documented(422, 503))
 async def recommend_for_user(
-    user_id: PathId, asked: Annotated[AskedForUser, Query()], app: CurrentApp
+    user_id: PathId, parameters: Annotated[UserListParameters, Query()], app: CurrentApp
 ) -> Recommendations:
     """Return lessons that the user has not met, best first; the popular ones for a new user."""
-    request = asked.request(explain=asked.explain)
-    if asked.after is not None:
-        awaited = ConsistencyToken(UserId(user_id), event_id_of(asked.after))
-        await app.waiting.until_known(awaited, asked.wait_ms / 1000)
+    request = parameters.request(explain=parameters.explain)
+    if parameters.after is not None:
+        token = ConsistencyToken(UserId(user_id), event_id_of(parameters.after))
+        await app.read_your_writes.until_known(token, parameters.wait_ms / 1000)
     # Before the history is read: what is learned meanwhile may not be in the answer.
     fresh = app.recommender.freshness()
     items, strategy = await app.recommender.for_user(UserId(user_id), request)
-    app.served.note_list(UserId(user_id), (item.lesson_id for item in items))
+    app.impressions.record_impression(UserId(user_id), (item.lesson_id for item in items))
     return _recommendations(fresh, user_id, items, strategy)
 
 

@@ -1,96 +1,89 @@
-"""Redeliver: try a parked message again, whatever it is about."""
+"""Redeliver: process a parked message again, whatever it is about."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
 from recommendation_service.api.dependencies import AppState
-from recommendation_service.consume.erasures import Eraser
-from recommendation_service.consume.parse import read
-from recommendation_service.consume.parse_lesson import read_lesson
+from recommendation_service.consume.erasures import ErasureHandler
+from recommendation_service.consume.parse import parse_event
+from recommendation_service.consume.parse_lesson import parse_lesson
 from recommendation_service.event import Unprocessable, is_erasure
 from recommendation_service.learn.learn import Learned, learn
-from recommendation_service.learn.lessons import describe
-from recommendation_service.learn.locks import alone
+from recommendation_service.learn.lessons import upsert_lessons
+from recommendation_service.learn.locks import lock_exclusive
 from recommendation_service.learn.parked import Parked, find_parked, take_parked
 from shared.broker.interface import BrokerError, Delivery
 from shared.broker.topology import LESSON
-from shared.database.database import Database
 from shared.errors import Conflict, Unavailable
 
 
 async def redeliver(app: AppState, parked_id: UUID) -> bool:
-    """Process the message after all, and return whether that changed anything.
+    """Process the message, and return whether that changed anything.
 
-    Raises `Conflict`, and leaves the message where it is, when it still cannot be processed.
+    In the same transaction it stops being parked. Raises `Conflict`, and leaves the message where
+    it is, when it still cannot be processed.
     """
     message = await find_parked(app.database, parked_id)
     if message.exchange == LESSON.name:
-        return await _describe(app, message)
-    if is_erasure(delivery_of(message)):
+        return await _upsert_lesson(app, message)
+    if is_erasure(_delivery_of(message)):
         return await _erase(app, message)
-    async with app.replica.learning:
-        learned = await relearn_parked(app.database, parked_id, app.settings.max_message_bytes)
-        app.replica.note(learned)
-    await app.replica.adopt()
-    return bool(learned.fresh)
+    return await _learn(app, message)
 
 
-async def _describe(app: AppState, message: Parked) -> bool:
-    with refused():
-        state = read_lesson(delivery_of(message), app.settings.max_message_bytes)
+async def _learn(app: AppState, message: Parked) -> bool:
+    async def transaction() -> Learned:
+        async with app.database.write() as connection:
+            # First, as an erasure does, which deletes parked messages.
+            await lock_exclusive(connection)
+            parked = await take_parked(connection, message.id)
+            with _conflict():
+                event = parse_event(_delivery_of(parked), app.settings.max_message_bytes)
+            return await learn(app.database, connection, [event])
+
+    learned = await app.replica.commit(transaction)
+    await app.replica.apply_committed()
+    return bool(learned.events)
+
+
+async def _upsert_lesson(app: AppState, message: Parked) -> bool:
+    with _conflict():
+        state = parse_lesson(_delivery_of(message), app.settings.max_message_bytes)
     async with app.database.write() as connection:
         await take_parked(connection, message.id)
-        [done] = await describe(app.database, connection, [state])
+        [upserted] = await upsert_lessons(app.database, connection, [state])
     await app.replica.catalogue.catch_up()
-    return done.changed
+    return upserted.changed
 
 
 async def _erase(app: AppState, message: Parked) -> bool:
-    with refused(), _told():
-        await Eraser(app.settings.max_message_bytes, app.database, app.replica, app.broker).erase(
-            delivery_of(message)
-        )
+    max_bytes = app.settings.max_message_bytes
+    handler = ErasureHandler(max_bytes, app.database, app.replica, app.broker)
+    try:
+        with _conflict():
+            await handler.erase(_delivery_of(message))
+    except BrokerError as error:
+        raise Unavailable(f"Nobody could be told: {error}.") from error
     async with app.database.write() as connection:
         await take_parked(connection, message.id)
     return True
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except BrokerError as error:
-        raise Unavailable(f"Nobody could be told: {error}.") from error
-
-
-async def relearn_parked(database: Database, parked_id: UUID, max_bytes: int) -> Learned:
-    """Learn the message after all; in the same transaction it stops being parked.
-
-    Raises `Conflict`, and leaves the message where it is, when it still cannot be processed.
-    """
-    async with database.write() as connection:
-        await alone(connection)  # first, as erasing does, which discards parked messages
-        message = await take_parked(connection, parked_id)
-        with refused():
-            event = read(delivery_of(message), max_bytes)
-        return await learn(database, connection, [event])
-
-
-@contextmanager
-def refused() -> Iterator[None]:
+def _conflict() -> Iterator[None]:
     """Raise `Conflict` where a message still cannot be processed."""
     try:
         yield
-    except Unprocessable as why:
-        raise Conflict(f"The message still cannot be processed: {why.detail}.") from None
+    except Unprocessable as reason:
+        raise Conflict(f"The message still cannot be processed: {reason.detail}.") from None
 
 
-def delivery_of(message: Parked) -> Delivery:
+def _delivery_of(message: Parked) -> Delivery:
     """Return the message as if it were delivered again."""
     return Delivery(
         tag=0,
-        message_id=message.message_id or str(message.id),  # tried twice, it is learned once
+        message_id=message.message_id or str(message.id),  # redelivered twice, it is learned once
         routing_key=message.routing_key,
         body=message.body,
         type=None,

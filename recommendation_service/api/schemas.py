@@ -1,4 +1,4 @@
-"""The shapes of the answers, as callers see them."""
+"""Response schemas that several routes share."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -178,6 +178,6 @@ class Redelivered(BaseModel):
 
 
 def parked_message(message: Parked) -> ParkedMessage:
-    """Return the message as a caller sees it."""
+    """Return the message as callers see it."""
     shown = message._asdict() | {"body": message.body.decode(errors="replace")}
     return ParkedMessage(**shown)

@@ -1,34 +1,33 @@
-"""Dead letters: what the broker gave up is taken from its parking queues into the table."""
+"""Dead letters: move messages from the parking queues of the broker into the table `parked`."""
 
-import asyncio
-import logging
+from functools import partial
 from typing import Final
 
-from recommendation_service.learn.parked import dead_lettered, park
-from shared.broker.interface import Broker, BrokerError
+from recommendation_service.learn.parked import Rejected, dead_lettered, park
+from shared.broker.interface import Broker, Subscription
+from shared.broker.reconnect import Link, keep_connected
 from shared.broker.topology import Exchange, Queue
-from shared.database.database import Database, DatabaseUnavailable
+from shared.database.database import Database
+from shared.database.retry import retry_while_unavailable
 
-log = logging.getLogger(__name__)
-
-RECONNECT_DELAY: Final = 1.0  # seconds
+PREFETCH: Final = 10
 
 
 async def collect_dead_letters(
     broker: Broker, database: Database, queue: Queue, exchange: Exchange
 ) -> None:
-    """Take what the broker put into a parking queue, for ever. It was sent to the exchange once."""
-    while True:
-        try:
-            async with broker.subscription(queue, prefetch=10) as source:
-                while True:
-                    deliveries = await source.receive(10)
-                    rejected = [dead_lettered(one) for one in deliveries]
-                    async with database.write() as connection:
-                        await park(connection, rejected, exchange)
-                    await source.ack_up_to(deliveries[-1].tag)
-        except (BrokerError, DatabaseUnavailable) as outage:
-            log.warning("dead letters wait in the parking queue: %s", outage)
-        except Exception:
-            log.exception("dead letters wait in the parking queue")
-        await asyncio.sleep(RECONNECT_DELAY)
+    """Park everything from a parking queue, for ever; `exchange` is where it was published."""
+
+    async def commit(rejected: list[Rejected]) -> None:
+        async with database.write() as connection:
+            await park(connection, rejected, exchange)
+
+    async def consume(source: Subscription) -> None:
+        while True:
+            deliveries = await source.receive(PREFETCH)
+            rejected = [dead_lettered(one) for one in deliveries]
+            await retry_while_unavailable(partial(commit, rejected), "parking dead letters")
+            await source.ack_up_to(deliveries[-1].tag)
+
+    link = Link(f"collecting dead letters of {exchange.name}")
+    await keep_connected(link, partial(broker.subscription, queue, PREFETCH), consume)

@@ -1,13 +1,13 @@
-"""Eraser: takes the deliveries that erase users, one at a time.
+"""Consume erasures: erase users, and confirm it to the consumption service.
 
-The confirmation goes out between the commit and the acknowledgement. If anything is cut off in
-between, the delivery comes again, changes nothing, and is confirmed again.
+The confirmation is published between the commit and the acknowledgement. If that is interrupted,
+the delivery comes again, changes nothing, and is confirmed again.
 """
 
 import logging
 from functools import partial
 
-from recommendation_service.consume.parse import read_erasure
+from recommendation_service.consume.parse import parse_erasure
 from recommendation_service.event import Unprocessable
 from recommendation_service.learn.erase import erase
 from recommendation_service.learn.parked import Rejected, not_learnable, park
@@ -18,7 +18,7 @@ from shared.broker.interface import (
     BrokerUnavailable,
     Delivery,
     Message,
-    Outcome,
+    PublishOutcome,
 )
 from shared.broker.topology import ERASURE
 from shared.clock import utc_now
@@ -29,8 +29,8 @@ from shared.events import ERASURE_DONE, SCHEMA_VERSION, ErasureDone, UserErased
 log = logging.getLogger(__name__)
 
 
-class Eraser:
-    """Erases users, and says so."""
+class ErasureHandler:
+    """Handles the deliveries that erase users, one at a time."""
 
     def __init__(
         self, max_bytes: int, database: Database, replica: ModelReplica, broker: Broker
@@ -40,35 +40,36 @@ class Eraser:
         self._replica = replica
         self._broker = broker
 
-    async def settle(self, delivery: Delivery) -> None:
-        """Erase the user, or park what is no erasure, however long the database is away.
+    async def handle(self, delivery: Delivery) -> None:
+        """Erase the user, or park the delivery, however long the database is away.
 
-        Raises `BrokerError` when nobody could be told: then the delivery has to come again.
+        Raises `BrokerError` where the erasure could not be confirmed: the delivery has to come
+        again.
         """
         try:
             await self.erase(delivery)
         except BrokerError:
             raise
-        except Unprocessable as why:
-            await self._park(Rejected(delivery, why))
+        except Unprocessable as reason:
+            await self._park(Rejected(delivery, reason))
         except Exception as error:
-            # Whatever it is, it must neither stop the queue nor be lost.
+            # It must neither stop the queue nor be lost.
             log.exception("a user cannot be erased")
             await self._park(not_learnable(delivery, error))
 
     async def erase(self, delivery: Delivery) -> None:
-        """Erase the user, also from the model of this process, and confirm it."""
-        erasure = read_erasure(delivery, self._max_bytes)
+        """Erase the user in the database and in the model of this process, and confirm it."""
+        erasure = parse_erasure(delivery, self._max_bytes)
         await retry_while_unavailable(partial(erase, self._database, erasure), "erasing")
         await retry_while_unavailable(self._replica.catch_up, "erasing")
         await self._confirm(erasure)
 
     async def _park(self, rejected: Rejected) -> None:
-        async def step() -> None:
+        async def commit() -> None:
             async with self._database.write() as connection:
                 await park(connection, [rejected])
 
-        await retry_while_unavailable(step, "parking")
+        await retry_while_unavailable(commit, "parking")
 
     async def _confirm(self, erasure: UserErased) -> None:
         now = utc_now()
@@ -83,5 +84,5 @@ class Eraser:
         )
         async with self._broker.publisher(ERASURE) as publisher:
             [outcome] = await publisher.publish([message])
-        if outcome is not Outcome.CONFIRMED:
-            raise BrokerUnavailable(f"that a user was erased is {outcome.value}")
+        if outcome is not PublishOutcome.CONFIRMED:
+            raise BrokerUnavailable(f"the confirmation of an erasure is {outcome.value}")

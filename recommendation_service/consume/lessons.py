@@ -1,36 +1,24 @@
-"""Consume lessons: keep the catalogue as the messages on the exchange `lesson` say.
+"""Consume lessons: keep the catalogue up to date with the messages on the exchange `lesson`."""
 
-As with watches, the commit comes before the acknowledgement, and what can never be processed is
-parked in the same transaction.
-"""
-
-import asyncio
-import logging
-import random
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
-from recommendation_service.consume.parse_lesson import read_lesson
-from recommendation_service.consume.poison import apart, gather, is_suspicious
-from recommendation_service.event import Unprocessable
-from recommendation_service.learn.lessons import LessonState, describe
-from recommendation_service.learn.parked import Rejected, not_learnable, park
+from recommendation_service.consume.batches import acknowledge, process_batch
+from recommendation_service.consume.parse_lesson import parse_lesson
+from recommendation_service.consume.poison import isolate, may_be_poison, receive_rest
+from recommendation_service.learn.lessons import LessonState, upsert_lessons
+from recommendation_service.learn.parked import Rejected, park
 from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.settings import RecommendationSettings
-from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
+from shared.broker.interface import Broker, Delivery, Subscription
+from shared.broker.reconnect import Link, keep_connected
 from shared.broker.topology import LESSON, RECOMMENDATION_LESSON
 from shared.database.database import Database
-from shared.database.retry import retry_while_unavailable
 from shared.process.background import finish_before_cancel
-
-log = logging.getLogger(__name__)
-
-RECONNECT_DELAY: Final = 1.0  # seconds, on average
 
 
 class LessonConsumer:
-    """Learns from the queue `recommendation.lesson.*`."""
+    """Upserts lessons from the queue `recommendation.lesson.*`."""
 
     def __init__(
         self, settings: RecommendationSettings, database: Database, replica: ModelReplica
@@ -38,70 +26,37 @@ class LessonConsumer:
         self._settings = settings
         self._database = database
         self._replica = replica
-        self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
+        self.link = Link("describing lessons")
 
     async def run(self, broker: Broker) -> None:
         """Consume for ever, reconnecting as needed."""
-        queue, prefetch = RECOMMENDATION_LESSON, self._settings.prefetch
-        while True:
-            try:
-                async with broker.subscription(queue, prefetch) as source:
-                    self.attempted.set()
-                    await self._consume(source)
-            except BrokerError as error:
-                log.warning("not consuming lessons: %s", error)
-            except Exception:
-                # Nobody would start this loop again; what was not acknowledged comes again.
-                log.exception("consuming lessons failed, and begins anew")
-            self.attempted.set()
-            await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311
+        connect = partial(broker.subscription, RECOMMENDATION_LESSON, self._settings.prefetch)
+        await keep_connected(self.link, connect, self._consume)
 
     async def _consume(self, source: Subscription) -> None:
         while True:
             deliveries = await source.receive(self._settings.batch_size)
-            if any(map(is_suspicious, deliveries)):
-                await gather(source, deliveries, self._settings.prefetch)
-            for batch in (batches := apart(deliveries)):
-                await finish_before_cancel(self._settle(source, batch, alone=len(batches) == 1))
+            if any(map(may_be_poison, deliveries)):
+                await receive_rest(source, deliveries, self._settings.prefetch)
+            batches = isolate(deliveries)
+            for batch in batches:
+                ack_multiple = len(batches) == 1
+                await finish_before_cancel(self._settle(source, batch, ack_multiple=ack_multiple))
 
     async def _settle(
-        self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
+        self, source: Subscription, batch: Sequence[Delivery], *, ack_multiple: bool
     ) -> None:
-        await self._process(batch)
-        if alone:
-            await source.ack_up_to(batch[-1].tag)
-        else:
-            for delivery in batch:
-                await source.ack(delivery.tag)
+        parse = partial(parse_lesson, max_bytes=self._settings.max_message_bytes)
+        await process_batch(batch, parse, self._commit, "describing lessons")
+        await acknowledge(source, batch, ack_multiple=ack_multiple)
 
-    async def _process(self, batch: Sequence[Delivery]) -> None:
-        """Store or park every delivery of the batch, however long the database is away."""
-        try:
-            states, rejected = self._read(batch)
-            await retry_while_unavailable(partial(self._commit, states, rejected), "describing")
-        except Exception as error:
-            # Whatever it is, it must neither stop the queue nor be lost.
-            log.exception("a batch of %d lessons cannot be stored", len(batch))
-            if len(batch) == 1:
-                wrong = [not_learnable(batch[0], error)]
-                await retry_while_unavailable(partial(self._commit, [], wrong), "parking")
-                return
-            for delivery in batch:
-                await self._process([delivery])
-
-    def _read(self, batch: Sequence[Delivery]) -> tuple[list[LessonState], list[Rejected]]:
-        states: list[LessonState] = []
-        rejected: list[Rejected] = []
-        for delivery in batch:
-            try:
-                states.append(read_lesson(delivery, self._settings.max_message_bytes))
-            except Unprocessable as why:
-                rejected.append(Rejected(delivery, why))
-        return states, rejected
-
-    async def _commit(self, states: Sequence[LessonState], rejected: Sequence[Rejected]) -> None:
+    async def _commit(
+        self, states: Sequence[LessonState], rejected: Sequence[Rejected]
+    ) -> Sequence[LessonState]:
+        """Upsert and park in one transaction, then bring the catalogue of this process up to it."""
         async with self._database.write() as connection:
             if states:
-                await describe(self._database, connection, states)
+                await upsert_lessons(self._database, connection, states)
             await park(connection, rejected, LESSON)
         await self._replica.catalogue.catch_up()
+        return states

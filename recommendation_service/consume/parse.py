@@ -1,4 +1,4 @@
-"""Read: turn a delivery into an event, or into the reason why it can never be one."""
+"""Parse: turn a delivery into an event, or raise the reason why it can never be one."""
 
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -11,29 +11,29 @@ from shared.clock import utc_now
 from shared.events import SCHEMA_VERSION, Kind, UserErased, WatchEvent
 from shared.uuid7 import new_id
 
-MAX_CLOCK_SKEW: Final = timedelta(days=1)  # later than this from now is no time a watch can have
+MAX_CLOCK_SKEW: Final = timedelta(days=1)  # a time further ahead is refused
 
 
-Content = TypeVar("Content", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
 
 
-def read(delivery: Delivery, max_bytes: int) -> Event:
+def parse_event(delivery: Delivery, max_bytes: int) -> Event:
     """Return the event of a delivery, or raise `Unprocessable`."""
-    check(delivery, max_bytes)
-    return _event(_kind(delivery), content_of(delivery, WatchEvent), delivery.message_id)
+    check_envelope(delivery, max_bytes)
+    return _event(_kind(delivery), parse_body(delivery, WatchEvent), delivery.message_id)
 
 
-def read_erasure(delivery: Delivery, max_bytes: int) -> UserErased:
-    """Return which user a delivery erases, or raise `Unprocessable`."""
-    check(delivery, max_bytes)
-    erasure = content_of(delivery, UserErased)
+def parse_erasure(delivery: Delivery, max_bytes: int) -> UserErased:
+    """Return the erasure of a delivery, or raise `Unprocessable`."""
+    check_envelope(delivery, max_bytes)
+    erasure = parse_body(delivery, UserErased)
     if erasure.erased_at > utc_now() + MAX_CLOCK_SKEW:
         raise Unprocessable(Reason.UNREADABLE, f"{erasure.erased_at.isoformat()} is in the future")
     return erasure
 
 
-def check(delivery: Delivery, max_bytes: int) -> None:
-    """Raise `Unprocessable` for what is too large or of another version."""
+def check_envelope(delivery: Delivery, max_bytes: int) -> None:
+    """Raise `Unprocessable` where the body is too large or the schema version unknown."""
     if len(delivery.body) > max_bytes:
         size = f"{len(delivery.body):,} bytes; the limit is {max_bytes:,}"
         raise Unprocessable(Reason.OVERSIZED, size)
@@ -50,8 +50,8 @@ def _kind(delivery: Delivery) -> Kind:
         raise Unprocessable(Reason.UNKNOWN_KIND, detail) from None
 
 
-def content_of(delivery: Delivery, kind: type[Content]) -> Content:
-    """Return the body as what it has to be, or raise `Unprocessable`."""
+def parse_body(delivery: Delivery, kind: type[Body]) -> Body:
+    """Return the validated body, or raise `Unprocessable` with the reasons."""
     try:
         return kind.model_validate_json(delivery.body)
     except ValidationError as error:
@@ -65,7 +65,7 @@ def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
     now = utc_now()
     if content.watch_id is None and kind is Kind.DELETED:
         raise Unprocessable(Reason.UNREADABLE, "a deletion has to name its watch_id")
-    # A message without an id is an event of its own each time it is delivered.
+    # A message without an id is another event at each of its deliveries.
     event_id = event_id_of(message_id) if message_id else new_id()
     occurred_at = content.occurred_at or now
     reported_at = max(content.reported_at or occurred_at, occurred_at)

@@ -1,8 +1,8 @@
-"""Read a lesson: turn a delivery into what it says of a lesson, or into why it says nothing."""
+"""Parse a lesson: turn a delivery into the state of a lesson, or raise why it can never be one."""
 
 from typing import Final
 
-from recommendation_service.consume.parse import MAX_CLOCK_SKEW, check, content_of
+from recommendation_service.consume.parse import MAX_CLOCK_SKEW, check_envelope, parse_body
 from recommendation_service.event import Reason, Unprocessable
 from recommendation_service.learn.lessons import LessonState, deleted
 from shared.broker.interface import Delivery
@@ -13,13 +13,13 @@ DELETED: Final = "deleted"
 KINDS: Final = ("created", "updated", DELETED)
 
 
-def read_lesson(delivery: Delivery, max_bytes: int) -> LessonState:
-    """Return what a delivery says, or raise `Unprocessable`."""
-    check(delivery, max_bytes)
+def parse_lesson(delivery: Delivery, max_bytes: int) -> LessonState:
+    """Return the state of a delivery, or raise `Unprocessable`."""
+    check_envelope(delivery, max_bytes)
     if delivery.routing_key not in KINDS:
         detail = f"the routing key is {delivery.routing_key!r}"
         raise Unprocessable(Reason.UNKNOWN_KIND, detail)
-    event = content_of(delivery, LessonEvent)
+    event = parse_body(delivery, LessonEvent)
     now = utc_now()
     updated_at = event.updated_at or now
     if updated_at > now + MAX_CLOCK_SKEW:

@@ -1,4 +1,4 @@
-"""Suspects: messages that came back often, and may be what ends the process each time."""
+"""Poison messages: those that were redelivered often, and may end the process each time."""
 
 import asyncio
 import random
@@ -10,41 +10,42 @@ from recommendation_service.event import is_erasure
 from shared.broker.interface import Delivery, Subscription
 
 SUSPICIOUS: Final = 3  # deliveries after which a message is processed alone, and last
-GATHERING: Final = 0.5  # seconds to wait for what stands behind such a message
+RECEIVE_TIMEOUT: Final = 0.5  # seconds to wait for the deliveries behind a poison message
 
 
-def is_suspicious(delivery: Delivery) -> bool:
-    """Whether a message came back often."""
+def may_be_poison(delivery: Delivery) -> bool:
+    """Whether a message was redelivered often."""
     return delivery.delivery_count >= SUSPICIOUS
 
 
-async def gather(source: Subscription, deliveries: list[Delivery], prefetch: int) -> None:
-    """Add what comes together with a suspect: it may stand behind it."""
+async def receive_rest(source: Subscription, deliveries: list[Delivery], prefetch: int) -> None:
+    """Add the deliveries that arrive with a poison message: it may stand before healthy ones."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(GATHERING):
+        async with asyncio.timeout(RECEIVE_TIMEOUT):
             while len(deliveries) < prefetch:
                 deliveries += await source.receive(prefetch)
 
 
-def apart(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
-    """Put a message that came back often into a batch of its own, after the others.
+def isolate(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
+    """Return batches: the healthy messages first, then each other message in a batch of its own.
 
-    It may be the one that ends the process each time, and the others must not share its fate. They
-    stand before or behind it, or between two of its kind: taken forwards, backwards and in any
-    order in turns, they all get past it long before the broker gives it up. One that erases a user
-    may take several transactions, so it is alone, too.
+    A poison message must not take healthy ones with it, wherever these stand among poison messages.
+    The order of these changes with each delivery: forwards, backwards, random. So each healthy
+    message is processed long before the broker gives a poison message up.
+
+    An erasure may take several transactions, so it is alone, too.
     """
-    suspects = [one for one in deliveries if _stands_alone(one)]
-    if not suspects:
+    alone = [one for one in deliveries if _is_alone(one)]
+    if not alone:
         return [deliveries]
-    healthy = [one for one in deliveries if not _stands_alone(one)]
-    turn = suspects[0].delivery_count % 3
-    if turn == 1:
-        suspects.reverse()
-    elif turn == 2:
-        random.shuffle(suspects)
-    return [*([healthy] if healthy else []), *([one] for one in suspects)]
+    healthy = [one for one in deliveries if not _is_alone(one)]
+    match alone[0].delivery_count % 3:
+        case 1:
+            alone.reverse()
+        case 2:
+            random.shuffle(alone)
+    return [*([healthy] if healthy else []), *([one] for one in alone)]
 
 
-def _stands_alone(delivery: Delivery) -> bool:
-    return is_suspicious(delivery) or is_erasure(delivery)
+def _is_alone(delivery: Delivery) -> bool:
+    return may_be_poison(delivery) or is_erasure(delivery)

@@ -1,27 +1,29 @@
-"""Consume: turn deliveries into one transaction, then acknowledge them all at once.
+"""Consume watches: learn deliveries in one transaction, then acknowledge them together.
 
-The commit comes before the acknowledgement, so a delivery is learned or comes again. A message
-that cannot be processed is parked in the same transaction, and does not hold up the others. While
-the database is away nothing is acknowledged, refused or fetched: the queue waits.
+While one batch is applied to the model and acknowledged, the next one is received and committed.
+While the database is away nothing is acknowledged, rejected or received: the queue waits.
 """
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
+from typing import NamedTuple
 
-from recommendation_service.consume.erasures import Eraser
-from recommendation_service.consume.parse import read
-from recommendation_service.consume.poison import apart, gather, is_suspicious
+from recommendation_service.consume.batches import acknowledge, process_batch
+from recommendation_service.consume.erasures import ErasureHandler
+from recommendation_service.consume.parse import parse_event
+from recommendation_service.consume.poison import isolate, may_be_poison, receive_rest
+from recommendation_service.evaluate.attribution import Impressions
 from recommendation_service.evaluate.prequential import Evaluator
-from recommendation_service.event import Event, Unprocessable, is_erasure
-from recommendation_service.learn.learn import learn
-from recommendation_service.learn.parked import Rejected, not_learnable, park
+from recommendation_service.event import Event, is_erasure
+from recommendation_service.learn.learn import Learned, learn
+from recommendation_service.learn.parked import Rejected, park
 from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.settings import RecommendationSettings
 from recommendation_service.stats import LiveStats
-from shared.broker.interface import Broker, BrokerError, Delivery, Subscription
+from shared.broker.interface import Broker, Delivery, Subscription
+from shared.broker.reconnect import Link, keep_connected
 from shared.broker.topology import RECOMMENDATION, partitioned
 from shared.database.database import Database, DatabaseUnavailable
 from shared.process.background import finish_before_cancel
@@ -29,109 +31,109 @@ from shared.process.tracing import learning
 
 log = logging.getLogger(__name__)
 
-RECONNECT_DELAY: Final = 1.0  # seconds, on average
-PAUSE: Final = (0.1, 10.0)  # seconds to wait for the database: at first, and at most
+
+class Observers(NamedTuple):
+    """The parts that observe what this process learns."""
+
+    evaluator: Evaluator
+    impressions: Impressions
+    stats: LiveStats
 
 
-class Consumer:
-    """Learns from the queue `recommendation.watch.*`, or its partitions."""
+class WatchConsumer:
+    """Learns from the queue `recommendation.watch.*`, or from its partitions."""
 
     def __init__(
         self,
         settings: RecommendationSettings,
         database: Database,
         replica: ModelReplica,
-        evaluator: Evaluator,
-        stats: LiveStats,
+        observers: Observers,
     ) -> None:
         self._settings = settings
-        self.queue = partitioned(RECOMMENDATION, settings.partitions)
         self._database = database
         self._replica = replica
-        self._evaluator = evaluator
-        self._stats = stats
-        self._finishing: asyncio.Task[None] | None = None  # the batch committed last
-        self.trouble: str | None = "is not connected yet"
-        self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
+        self._observers = observers
+        self._stats = observers.stats
+        self._finishing: asyncio.Task[None] | None = None  # the batch that was committed last
+        self.queue = partitioned(RECOMMENDATION, settings.partitions)
+        self.link = Link("learning")
 
     async def run(self, broker: Broker) -> None:
         """Consume for ever, reconnecting as needed."""
-        eraser = Eraser(self._settings.max_message_bytes, self._database, self._replica, broker)
-        while True:
-            try:
-                async with broker.subscription(self.queue, self._settings.prefetch) as source:
-                    self._report(None)
-                    await self._consume(source, eraser)
-            except BrokerError as error:
-                self._report(str(error))
-            except Exception:
-                # Nobody would start this loop again; what was not acknowledged comes again.
-                log.exception("consuming failed, and begins anew")
-                self._report("failed, see the log")
-            self._stats.lost()
-            await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311
+        max_bytes = self._settings.max_message_bytes
+        erasures = ErasureHandler(max_bytes, self._database, self._replica, broker)
+        connect = partial(broker.subscription, self.queue, self._settings.prefetch)
+        await keep_connected(self.link, connect, partial(self._consume, erasures))
 
-    def _report(self, trouble: str | None) -> None:
-        if trouble:
-            log.warning("not consuming: %s", trouble)
-        self.trouble = trouble
-        self.attempted.set()
-
-    async def _consume(self, source: Subscription, eraser: Eraser) -> None:
+    async def _consume(self, erasures: ErasureHandler, source: Subscription) -> None:
         try:
             while True:
                 deliveries = await self._receive(source)
-                self._stats.took(deliveries)
-                for batch in (batches := apart(deliveries)):
+                self._stats.count_received(deliveries)
+                batches = isolate(deliveries)
+                for batch in batches:
                     if is_erasure(batch[0]):
-                        step = self._erase(source, batch[0], eraser)
+                        step = self._erase(source, batch[0], erasures)
                     else:
-                        step = self._settle(source, batch, alone=len(batches) == 1)
+                        step = self._settle(source, batch, ack_multiple=len(batches) == 1)
                     await finish_before_cancel(step)
         finally:
+            self._stats.connection_lost()
             await finish_before_cancel(self._finished())
 
     async def _receive(self, source: Subscription) -> list[Delivery]:
-        """Receive a batch; with one that came back often, all that comes with it."""
+        """Receive a batch; with a poison message, everything that arrives with it."""
         deliveries = await source.receive(self._settings.batch_size)
-        if any(map(is_suspicious, deliveries)):
-            await self._finished()  # nobody shares the fate of such a message
-            await gather(source, deliveries, self._settings.prefetch)
+        if any(map(may_be_poison, deliveries)):
+            await self._finished()  # the batch before must not share the fate of a poison message
+            await receive_rest(source, deliveries, self._settings.prefetch)
         return deliveries
 
     async def _settle(
-        self, source: Subscription, batch: Sequence[Delivery], *, alone: bool
+        self, source: Subscription, batch: Sequence[Delivery], *, ack_multiple: bool
     ) -> None:
-        """Commit the batch. While the next one is received and committed, this one is finished."""
+        """Commit the batch, and begin to finish it."""
         with self._stats.metrics.learning(len(batch)), learning([one.headers for one in batch]):
-            fresh = await self._process(batch)
+            parse = partial(parse_event, max_bytes=self._settings.max_message_bytes)
+            new = await process_batch(batch, parse, self._commit, "learning")
         await self._finished()
-        finishing = self._finish(source, batch, fresh, alone=alone)
+        finishing = self._finish(source, batch, new, ack_multiple=ack_multiple)
         self._finishing = asyncio.create_task(finishing, name="finish a batch")
-        if not alone:
+        if not ack_multiple:
             await self._finished()
+
+    async def _commit(
+        self, events: Sequence[Event], rejected: Sequence[Rejected]
+    ) -> Sequence[Event]:
+        """Learn and park in one transaction; return the events that were not learned before."""
+
+        async def transaction() -> Learned:
+            async with self._database.write() as connection:
+                learned = await learn(self._database, connection, events)
+                await park(connection, rejected)
+            return learned
+
+        observer = self._observers.evaluator.observer_within_budget()
+        return (await self._replica.commit(transaction, observer)).events
 
     async def _finish(
         self,
         source: Subscription,
         batch: Sequence[Delivery],
-        fresh: Sequence[Event],
+        new: Sequence[Event],
         *,
-        alone: bool,
+        ack_multiple: bool,
     ) -> None:
-        """Bring the model up to what is committed, and acknowledge."""
+        """Apply the committed changes to the model, and acknowledge."""
         try:
-            await self._replica.adopt()
+            await self._replica.apply_committed()
         except DatabaseUnavailable as outage:
-            log.warning("the model will follow when it can: %s", outage)
-        self._stats.learned(event.recorded_at for event in fresh)
-        self._evaluator.served.note_watches(fresh)
-        if alone:
-            await source.ack_up_to(batch[-1].tag)
-        else:
-            for delivery in batch:
-                await source.ack(delivery.tag)
-        self._stats.settled(len(batch))
+            log.warning("the model replica is behind: %s", outage)
+        self._stats.count_learned(event.recorded_at for event in new)
+        self._observers.impressions.record_watches(new)
+        await acknowledge(source, batch, ack_multiple=ack_multiple)
+        self._stats.count_acknowledged(len(batch))
 
     async def _finished(self) -> None:
         """Wait until the batch before is finished."""
@@ -139,55 +141,11 @@ class Consumer:
             finishing, self._finishing = self._finishing, None
             await finishing
 
-    async def _erase(self, source: Subscription, delivery: Delivery, eraser: Eraser) -> None:
+    async def _erase(
+        self, source: Subscription, delivery: Delivery, erasures: ErasureHandler
+    ) -> None:
         await self._finished()
         with self._stats.metrics.learning(1):
-            await eraser.settle(delivery)
+            await erasures.handle(delivery)
         await source.ack(delivery.tag)
-        self._stats.settled(1)
-
-    async def _process(self, batch: Sequence[Delivery]) -> list[Event]:
-        """Learn or park every delivery of the batch, however long the database is away.
-
-        The result are the events that were not known before.
-        """
-        try:
-            events, rejected = self._read(batch)
-            return await self._commit_in_time(events, rejected)
-        except Exception as error:
-            # Whatever it is, it must neither stop the queue nor be lost.
-            log.exception("a batch of %d cannot be learned", len(batch))
-            if len(batch) == 1:
-                return await self._commit_in_time([], [not_learnable(batch[0], error)])
-            return [event for delivery in batch for event in await self._process([delivery])]
-
-    async def _commit_in_time(
-        self, events: Sequence[Event], rejected: Sequence[Rejected]
-    ) -> list[Event]:
-        """Commit; while the database is away, try again."""
-        pause, longest = PAUSE
-        while True:
-            try:
-                return await self._commit(events, rejected)
-            except DatabaseUnavailable as outage:
-                log.warning("learning waits %.1f s for the database: %s", pause, outage)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, longest)
-
-    def _read(self, batch: Sequence[Delivery]) -> tuple[list[Event], list[Rejected]]:
-        events: list[Event] = []
-        rejected: list[Rejected] = []
-        for delivery in batch:
-            try:
-                events.append(read(delivery, self._settings.max_message_bytes))
-            except Unprocessable as why:
-                rejected.append(Rejected(delivery, why))
-        return events, rejected
-
-    async def _commit(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> list[Event]:
-        async with self._replica.learning:
-            async with self._database.write() as connection:
-                learned = await learn(self._database, connection, events)
-                await park(connection, rejected)
-            self._replica.note(learned, self._evaluator.glance())
-        return list(learned.fresh)
+        self._stats.count_acknowledged(1)

@@ -1,7 +1,7 @@
-"""The dashboard: `GET /`, a page that shows the service at work, and lets it be tried by hand.
+"""Dashboard: `GET /`, a page that shows the service at work, and lets a person try it by hand.
 
-live         what is measured each second, and kept for the charts
-consumption  what the page asks the consumption service for
-routes       the page, its files, its stream
+live         the samples of the charts, one a second
+consumption  a proxy of the consumption service
+routes       the page, its files, its event stream
 static       the page itself; `vendor` holds uPlot 1.6.32 as it was published (MIT)
 """

@@ -1,6 +1,6 @@
-"""The consumption service, as the page needs it: a few requests, passed on to one address.
+"""Proxy of the consumption service: a few requests of the page, forwarded to one address.
 
-So the page talks to where it came from, and to nobody else.
+So the page needs to reach no service but the one it came from.
 """
 
 from collections.abc import AsyncIterator
@@ -13,20 +13,20 @@ from fastapi import Request, Response
 from shared.errors import Unavailable
 
 TIMEOUT: Final = 10.0  # seconds
-LOOK_TIMEOUT: Final = 1.0  # seconds for it to say how it is
-PASSED_ON: Final = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type")
+HEALTH_TIMEOUT: Final = 1.0  # seconds
+FORWARDED: Final = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type")  # headers
 
 
-class Consumption:
+class ConsumptionProxy:
     """A client of the consumption service at this address."""
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
         self.url = url
         self._client = client
 
-    async def pass_on(self, request: Request, path: str) -> Response:
-        """Ask what the page asks, and answer what it answers."""
-        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    async def forward(self, request: Request, path: str) -> Response:
+        """Forward the request to this path, and return the answer; `Unavailable` without one."""
+        headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
         try:
             answer = await self._client.request(
                 request.method,
@@ -42,9 +42,9 @@ class Consumption:
         return Response(answer.content, answer.status_code, media_type=kind)
 
     async def health(self) -> dict[str, Any]:
-        """Return how it is, by its own words where there are any."""
+        """Return the answer of its readiness check, or that it is away."""
         try:
-            answer = await self._client.get("/health/ready", timeout=LOOK_TIMEOUT)
+            answer = await self._client.get("/health/ready", timeout=HEALTH_TIMEOUT)
             found: dict[str, Any] = answer.json()
         except (httpx.TransportError, ValueError):
             return {"status": "away", "parts": {"service": f"does not answer at {self.url}"}}
@@ -52,7 +52,7 @@ class Consumption:
 
 
 @asynccontextmanager
-async def open_consumption(url: str) -> AsyncIterator[Consumption]:
-    """Open connections to it as they are needed, and close them at the end."""
+async def open_consumption(url: str) -> AsyncIterator[ConsumptionProxy]:
+    """Open a client of the service at this address, and close its connections at the end."""
     async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False) as client:
-        yield Consumption(url, client)
+        yield ConsumptionProxy(url, client)

@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import PathId
-from recommendation_service.dashboard.consumption import Consumption, open_consumption
+from recommendation_service.dashboard.consumption import ConsumptionProxy, open_consumption
 from recommendation_service.dashboard.live import Live
 from recommendation_service.settings import RecommendationSettings
 from shared.http.pages import Files, page
@@ -23,34 +23,34 @@ FILES: Final = Path(__file__).parent / "static"
 router = APIRouter(include_in_schema=False)
 
 
-class Page:
-    """What the routes work with."""
+class Parts:
+    """The parts of the dashboard that its routes use."""
 
-    def __init__(self, live: Live, consumption: Consumption) -> None:
+    def __init__(self, live: Live, consumption: ConsumptionProxy) -> None:
         self.live = live
         self.consumption = consumption
 
 
-async def page_of(request: Request) -> Page:
-    """Return what the application opened."""
-    app: Page = request.app.state.dashboard
-    return app
+async def current_parts(request: Request) -> Parts:
+    """Return the parts of the dashboard."""
+    parts: Parts = request.app.state.dashboard
+    return parts
 
 
-OpenedPage = Annotated[Page, Depends(page_of)]
+CurrentParts = Annotated[Parts, Depends(current_parts)]
 
 
 @router.get("/")
 async def dashboard() -> FileResponse:
-    """Return the page."""
+    """Return the HTML page."""
     return page(FILES / "index.html")
 
 
 @router.get("/dashboard/events", response_class=EventSourceResponse)
-async def events(app: OpenedPage) -> AsyncIterator[ServerSentEvent]:
-    """Send what is new each second."""
-    async for news in app.live.news():
-        yield ServerSentEvent(data=news | {"consumption_url": app.consumption.url})
+async def events(parts: CurrentParts) -> AsyncIterator[ServerSentEvent]:
+    """Send an update every second."""
+    async for update in parts.live.updates():
+        yield ServerSentEvent(data=update | {"consumption_url": parts.consumption.url})
 
 
 @router.get("/dashboard/titles")
@@ -63,15 +63,15 @@ async def titles(
 
 
 @router.api_route("/dashboard/watches", methods=["GET", "POST"])
-async def watches(request: Request, app: OpenedPage) -> Response:
+async def watches(request: Request, parts: CurrentParts) -> Response:
     """Read or record watches, at the consumption service."""
-    return await app.consumption.pass_on(request, "/watches")
+    return await parts.consumption.forward(request, "/watches")
 
 
 @router.get("/dashboard/users/{user_id}/continue-watching")
-async def continue_watching(user_id: PathId, request: Request, app: OpenedPage) -> Response:
-    """Return what the user has begun, from the consumption service."""
-    return await app.consumption.pass_on(request, f"/users/{user_id}/continue-watching")
+async def continue_watching(user_id: PathId, request: Request, parts: CurrentParts) -> Response:
+    """Return which lessons the user has begun, from the consumption service."""
+    return await parts.consumption.forward(request, f"/users/{user_id}/continue-watching")
 
 
 @asynccontextmanager
@@ -79,7 +79,7 @@ async def open_dashboard(app: FastAPI, settings: RecommendationSettings) -> Asyn
     """Show the dashboard at `/` while the block lasts."""
     async with open_consumption(str(settings.consumption_url).rstrip("/")) as consumption:
         live = Live(app.state.recommendation, consumption, app.state.draining)
-        app.state.dashboard = Page(live, consumption)
+        app.state.dashboard = Parts(live, consumption)
         app.include_router(router)
         app.mount("/dashboard/static", Files(FILES))
         async with running(live.run(), "dashboard"):

@@ -1,1 +1,1 @@
-"""Evaluation: only this folder predicts watches before they are learned, and counts hits."""
+"""Evaluation: prequential evaluation of the model, and attribution of watches to impressions."""

@@ -1,25 +1,26 @@
-"""Served: which lessons users were recommended lately, and how many of their watches that led to.
+"""Attribution: which impressions users got, and how many of their watches came from one.
 
-A watch comes from a list when its lesson was on one that the user got in the day before. Of users
-who got none, nothing can be said; their watches are not counted.
+An impression is a list of lessons that a user was recommended. A watch comes from it when its
+lesson was on the list and the watch happened within the attribution window. The watches of users
+without an impression in that window are not counted: nothing can be said of them.
 
-All of it is written behind, and may be lost with the process. While more lists are served than is
-worth remembering, those of a sample of users are: all of a user's, or none.
+All of it is written behind, and may be lost with the process. While more users get lists than are
+worth recording, a sample of users is recorded: all impressions of a user, or none.
 """
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.event import Event
-from recommendation_service.learn.locks import beside_learners
-from recommendation_service.tables import attribution, erased_users, served_lists
+from recommendation_service.learn.locks import lock_shared
+from recommendation_service.learn.tombstones import read_tombstones
+from recommendation_service.tables import attribution, served_lists
 from shared.clock import utc_now
 from shared.database.database import Database, DatabaseUnavailable
 from shared.events import Kind
@@ -27,17 +28,17 @@ from shared.ids import LessonId, UserId
 from shared.process.background import log_and_continue
 from shared.uuid7 import first_id_at, new_id
 
-REMEMBERED: Final = timedelta(days=1)
-INTERVAL: Final = 1.0  # seconds between two looks
-MAX_LISTS: Final = 100  # users whose lists are written in one look
-MAX_WATCHES_WAITING: Final = 10_000  # that wait to be looked at; then the oldest go
-SETTLED: Final = timedelta(seconds=3)  # after which the lists before a watch are written
-SKEW: Final = timedelta(seconds=1)  # by which the clocks of two machines may differ
-ALL: Final = 2**16  # the sample of all users
+ATTRIBUTION_WINDOW: Final = timedelta(days=1)
+INTERVAL: Final = 1.0  # seconds between two writes
+MAX_USERS: Final = 100  # whose impressions one write stores
+MAX_PENDING_WATCHES: Final = 10_000  # that wait for attribution; then the oldest go
+WRITE_DELAY: Final = timedelta(seconds=3)  # after which the impressions before a watch are written
+MAX_CLOCK_SKEW: Final = timedelta(seconds=1)  # by which the clocks of two machines may differ
+ALL_USERS: Final = 2**16  # the size of the sample that every user is in
 
 
-class Watched(NamedTuple):
-    """A watch that may come from a list."""
+class PendingWatch(NamedTuple):
+    """A watch that waits for attribution."""
 
     user_id: UserId
     lesson_id: LessonId
@@ -45,7 +46,7 @@ class Watched(NamedTuple):
     learned_at: datetime
 
 
-class List(NamedTuple):
+class Impression(NamedTuple):
     """Lessons that a user was recommended."""
 
     served_at: datetime
@@ -54,92 +55,86 @@ class List(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """How many watches of users who got a list there were, and how many of them came from one."""
+    """How many watches of users with an impression there were, and how many came from one."""
 
     watches: int
     from_lists: int
 
     @property
     def share(self) -> float:
-        """Return the part of the watches that came from a list."""
+        """Return the part of the watches that came from an impression."""
         return round(self.from_lists / self.watches, 4) if self.watches else 0.0
 
 
-class Served:
-    """What this process served and learned lately."""
+class Impressions:
+    """The latest impressions and watches of this process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lists: dict[UserId, List] = {}
-        self._watched: deque[Watched] = deque(maxlen=MAX_WATCHES_WAITING)
-        self._sample = ALL
+        self._unsaved: dict[UserId, Impression] = {}
+        self._watches: deque[PendingWatch] = deque(maxlen=MAX_PENDING_WATCHES)
+        self._sample_size = ALL_USERS
 
-    def note_list(self, user_id: UserId, lesson_ids: Iterable[LessonId]) -> None:
-        """Remember that a user was recommended these lessons."""
+    def record_impression(self, user_id: UserId, lesson_ids: Iterable[LessonId]) -> None:
+        """Record that a user was recommended these lessons."""
         # Multiplied by an odd constant, ids that follow each other are spread.
-        if user_id * 40_503 % ALL < self._sample:
-            if user_id not in self._lists:
-                self._lists[user_id] = List(utc_now(), set())
-            self._lists[user_id].lesson_ids.update(lesson_ids)
+        if user_id * 40_503 % ALL_USERS < self._sample_size:
+            if user_id not in self._unsaved:
+                self._unsaved[user_id] = Impression(utc_now(), set())
+            self._unsaved[user_id].lesson_ids.update(lesson_ids)
 
-    def note_watches(self, events: Iterable[Event]) -> None:
-        """Remember which watches were learned."""
+    def record_watches(self, events: Iterable[Event]) -> None:
+        """Record which watches were learned."""
         now = utc_now()
-        self._watched.extend(
-            Watched(event.user_id, event.lesson_id, event.occurred_at, now)
+        self._watches.extend(
+            PendingWatch(event.user_id, event.lesson_id, event.occurred_at, now)
             for event in events
             if event.kind is Kind.CREATED
         )
 
     async def run(self) -> None:
-        """Write down what there is, for ever."""
+        """Write impressions and attribute watches, for ever."""
         while True:
             await asyncio.sleep(INTERVAL)
-            with log_and_continue(DatabaseUnavailable, "what was served is not remembered for now"):
+            with log_and_continue(DatabaseUnavailable, "impressions are not saved for now"):
                 await self.save()
-                await self.attribute(utc_now() - SETTLED)
+                await self.attribute(utc_now() - WRITE_DELAY)
 
     async def save(self) -> None:
-        """Write the lists that were served."""
-        served, self._lists = self._lists, {}
-        if len(served) > MAX_LISTS:
-            self._sample //= 2
-        elif len(served) < MAX_LISTS // 4:
-            self._sample = min(self._sample * 2 or 1, ALL)
-        if not served:
+        """Write the impressions, and adapt the sample to their number."""
+        unsaved, self._unsaved = self._unsaved, {}
+        if len(unsaved) > MAX_USERS:
+            self._sample_size //= 2
+        elif len(unsaved) < MAX_USERS // 4:
+            self._sample_size = min(self._sample_size * 2 or 1, ALL_USERS)
+        if not unsaved:
             return
         async with self._database.write() as connection:
-            await beside_learners(connection)  # nobody is erased meanwhile
-            erased = await self._erased(connection, served)
+            await lock_shared(connection)  # no user is erased meanwhile
+            erased = await read_tombstones(self._database, connection, unsaved)
             rows = [
                 {
                     "id": new_id(),
                     "user_id": user_id,
-                    "served_at": one.served_at,
-                    "lesson_ids": sorted(one.lesson_ids),
+                    "served_at": impression.served_at,
+                    "lesson_ids": sorted(impression.lesson_ids),
                 }
-                for user_id, one in list(served.items())[:MAX_LISTS]
-                if user_id not in erased or one.served_at > erased[user_id]
+                for user_id, impression in list(unsaved.items())[:MAX_USERS]
+                if user_id not in erased or impression.served_at > erased[user_id]
             ]
             if rows:
                 await connection.execute(insert(served_lists), rows)
 
-    async def _erased(
-        self, connection: AsyncConnection, users: Collection[UserId]
-    ) -> dict[UserId, datetime]:
-        query = select(erased_users).where(self._database.among(erased_users.c.user_id, users))
-        return {row.user_id: row.erased_at for row in await connection.execute(query)}
-
     async def attribute(self, before: datetime) -> None:
-        """Count the watches that were learned before, as far as their users got lists."""
-        watched = []
-        while self._watched and self._watched[0].learned_at <= before:
-            watched.append(self._watched.popleft())
-        if not watched:
+        """Attribute the watches that were learned before then, and count them."""
+        watches = []
+        while self._watches and self._watches[0].learned_at <= before:
+            watches.append(self._watches.popleft())
+        if not watches:
             return
-        served = await self._served_to({one.user_id for one in watched})
-        led = [_came_from(one, served[one.user_id]) for one in watched]
-        counted = [one for one in led if one is not None]
+        impressions = await self._impressions_of({watch.user_id for watch in watches})
+        came = [came_from(watch, impressions[watch.user_id]) for watch in watches]
+        counted = [one for one in came if one is not None]
         if counted:
             counters = {
                 attribution.c.watches: attribution.c.watches + len(counted),
@@ -148,27 +143,27 @@ class Served:
             async with self._database.write() as connection:
                 await connection.execute(update(attribution).values(counters))
 
-    async def _served_to(self, users: set[UserId]) -> defaultdict[UserId, list[List]]:
+    async def _impressions_of(self, users: set[UserId]) -> defaultdict[UserId, list[Impression]]:
         lists = served_lists.c
         query = select(lists.user_id, lists.served_at, lists.lesson_ids).where(
-            self._database.among(lists.user_id, users),
-            lists.id >= first_id_at(utc_now() - REMEMBERED - SETTLED),
+            self._database.is_any_of(lists.user_id, users),
+            lists.id >= first_id_at(utc_now() - ATTRIBUTION_WINDOW - WRITE_DELAY),
         )
-        served: defaultdict[UserId, list[List]] = defaultdict(list)
+        found: defaultdict[UserId, list[Impression]] = defaultdict(list)
         async with self._database.read() as connection:
             for row in await connection.execute(query):
-                served[row.user_id].append(List(row.served_at, set(row.lesson_ids)))
-        return served
+                found[row.user_id].append(Impression(row.served_at, set(row.lesson_ids)))
+        return found
 
 
-def _came_from(watched: Watched, lists: Sequence[List]) -> bool | None:
-    """Return whether a watch came from one of the lists; None where the user got none before."""
-    ages = [(watched.at - one.served_at, one.lesson_ids) for one in lists]
-    before = [lessons for age, lessons in ages if -SKEW <= age <= REMEMBERED]
-    return any(watched.lesson_id in lessons for lessons in before) if before else None
+def came_from(watch: PendingWatch, impressions: Sequence[Impression]) -> bool | None:
+    """Return whether a watch came from an impression; None without one in the window before it."""
+    ages = [(watch.at - one.served_at, one.lesson_ids) for one in impressions]
+    in_window = [lessons for age, lessons in ages if -MAX_CLOCK_SKEW <= age <= ATTRIBUTION_WINDOW]
+    return any(watch.lesson_id in lessons for lessons in in_window) if in_window else None
 
 
-async def attributed(database: Database) -> Attribution:
+async def read_attribution(database: Database) -> Attribution:
     """Return what was counted since ever."""
     columns = attribution.c.watches, attribution.c.from_lists
     async with database.read() as connection:

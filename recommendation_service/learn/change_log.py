@@ -1,100 +1,113 @@
-"""Advance: make what a transaction found out the next version of the model, last of all it does.
+"""Change log: append the change of a transaction as the next version of the model.
 
-From here until the end of the transaction learners take turns.
+Replicas follow the log, see `replicate/model.py`. Appending is the last step of a transaction: from
+here until its end other learners wait, so that versions are committed in their order.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.learn.interactions import First, bounds_of, rows_of, write_meetings
+from recommendation_service.learn.interactions import (
+    Since,
+    read_bounds,
+    rows_of,
+    write_interactions,
+)
+from recommendation_service.learn.model_state import ModelState, read_model_state
 from recommendation_service.learn.watch_states import Pair
 from recommendation_service.model.encoding import encode
 from recommendation_service.model.fingerprint import BITS, MODULUS, fingerprint
 from recommendation_service.model.history import Change
-from recommendation_service.tables import meetings, model_changes, model_state
+from recommendation_service.tables import interactions, model_changes, model_state
 from shared.clock import utc_now
 from shared.database.bulk import columns_of, upserting
 from shared.database.database import Database
 
 
-class News(NamedTuple):
-    """What a transaction found out."""
+class LogEntry(NamedTuple):
+    """What a transaction changes."""
 
     change: Change = Change()
-    met: Mapping[Pair, First] = MappingProxyType({})  # when pairs meet now
+    interactions: Mapping[Pair, Since] = MappingProxyType({})  # to be stored with it
     through: datetime | None = None  # when the latest event was recorded
     applied: int = 0  # events that were learned
-    duplicates: int = 0  # events that were known
+    duplicates: int = 0  # deliveries of events that were learned before
 
 
-class Advanced(NamedTuple):
-    """The version of the model after a transaction, and how it came about."""
+class Version(NamedTuple):
+    """The version of the model after a transaction."""
 
-    version: int
-    change: Change
+    number: int
+    change: Change  # from the version before; empty: the number is that of the version before
     through: datetime | None
 
 
-async def advance(
-    database: Database, connection: AsyncConnection, news: News, state: Row[Any] | None = None
-) -> Advanced:
-    """Make the news the next version of the model, and put its change into the log.
+async def append(
+    database: Database,
+    connection: AsyncConnection,
+    entry: LogEntry,
+    state: ModelState | None = None,
+) -> Version:
+    """Append the entry to the log, and store its interactions.
 
-    From here until the end of the transaction learners take turns. So the versions appear in their
-    order, and each sees what those before it left: the `state` of the beginning, as a rule.
+    `state` is the model state that the transaction read at its beginning. As a rule it still holds,
+    and one round trip is enough.
     """
-    if state is None or news.change.lost or None in news.met.values():
-        await write_meetings(connection, news.met)
-        state = (await connection.execute(_STATE)).one()
-        news = news._replace(change=await _dated(database, connection, news.change), met={})
-    while (advanced := await _follow(connection, state, news)) is None:
-        state = (await connection.execute(_STATE)).one()  # and nobody else changes it from now on
-    return advanced
+    if state is None or entry.change.lost or None in entry.interactions.values():
+        # The bounds of a lesson that loses an interaction depend on the other learners' work.
+        await write_interactions(connection, entry.interactions)
+        state = await read_model_state(connection, _LOCK)
+        change = await _with_bounds(database, connection, entry.change)
+        entry = entry._replace(change=change, interactions={})
+    while (version := await _append_after(connection, state, entry)) is None:
+        state = await read_model_state(connection, _LOCK)  # nobody else changes it from now on
+    return version
 
 
-async def _follow(connection: AsyncConnection, state: Row[Any], news: News) -> Advanced | None:
-    """Store what was met, and let the news follow this state; None if another came in between."""
-    change = news.change
+async def _append_after(
+    connection: AsyncConnection, state: ModelState, entry: LogEntry
+) -> Version | None:
+    """Append the entry after this state; None where another transaction was first."""
+    change = entry.change
     difference = fingerprint(change.added) - fingerprint(change.removed)
-    version = state.version + bool(change)
-    through = max(filter(None, (state.applied_through, news.through)), default=None)
-    following = {
+    number = state.version + bool(change)
+    through = max(filter(None, (state.applied_through, entry.through)), default=None)
+    row = {
         "known": state.version,
         "counted": state.applied + state.duplicates,
-        "version": version,
+        "version": number,
         "fingerprint": _plus(state.fingerprint, difference),
-        "applied": state.applied + news.applied,
-        "duplicates": state.duplicates + news.duplicates,
+        "applied": state.applied + entry.applied,
+        "duplicates": state.duplicates + entry.duplicates,
         "applied_through": through,
     }
     if change:
-        following |= {"change": encode(change), "learned_at": utc_now()}
-    if not await _write(connection, following, news):
-        return None
-    return Advanced(version, change, through)
+        row |= {"change": encode(change), "learned_at": utc_now()}
+    return Version(number, change, through) if await _write(connection, row, entry) else None
 
 
-async def _write(connection: AsyncConnection, following: dict[str, object], news: News) -> bool:
-    if connection.dialect.name != "sqlite" and news.change and news.met:
-        rows = columns_of({meetings: rows_of(news.met)})
-        return bool((await connection.execute(_MEET_AND_FOLLOW, following | rows)).rowcount)
-    await write_meetings(connection, news.met)
-    is_next = bool((await connection.execute(_FOLLOW, following)).rowcount)
-    if is_next and news.change:
-        await connection.execute(_LOG, following)
+async def _write(connection: AsyncConnection, row: dict[str, object], entry: LogEntry) -> bool:
+    """Write the state and the log; return whether the state was the expected one."""
+    if connection.dialect.name != "sqlite" and entry.change and entry.interactions:
+        columns = columns_of({interactions: rows_of(entry.interactions)})
+        return bool((await connection.execute(_APPEND_WITH_INTERACTIONS, row | columns)).rowcount)
+    await write_interactions(connection, entry.interactions)
+    is_next = bool((await connection.execute(_ADVANCE, row)).rowcount)
+    if is_next and entry.change:
+        await connection.execute(_APPEND, row)
     return is_next
 
 
-async def _dated(database: Database, connection: AsyncConnection, change: Change) -> Change:
-    """Return the change with when the lessons that lost a meeting are met now."""
+async def _with_bounds(database: Database, connection: AsyncConnection, change: Change) -> Change:
+    """Return the change with the bounds of the lessons that lose an interaction."""
     if not change.lost:
         return change
-    return change.with_bounds(await bounds_of(database, connection, change.lost))
+    return change.with_bounds(await read_bounds(database, connection, change.lost))
 
 
 def _plus(stored: bytes, difference: int) -> bytes:
@@ -102,25 +115,24 @@ def _plus(stored: bytes, difference: int) -> bytes:
     return (after % MODULUS).to_bytes(BITS // 8, "big")
 
 
-# Made once: to put a statement together takes longer than to carry it out.
-_STATE: Final = select(model_state).with_for_update(key_share=True)
-_FOLLOWING: Final = ("version", "fingerprint", "applied", "duplicates", "applied_through")
-_FOLLOW: Final = (
+_LOCK: Final = select(model_state).with_for_update(key_share=True)
+_ADVANCED: Final = ("version", "fingerprint", "applied", "duplicates", "applied_through")
+_ADVANCE: Final = (
     update(model_state)
     .where(
         model_state.c.version == bindparam("known"),
         model_state.c.applied + model_state.c.duplicates == bindparam("counted"),
     )
-    .values({name: bindparam(name) for name in _FOLLOWING})
+    .values({name: bindparam(name) for name in _ADVANCED})
 )
-_RECORDED: Final = {
+_ENTRY: Final = {
     column.name: bindparam(column.name, type_=column.type) for column in model_changes.c
 }
-_LOG: Final = insert(model_changes).values(_RECORDED)
-# On PostgreSQL in one statement, with what was met.
-_FOLLOWED: Final = _FOLLOW.returning(model_state.c.version).cte("followed")
-_MEET_AND_FOLLOW: Final = (
+_APPEND: Final = insert(model_changes).values(_ENTRY)
+# On PostgreSQL one statement does all of it.
+_ADVANCED_STATE: Final = _ADVANCE.returning(model_state.c.version).cte("advanced")
+_APPEND_WITH_INTERACTIONS: Final = (
     insert(model_changes)
-    .from_select(list(_RECORDED), select(*_RECORDED.values()).select_from(_FOLLOWED))
-    .add_cte(upserting(meetings, "postgresql").cte())
+    .from_select(list(_ENTRY), select(*_ENTRY.values()).select_from(_ADVANCED_STATE))
+    .add_cte(upserting(interactions, "postgresql").cte())
 )

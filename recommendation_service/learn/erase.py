@@ -1,11 +1,10 @@
-"""Erase: forget a user, as if nothing had ever been recorded of them until then.
+"""Erase a user: the model becomes the one that never knew what was recorded until then.
 
-What stays is a tombstone: the user's number and the time. An event recorded until that time changes
-nothing any more, whenever it comes; what is recorded later counts. So erasing a user and learning
-their events give the same model in any order.
+The tombstone stays: the user's id and the time. An event that was recorded until that time changes
+nothing, whenever it arrives; a later one counts. So to erase a user and to learn their events gives
+the same model in any order.
 
-The model loses what the user's history added to it. A history that is long goes portion by portion,
-the latest part first, each in a transaction of its own.
+A long history is removed portion by portion, the latest part first, each in its own transaction.
 """
 
 from typing import Final
@@ -13,19 +12,19 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.learn.change_log import News, advance
+from recommendation_service.learn.change_log import LogEntry, append
 from recommendation_service.learn.histories import change_histories
-from recommendation_service.learn.locks import alone, learn_beside_others
-from recommendation_service.learn.parked import forget_parked
-from recommendation_service.learn.recent_interactions import latest_meetings
+from recommendation_service.learn.locks import lock_exclusive, lock_users
+from recommendation_service.learn.parked import delete_parked_of
+from recommendation_service.learn.recent_interactions import recent_interactions
 from recommendation_service.learn.tombstones import set_tombstone
-from recommendation_service.learn.watch_states import Pair, Touched
+from recommendation_service.learn.watch_states import ChangedPairs, Pair
 from recommendation_service.model.history import WINDOW, difference
 from recommendation_service.tables import (
     hidden_lessons,
     inbox,
+    interactions,
     learned_watches,
-    meetings,
     served_lists,
 )
 from shared.clock import utc_now
@@ -34,98 +33,101 @@ from shared.database.database import Database
 from shared.events import UserErased
 from shared.ids import LessonId
 
-PORTION: Final = 500  # meetings that are taken away in one transaction
-STATEMENT: Final = 10_000  # watches that are forgotten in one statement: it must end in time
+PORTION: Final = 500  # interactions that are removed in one transaction
+DELETE_SIZE: Final = 10_000  # watches that are deleted in one statement: it must end in time
 
 
 async def erase(database: Database, erasure: UserErased) -> None:
-    """Forget the user. To do it again changes nothing, and completes what was broken off."""
+    """Erase the user. To repeat it changes nothing, and completes an interrupted erasure."""
     async with database.write() as connection:
-        await alone(connection)
+        await lock_exclusive(connection)
         await _begin(database, connection, erasure)
-        more = await _take_away(database, connection, erasure)
+        more = await _remove_portion(database, connection, erasure)
     while more:
         async with database.write() as connection:
-            await learn_beside_others(connection, [erasure.user_id])
-            more = await _take_away(database, connection, erasure)
+            await lock_users(connection, [erasure.user_id])
+            more = await _remove_portion(database, connection, erasure)
 
 
 async def _begin(database: Database, connection: AsyncConnection, erasure: UserErased) -> None:
-    """Set the tombstone, and forget all but the watches and what they amount to."""
+    """Set the tombstone, and delete everything but watches and interactions."""
     await set_tombstone(connection, erasure)
     is_new = await insert_new_rows(connection, inbox, [(erasure.erasure_id, utc_now())])
-    news = News(applied=1) if is_new else News(duplicates=1)
-    hides = hidden_lessons.c.user_id == erasure.user_id
-    before = hidden_lessons.c.hidden_at <= erasure.erased_at
-    await connection.execute(delete(hidden_lessons).where(hides, before))
-    got = served_lists.c.user_id == erasure.user_id
-    await connection.execute(
-        delete(served_lists).where(got, served_lists.c.served_at <= erasure.erased_at)
-    )
-    await forget_parked(connection, erasure)
-    await advance(database, connection, news)
+    entry = LogEntry(applied=1) if is_new else LogEntry(duplicates=1)
+    for table, at in (
+        (hidden_lessons, hidden_lessons.c.hidden_at),
+        (served_lists, served_lists.c.served_at),
+    ):
+        of_user = table.c.user_id == erasure.user_id
+        await connection.execute(delete(table).where(of_user, at <= erasure.erased_at))
+    await delete_parked_of(connection, erasure)
+    await append(database, connection, entry)
 
 
-async def _take_away(database: Database, connection: AsyncConnection, erasure: UserErased) -> bool:
-    """Take the latest meetings away that there would not be; return whether there may be more."""
-    key_line = await _date_anew(database, connection, erasure)
-    count = PORTION + len(key_line) + WINDOW
-    history = await latest_meetings(connection, erasure.user_id, count)
-    # `difference` has to be shown what comes before the first that goes.
-    shown = WINDOW if len(history) == count else 0
-    going = [one.lesson_id for one in history[shown:] if one.lesson_id not in key_line][-PORTION:]
+async def _remove_portion(
+    database: Database, connection: AsyncConnection, erasure: UserErased
+) -> bool:
+    """Remove the latest interactions that are to go; return whether there may be more."""
+    kept = await _keep_later_watches(database, connection, erasure)
+    count = PORTION + len(kept) + WINDOW
+    history = await recent_interactions(connection, erasure.user_id, count)
+    # `difference` needs the interactions before the first one that goes.
+    context = WINDOW if len(history) == count else 0
+    going = [one.lesson_id for one in history[context:] if one.lesson_id not in kept][-PORTION:]
     gone = set(going)
     change = difference(history, [one for one in history if one.lesson_id not in gone])
-    of_user = meetings.c.user_id == erasure.user_id
-    these = database.among(meetings.c.lesson_id, going)
-    await connection.execute(delete(meetings).where(of_user, these))
+    of_user = interactions.c.user_id == erasure.user_id
+    these = database.is_any_of(interactions.c.lesson_id, going)
+    await connection.execute(delete(interactions).where(of_user, these))
     more = len(going) == PORTION
-    watched = database.among(learned_watches.c.lesson_id, going)
-    rows = (_erased(erasure), watched) if more else (_erased(erasure),)
-    await _forget(connection, and_(*rows))
-    await advance(database, connection, News(change))
+    of_these = database.is_any_of(learned_watches.c.lesson_id, going)
+    conditions = (_erased(erasure), of_these) if more else (_erased(erasure),)
+    await _delete_watches(connection, and_(*conditions))
+    await append(database, connection, LogEntry(change))
     return more
 
 
-async def _date_anew(
+async def _keep_later_watches(
     database: Database, connection: AsyncConnection, erasure: UserErased
 ) -> set[LessonId]:
-    """Return the lessons watched since, which are met by these watches alone.
+    """Return the lessons that the user watched after the erasure, and date their interactions.
 
-    Between two portions the user may watch more of them.
+    Between two portions the user may watch more lessons, so this is done for each portion.
     """
-    key_line = await _kept(connection, erasure)
-    watched_since = database.among(learned_watches.c.lesson_id, key_line)
-    lessons = await _forget(connection, _erased(erasure) & watched_since)
-    touched = Touched({}, {Pair(erasure.user_id, lesson) for lesson in lessons})
-    progress = await change_histories(database, connection, touched)
-    await advance(database, connection, News(progress.change, progress.met))
-    return key_line
+    kept = await _watched_later(connection, erasure)
+    of_kept = database.is_any_of(learned_watches.c.lesson_id, kept)
+    lessons = await _delete_watches(connection, _erased(erasure) & of_kept)
+    pairs = ChangedPairs(withdrawn={Pair(erasure.user_id, lesson) for lesson in lessons})
+    changes = await change_histories(database, connection, pairs)
+    await append(database, connection, LogEntry(changes.change, changes.interactions))
+    return kept
 
 
-async def _forget(connection: AsyncConnection, watches: ColumnElement[bool]) -> set[LessonId]:
-    """Forget watches of one user, and return their lessons. There may be very many."""
+async def _delete_watches(
+    connection: AsyncConnection, condition: ColumnElement[bool]
+) -> set[LessonId]:
+    """Delete watches of one user, in bounded statements; return their lessons."""
     watch = learned_watches.c
-    some = select(watch.watch_id).where(watches).order_by(watch.watch_id).limit(STATEMENT)
+    some = select(watch.watch_id).where(condition).order_by(watch.watch_id).limit(DELETE_SIZE)
     these, lessons = some, set[LessonId]()
     while True:
-        gone = delete(learned_watches).where(watches, watch.watch_id.in_(these.correlate(None)))
+        gone = delete(learned_watches).where(condition, watch.watch_id.in_(these.correlate(None)))
         rows = (await connection.execute(gone.returning(watch.watch_id, watch.lesson_id))).all()
         lessons.update(row.lesson_id for row in rows)
-        if len(rows) < STATEMENT:
+        if len(rows) < DELETE_SIZE:
             return lessons
         these = some.where(watch.watch_id > max(row.watch_id for row in rows))
 
 
 def _erased(erasure: UserErased) -> ColumnElement[bool]:
-    """Return which watches are to be forgotten."""
+    """Return the condition that a watch is to be deleted."""
     at = learned_watches.c.recorded_at
     before = or_(at.is_(None), at <= erasure.erased_at)
     return (learned_watches.c.user_id == erasure.user_id) & before
 
 
-async def _kept(connection: AsyncConnection, erasure: UserErased) -> set[LessonId]:
-    """Return the lessons that the user watched after all that is to be forgotten."""
+async def _watched_later(connection: AsyncConnection, erasure: UserErased) -> set[LessonId]:
+    """Return the lessons that the user watched after the erasure."""
     query = select(learned_watches.c.lesson_id).where(
         learned_watches.c.user_id == erasure.user_id,
         learned_watches.c.recorded_at > erasure.erased_at,

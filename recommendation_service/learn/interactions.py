@@ -1,88 +1,45 @@
-"""Stored meetings: when each user first met each lesson, as rows."""
+"""Interactions: since when each user knows each lesson, as rows of the database.
 
-from array import array
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+An interaction is the *first* time a user watched a lesson. It follows from the watches that are not
+deleted.
+"""
+
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
-from sqlalchemy import ColumnElement, FromClause, Row, delete, func, select
+from sqlalchemy import ColumnElement, FromClause, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
 from recommendation_service.learn.watch_states import Pair
-from recommendation_service.model.fold import Meetings
 from recommendation_service.model.history import Bounds
-from recommendation_service.tables import learned_watches, meetings
+from recommendation_service.tables import interactions, learned_watches
 from shared.database.bulk import upsert_rows
 from shared.database.database import Database
 from shared.ids import LessonId, UserId
 
-AT_ONCE: Final = 2000  # rows that are read before other tasks get their turn
-PORTION: Final = 500_000  # meetings that are folded together, about
-
-First = datetime | None  # when a user first met a lesson; None: not at all
+Since = datetime | None  # when a user first watched a lesson; None: never
 
 
-async def all_meetings(connection: AsyncConnection) -> AsyncIterator[Meetings]:
-    """Return all meetings, portion by portion; those of a user are in one portion."""
-    is_sqlite = connection.dialect.name == "sqlite"
-    query = (_BY_USER if is_sqlite else _HISTORIES).execution_options(yield_per=AT_ONCE)
-    portion = _Portion()
-    async with connection.stream(query) as result:
-        async for rows in result.partitions():
-            for row in rows:
-                user_id, times, lesson_ids = _as_history(row) if is_sqlite else row
-                if portion.is_full and user_id != portion.users[-1]:
-                    yield portion.meetings
-                    portion = _Portion()
-                portion.add(user_id, times, lesson_ids)
-    yield portion.meetings
-
-
-class _Portion:
-    """Meetings of users, side by side as they were read."""
-
-    def __init__(self) -> None:
-        self.users = array("q")
-        self._lengths = array("q")
-        self._lessons = array("q")
-        self._times = array("d")
-
-    def add(self, user_id: UserId, times: Sequence[float], lesson_ids: Sequence[LessonId]) -> None:
-        self.users.append(user_id)
-        self._lengths.append(len(lesson_ids))
-        self._times.extend(times)
-        self._lessons.extend(lesson_ids)
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._lessons) >= PORTION
-
-    @property
-    def meetings(self) -> Meetings:
-        users = np.repeat(self.users, self._lengths)
-        return Meetings(users, np.array(self._lessons), np.array(self._times))
-
-
-async def known_meetings(
+async def known_interactions(
     database: Database, connection: AsyncConnection, pairs: Collection[Pair]
-) -> dict[Pair, First]:
-    """Return the stored meetings of at least these pairs."""
+) -> dict[Pair, Since]:
+    """Return the stored interactions of at least these pairs."""
     if not pairs:
         return {}
-    query = select(meetings.c.user_id, meetings.c.lesson_id, meetings.c.met_at).where(
-        database.among(meetings.c.user_id, {pair.user_id for pair in pairs}),
-        database.among(meetings.c.lesson_id, {pair.lesson_id for pair in pairs}),
+    query = select(interactions.c.user_id, interactions.c.lesson_id, interactions.c.met_at).where(
+        database.is_any_of(interactions.c.user_id, {pair.user_id for pair in pairs}),
+        database.is_any_of(interactions.c.lesson_id, {pair.lesson_id for pair in pairs}),
     )
     rows = await connection.execute(query)
     return {Pair(row.user_id, row.lesson_id): row.met_at for row in rows}
 
 
-async def first_watches(
+async def earliest_watches(
     database: Database, connection: AsyncConnection, pairs: Collection[Pair]
-) -> dict[Pair, First]:
-    """Look up the earliest remaining watch of each pair, None when nothing remains."""
+) -> dict[Pair, Since]:
+    """Return the time of the earliest remaining watch of each pair; None where none remains."""
     if not pairs:
         return {}
     watch = learned_watches.c
@@ -94,8 +51,8 @@ async def first_watches(
             first,
         )
         .where(
-            database.among(watch.user_id, {pair.user_id for pair in pairs}),
-            database.among(watch.lesson_id, {pair.lesson_id for pair in pairs}),
+            database.is_any_of(watch.user_id, {pair.user_id for pair in pairs}),
+            database.is_any_of(watch.lesson_id, {pair.lesson_id for pair in pairs}),
             watch.deleted.is_(False),
         )
         .group_by(watch.user_id, watch.lesson_id)
@@ -104,29 +61,32 @@ async def first_watches(
     return {pair: found.get(pair) for pair in pairs}
 
 
-async def write_meetings(connection: AsyncConnection, changed: Mapping[Pair, First]) -> None:
-    """Store when pairs first met; None removes the meeting."""
-    await upsert_rows(connection, meetings, rows_of(changed))
+async def write_interactions(connection: AsyncConnection, changed: Mapping[Pair, Since]) -> None:
+    """Store the interactions of pairs; None deletes one."""
+    await upsert_rows(connection, interactions, rows_of(changed))
     for pair in (pair for pair, time in changed.items() if time is None):
-        this_one = (meetings.c.user_id == pair.user_id, meetings.c.lesson_id == pair.lesson_id)
-        await connection.execute(delete(meetings).where(*this_one))
+        this_one = (
+            interactions.c.user_id == pair.user_id,
+            interactions.c.lesson_id == pair.lesson_id,
+        )
+        await connection.execute(delete(interactions).where(*this_one))
 
 
-def rows_of(met: Mapping[Pair, First]) -> list[tuple[UserId, LessonId, datetime]]:
-    """Return the rows of those pairs that met."""
-    return sorted((*pair, time) for pair, time in met.items() if time)
+def rows_of(changed: Mapping[Pair, Since]) -> list[tuple[UserId, LessonId, datetime]]:
+    """Return the rows to upsert, sorted by key: rows are locked in this order."""
+    return sorted((*pair, time) for pair, time in changed.items() if time)
 
 
-async def bounds_of(
+async def read_bounds(
     database: Database, connection: AsyncConnection, lessons: Collection[LessonId]
 ) -> dict[LessonId, Bounds | None]:
-    """Look up when the lessons were first and last met, None for one that nobody meets."""
-    # One look at each end of the index for each lesson, however many users met it.
-    lesson_id = database.listed(meetings.c.lesson_id, lessons).c.value
-    met_at = meetings.c.met_at
+    """Return the times of the first and the last interaction with each lesson; None without any."""
+    # Each end of the index is read once for each lesson, however many users there are.
+    lesson_id = database.values_table(interactions.c.lesson_id, lessons).c.value
+    met_at = interactions.c.met_at
     first, last = (
         select(function(met_at, type_=met_at.type))
-        .where(meetings.c.lesson_id == lesson_id)
+        .where(interactions.c.lesson_id == lesson_id)
         .scalar_subquery()
         for function in (func.min, func.max)
     )
@@ -137,19 +97,11 @@ async def bounds_of(
     }
 
 
-def as_arrays(met: FromClause) -> list[ColumnElement[Any]]:
-    """Return the columns that are when PostgreSQL's rows of meetings were, and what was met.
+def as_arrays(rows: FromClause) -> list[ColumnElement[Any]]:
+    """Return the columns `times` and `lesson_ids` of rows that are grouped by user, on PostgreSQL.
 
-    A row for each user, not for each meeting, with what the driver makes of arrays as it is.
-    PostgreSQL and Python compute the same number of seconds, to the last bit.
+    One row for a user costs less than one for each interaction, and `NullType` leaves the arrays as
+    the driver made them. PostgreSQL and Python compute the same seconds, to the last bit.
     """
-    seconds = func.date_part("epoch", met.c.met_at)
-    return [func.array_agg(one, type_=NullType()) for one in (seconds, met.c.lesson_id)]
-
-
-def _as_history(row: Row[Any]) -> tuple[UserId, list[float], list[LessonId]]:
-    return row.user_id, [row.met_at.timestamp()], [row.lesson_id]
-
-
-_HISTORIES: Final = select(meetings.c.user_id, *as_arrays(meetings)).group_by(meetings.c.user_id)
-_BY_USER: Final = select(meetings).order_by(meetings.c.user_id)
+    seconds = func.date_part("epoch", rows.c.met_at)
+    return [func.array_agg(one, type_=NullType()) for one in (seconds, rows.c.lesson_id)]

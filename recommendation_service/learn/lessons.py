@@ -1,6 +1,6 @@
-"""Describe: store what is said of lessons. Of two states of a lesson, the later one holds.
+"""Lessons: store descriptions of lessons. Of two states of a lesson, the later wins.
 
-That is so in whichever order they come, and however often. A deletion is a state like any other.
+The order of arrival and repetition play no part. A deletion is a state like any other.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,46 +18,48 @@ from shared.database.database import Database
 from shared.ids import LessonId
 from shared.lessons import Lesson
 
-MOMENT: Final = timedelta(microseconds=1)
+TICK: Final = timedelta(microseconds=1)
 CONTENT: Final = tuple(Lesson.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
 class LessonState:
-    """A lesson as somebody described it."""
+    """A lesson as it was described."""
 
     lesson_id: LessonId
     lesson: Lesson
-    updated_at: datetime | None = None  # None: now, and later than all that is known
+    updated_at: datetime | None = None  # None: now, and later than the stored state
     deleted: bool = False
-    known_since: datetime | None = None  # None: this is the first that is heard of it
+    known_since: datetime | None = None  # None: it is not stored yet
 
     @property
     def rank(self) -> tuple[datetime, bool, str]:
-        """Greater is later. Only oddities are at the same time; their content decides."""
+        """The place in the order of states: greater is later. At equal times content decides."""
         assert self.updated_at  # noqa: S101 - given before states are compared
         return self.updated_at, self.deleted, self.lesson.model_dump_json(include=set(CONTENT))
 
 
 def deleted(lesson_id: LessonId, updated_at: datetime | None = None) -> LessonState:
-    """Return the state of a lesson that is no more."""
+    """Return the state of a deleted lesson."""
     return LessonState(lesson_id, Lesson(), updated_at, deleted=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """What came of a description."""
+class Upserted:
+    """The result of a description."""
 
-    state: LessonState  # that holds now
-    existed: bool  # the lesson was there before
-    changed: bool  # the description is the later one
+    state: LessonState  # the later one
+    existed: bool  # the lesson was described before
+    changed: bool  # the description is the later state
 
 
-async def describe(
+async def upsert_lessons(
     database: Database, connection: AsyncConnection, states: Sequence[LessonState]
-) -> list[Described]:
-    """Store the states, one after the other."""
-    # This lock makes the describing processes take turns.
+) -> list[Upserted]:
+    """Upsert the states, in order.
+
+    Repeating it changes nothing. The update locks the catalogue state until the transaction ends.
+    """
     counted = update(catalogue_state).values(version=catalogue_state.c.version + 1)
     version = await connection.scalar(counted.returning(catalogue_state.c.version))
     known = await _stored(database, connection, {state.lesson_id for state in states})
@@ -69,7 +71,7 @@ async def describe(
         if after is not before:
             known[state.lesson_id] = changed[state.lesson_id] = after
         existed = before is not None and not before.deleted
-        outcomes.append(Described(after, existed, changed=after is not before))
+        outcomes.append(Upserted(after, existed, changed=after is not before))
     rows = [_row(state) | {"version": version} for _, state in sorted(changed.items())]
     if rows:
         upsert = (sqlite.insert if database.is_sqlite else postgresql.insert)(lessons)
@@ -84,7 +86,7 @@ def _later(before: LessonState | None, state: LessonState) -> LessonState:
     if before is None:
         return replace(state, updated_at=state.updated_at or now, known_since=now)
     assert before.updated_at  # noqa: S101 - it is stored
-    at = state.updated_at or max(now, before.updated_at + MOMENT)
+    at = state.updated_at or max(now, before.updated_at + TICK)
     after = replace(state, updated_at=at, known_since=before.known_since)
     return after if after.rank > before.rank else before
 
@@ -92,13 +94,14 @@ def _later(before: LessonState | None, state: LessonState) -> LessonState:
 async def _stored(
     database: Database, connection: AsyncConnection, ids: Collection[LessonId]
 ) -> dict[LessonId, LessonState]:
-    rows = await connection.execute(select(lessons).where(database.among(lessons.c.lesson_id, ids)))
+    rows = await connection.execute(
+        select(lessons).where(database.is_any_of(lessons.c.lesson_id, ids))
+    )
     return {row.lesson_id: lesson_state_of(row) for row in rows}
 
 
 def lesson_state_of(row: Any) -> LessonState:
-    """Return the state that a row holds."""
-    # It was checked when it was stored.
+    """Return the state in a row, which was validated when it was stored."""
     lesson = Lesson.model_construct(**{name: getattr(row, name) for name in CONTENT})
     return LessonState(row.lesson_id, lesson, row.updated_at, row.deleted, row.known_since)
 

@@ -1,60 +1,59 @@
-"""Turn: who may change what is known at the same time.
+"""Locks of learning transactions. All of them are held until the transaction ends.
 
-Learners work side by side: each keeps the users of its batch to itself, and the others wait for
-these alone. Whoever changes more than some users' histories works when nobody learns.
+Learners work side by side: each locks the users of its batch. A transaction that changes more than
+the histories of some users takes the exclusive lock, and runs when nobody learns.
 
-On SQLite a transaction that writes has the database to itself.
+On SQLite a writing transaction has the database to itself.
 """
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ARRAY, BigInteger, Row, bindparam, func, select, text, true
+from sqlalchemy import ARRAY, BigInteger, bindparam, func, select, text, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from recommendation_service.learn.model_state import ModelState, read_model_state
 from recommendation_service.tables import model_state
 from shared.ids import UserId
 
-MOST: Final = 200  # users that are locked one by one: a lock takes room that all sessions share
+MAX_USER_LOCKS: Final = 200  # advisory locks take memory that all sessions share
 
 
-async def learn_beside_others(connection: AsyncConnection, users: Collection[UserId]) -> Row[Any]:
-    """Wait until nobody else learns of these users, keep it so, and return the state.
+async def lock_users(connection: AsyncConnection, users: Collection[UserId]) -> ModelState:
+    """Lock the users, and return the model state.
 
-    Until the transaction ends, nobody changes what is erased and what the inbox may forget; others
-    who learn change the rest.
+    Until the transaction ends, no other one learns of these users, sets a tombstone or deletes from
+    the inbox. Other learners may change the rest of the state.
     """
-    if len(users) > MOST:
-        return await alone(connection)
+    if len(users) > MAX_USER_LOCKS:
+        return await lock_exclusive(connection)
     if connection.dialect.name == "sqlite":
-        return (await connection.execute(_BESIDE)).one()
-    # In an order in which nobody waits in a circle.
-    return (await connection.execute(_BESIDE_BUT_MINE, {"users": sorted(users)})).one()
+        return await read_model_state(connection, _SHARED)
+    # Sorted: two transactions wait for each other in one direction only.
+    return await read_model_state(connection, _SHARED_AND_USERS, {"users": sorted(users)})
 
 
-async def beside_learners(connection: AsyncConnection) -> None:
-    """Wait until nobody works alone, and keep it so until the transaction ends."""
-    await connection.execute(_BESIDE)
+async def lock_shared(connection: AsyncConnection) -> ModelState:
+    """Keep out transactions with the exclusive lock, and return the model state."""
+    return await read_model_state(connection, _SHARED)
 
 
-async def alone(connection: AsyncConnection) -> Row[Any]:
-    """Wait until nobody learns, keep it so until the transaction ends, and return the state."""
+async def lock_exclusive(connection: AsyncConnection) -> ModelState:
+    """Keep out all who learn, and return the model state."""
     if connection.dialect.name != "sqlite":
-        await connection.execute(_ALONE)
-    return (await connection.execute(select(model_state))).one()
+        await connection.execute(_EXCLUSIVE)
+    return await read_model_state(connection)
 
 
-# Made once: to put a statement together takes longer than to carry it out.
-#
-# To lock a row locks its table a little: `_ALONE` waits for all who did, and they for it, in the
-# order in which they came. The row's own lock makes it the latest one, whatever else was waited
-# for, and is of the kind that an update of the row does not wait for.
-_BESIDE: Final = select(model_state).with_for_update(read=True, key_share=True)
+# A row lock also takes a weak lock of the table. `_EXCLUSIVE` conflicts with it, and waits its turn
+# among all who take either. The row lock reads the latest version of the row, after any wait, and
+# does not conflict with an update of the row.
+_SHARED: Final = select(model_state).with_for_update(read=True, key_share=True)
 _USERS: Final = func.unnest(bindparam("users", None, ARRAY(BigInteger))).table_valued("id")
-_LOCKS: Final = select(func.count(func.pg_advisory_xact_lock(_USERS.render_derived().c.id)))
-_BESIDE_BUT_MINE: Final = (
+_USER_LOCKS: Final = select(func.count(func.pg_advisory_xact_lock(_USERS.render_derived().c.id)))
+_SHARED_AND_USERS: Final = (
     select(model_state)
-    .join_from(model_state, _LOCKS.cte("locks"), true())
+    .join_from(model_state, _USER_LOCKS.cte("locks"), true())
     .with_for_update(read=True, key_share=True, of=model_state)
 )
-_ALONE: Final = text(f"LOCK TABLE {model_state.name} IN EXCLUSIVE MODE")
+_EXCLUSIVE: Final = text(f"LOCK TABLE {model_state.name} IN EXCLUSIVE MODE")

@@ -1,4 +1,4 @@
-"""Park: set aside what cannot be processed, with its reason, and try it again when asked."""
+"""Parked messages: those that cannot be processed, each with its reason."""
 
 import logging
 from collections.abc import Sequence
@@ -24,19 +24,19 @@ from shared.uuid7 import new_id
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS: Final = 2**31 - 1  # what the column holds; a header of the producer's may say more
+MAX_ATTEMPTS: Final = 2**31 - 1  # of the column; a header of the producer may say more
 DEATH_REASON: Final = "x-first-death-reason"  # RabbitMQ's header on a dead-lettered message
 
 
 class Rejected(NamedTuple):
-    """A delivery, and why it cannot be processed."""
+    """A delivery that cannot be processed, and the reason."""
 
     delivery: Delivery
     why: Unprocessable
 
 
 class Parked(NamedTuple):
-    """A message that was set aside."""
+    """A parked message: a row of `parked`."""
 
     id: UUID
     reason: str
@@ -56,7 +56,7 @@ COLUMNS: Final = [parked.c[name] for name in Parked._fields]
 async def park(
     connection: AsyncConnection, rejected: Sequence[Rejected], exchange: Exchange = WATCH
 ) -> None:
-    """Set messages of the exchange aside."""
+    """Park messages of the exchange."""
     if not rejected:
         return
     now = utc_now()
@@ -82,14 +82,14 @@ async def park(
 
 
 def dead_lettered(delivery: Delivery) -> Rejected:
-    """Return why the broker gave this message up, under the routing key it once had."""
+    """Return a message that the broker dead-lettered, under its first routing key."""
     why = str(delivery.headers.get(DEATH_REASON, "no reason given"))
     original = delivery._replace(routing_key=_original_routing_key(delivery))
     return Rejected(original, Unprocessable(Reason.DEAD_LETTERED, why))
 
 
 def not_learnable(delivery: Delivery, error: Exception) -> Rejected:
-    """Return that something unforeseen is wrong with this message."""
+    """Return a message that failed with an unforeseen error."""
     detail = f"{type(error).__name__}: {error}"
     return Rejected(delivery, Unprocessable(Reason.NOT_LEARNABLE, detail))
 
@@ -106,12 +106,12 @@ def _storable(value: object) -> object:
 
 
 def _text(text: str) -> str:
-    """Return a text that PostgreSQL can store: it knows every character but one."""
+    """Return the text without NUL, which PostgreSQL cannot store."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 async def list_parked(database: Database, before: UUID | None, limit: int) -> list[Parked]:
-    """Return the messages that were set aside last, newest first."""
+    """Return the messages that were parked last, newest first."""
     query = select(*COLUMNS).order_by(parked.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(parked.c.id < before)
@@ -120,7 +120,7 @@ async def list_parked(database: Database, before: UUID | None, limit: int) -> li
 
 
 async def find_parked(database: Database, parked_id: UUID) -> Parked:
-    """Return the message; `NotFound` when it is not there."""
+    """Return the message, or raise `NotFound`."""
     async with database.read() as connection:
         query = select(*COLUMNS).where(parked.c.id == parked_id)
         row = (await connection.execute(query)).first()
@@ -128,19 +128,19 @@ async def find_parked(database: Database, parked_id: UUID) -> Parked:
 
 
 async def count_parked(database: Database) -> int:
-    """Return how many messages are set aside now."""
+    """Return how many messages are parked now."""
     async with database.read() as connection:
         return await connection.scalar(select(func.count()).select_from(parked)) or 0
 
 
 async def count_by_reason(connection: AsyncConnection) -> dict[str, int]:
-    """Return how many messages are parked now, by the reasons that there are."""
+    """Return how many messages are parked now, by reason."""
     query = select(parked.c.reason, func.count()).group_by(parked.c.reason)
     return {row.reason: row[1] for row in await connection.execute(query)}
 
 
 async def take_parked(connection: AsyncConnection, parked_id: UUID) -> Parked:
-    """Remove the message, and return it; `NotFound` when it is not there."""
+    """Delete the message, and return it, or raise `NotFound`."""
     this_one = delete(parked).where(parked.c.id == parked_id).returning(*COLUMNS)
     return _found((await connection.execute(this_one)).first(), parked_id)
 
@@ -151,8 +151,8 @@ def _found(row: Any, parked_id: UUID) -> Parked:
     return Parked(*row)
 
 
-async def forget_parked(connection: AsyncConnection, erasure: UserErased) -> None:
-    """Discard what is parked of a user who was erased, as far as it can be read."""
+async def delete_parked_of(connection: AsyncConnection, erasure: UserErased) -> None:
+    """Delete the parked messages of an erased user, as far as they can be read."""
     columns = parked.c.id, parked.c.body, parked.c.parked_at
     query = select(*columns).where(
         parked.c.exchange == WATCH.name, parked.c.routing_key != Kind.ERASED
@@ -167,7 +167,7 @@ async def forget_parked(connection: AsyncConnection, erasure: UserErased) -> Non
 
 
 class _Owned(BaseModel):
-    """What tells whose message it is."""
+    """The fields of a message that tell whether an erasure is about it."""
 
     user_id: Natural[UserId]
     recorded_at: Instant | None = None

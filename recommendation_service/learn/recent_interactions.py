@@ -1,4 +1,4 @@
-"""Latest meetings: the part of a user's history that is needed, however long the whole of it is."""
+"""Recent interactions: the part of a user's history that is needed, however long all of it is."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -26,45 +26,45 @@ from sqlalchemy.types import NullType
 
 from recommendation_service.learn.interactions import as_arrays
 from recommendation_service.model.history import Interaction, ordered
-from recommendation_service.tables import hidden_lessons, meetings
+from recommendation_service.tables import hidden_lessons, interactions
 from shared.database.database import Database
 from shared.ids import LessonId, UserId
 
-KNOWN: Final = 2000  # meetings of a user that are read to answer; a person has fewer
+MAX_HISTORY: Final = 2000  # interactions of a user that are read to answer; a person has fewer
 
-Place = tuple[datetime, LessonId]  # in a history
+HistoryPosition = tuple[datetime, LessonId]  # histories are sorted by it
 
-_FORWARD: Final = (meetings.c.met_at, meetings.c.lesson_id)
-_BACKWARD: Final = (meetings.c.met_at.desc(), meetings.c.lesson_id.desc())
-
-
-class Known(NamedTuple):
-    """What is known of a user."""
-
-    history: list[Interaction]  # the latest meetings, oldest first
-    hidden: set[LessonId]  # lessons that are not to be shown
+_FORWARD: Final = (interactions.c.met_at, interactions.c.lesson_id)
+_BACKWARD: Final = (interactions.c.met_at.desc(), interactions.c.lesson_id.desc())
 
 
-async def latest_meetings(
+class UserHistory(NamedTuple):
+    """The recent history of a user, and the lessons that the user hides."""
+
+    history: list[Interaction]  # oldest first
+    hidden: set[LessonId]
+
+
+async def recent_interactions(
     connection: AsyncConnection, user_id: UserId, count: int | None = None
 ) -> list[Interaction]:
-    """Return the latest meetings of a user, at most `count` or KNOWN, oldest first."""
-    query = select(meetings).where(meetings.c.user_id == user_id)
-    rows = await connection.execute(query.order_by(*_BACKWARD).limit(count or KNOWN))
-    return [meeting_at(lesson_id, met_at) for _, lesson_id, met_at in rows][::-1]
+    """Return the latest interactions of a user, at most `count` or MAX_HISTORY, oldest first."""
+    query = select(interactions).where(interactions.c.user_id == user_id)
+    rows = await connection.execute(query.order_by(*_BACKWARD).limit(count or MAX_HISTORY))
+    return [interaction_at(lesson_id, met_at) for _, lesson_id, met_at in rows][::-1]
 
 
-async def latest_meetings_of(
+async def recent_interactions_of(
     database: Database, connection: AsyncConnection, users: Collection[UserId], count: int
 ) -> dict[UserId, list[Interaction]]:
-    """Return the latest meetings of each user, at most `count` of each, oldest first."""
+    """Return the latest interactions of each user, at most `count` of each, oldest first."""
     parameters = {"users": list(users), "count": count}
     if not database.is_sqlite:
         rows = await connection.execute(_ON_POSTGRESQL, parameters)
         return {user_id: _in_order(times, lessons) for user_id, times, lessons in rows}
     histories: dict[UserId, list[Interaction]] = {}
     for user_id, lesson_id, met_at in await connection.execute(_ON_SQLITE, parameters):
-        histories.setdefault(user_id, []).append(meeting_at(lesson_id, met_at))
+        histories.setdefault(user_id, []).append(interaction_at(lesson_id, met_at))
     return {user: ordered(history) for user, history in histories.items()}
 
 
@@ -74,13 +74,13 @@ def _in_order(times: Iterable[float], lessons: Iterable[LessonId]) -> list[Inter
     ]
 
 
-async def latest_and_hidden(
+async def recent_and_hidden(
     database: Database, connection: AsyncConnection, users: Collection[UserId], count: int
-) -> dict[UserId, Known]:
-    """Return the same of each user, and the lessons that the user hides."""
+) -> dict[UserId, UserHistory]:
+    """Return the recent history of each user, with the lessons that the user hides."""
     query = _ALL_ON_SQLITE if database.is_sqlite else _ALL_ON_POSTGRESQL
     rows = await connection.execute(query, {"users": list(users), "count": count})
-    found = {user: Known([], set()) for user in users}
+    found = {user: UserHistory([], set()) for user in users}
     for row in rows:
         user_id, times, lessons = _row_as_arrays(row) if database.is_sqlite else row
         if times is None:
@@ -95,75 +95,74 @@ def _row_as_arrays(row: Any) -> tuple[UserId, list[float] | None, list[LessonId]
     return user_id, met_at and [met_at.timestamp()], [lesson_id]
 
 
-async def meetings_around(
-    connection: AsyncConnection, user_id: UserId, places: Iterable[Place], count: int
+async def interactions_around(
+    connection: AsyncConnection, user_id: UserId, positions: Iterable[HistoryPosition], count: int
 ) -> list[Interaction]:
-    """Return the `count` meetings of a user before and from each place on, all oldest first."""
+    """Return `count` interactions of a user before and from each position on, all oldest first."""
     found: set[Interaction] = set()
-    of_user = select(meetings).where(meetings.c.user_id == user_id)
-    for place in places:
-        here = tuple_(*place, types=[column.type for column in _FORWARD])
+    of_user = select(interactions).where(interactions.c.user_id == user_id)
+    for position in positions:
+        here = tuple_(*position, types=[column.type for column in _FORWARD])
         before = of_user.where(tuple_(*_FORWARD) < here).order_by(*_BACKWARD).limit(count)
         after = of_user.where(tuple_(*_FORWARD) >= here).order_by(*_FORWARD).limit(count)
         parts = (select(part.subquery()) for part in (before, after))
         rows = await connection.execute(union_all(*parts))
-        found.update(meeting_at(lesson_id, met_at) for _, lesson_id, met_at in rows)
+        found.update(interaction_at(lesson_id, met_at) for _, lesson_id, met_at in rows)
     return ordered(found)
 
 
-async def met_among(
+async def watched_among(
     database: Database,
     connection: AsyncConnection,
     user_id: UserId,
     lessons: Collection[LessonId],
 ) -> set[LessonId]:
-    """Return those of the lessons that the user met."""
-    query = select(meetings.c.lesson_id).where(
-        meetings.c.user_id == user_id, database.among(meetings.c.lesson_id, lessons)
+    """Return the lessons, among these, that the user has an interaction with."""
+    query = select(interactions.c.lesson_id).where(
+        interactions.c.user_id == user_id, database.is_any_of(interactions.c.lesson_id, lessons)
     )
     return set(await connection.scalars(query))
 
 
-def meeting_at(lesson_id: LessonId, met_at: datetime) -> Interaction:
-    """Return the meeting as the model knows it."""
+def interaction_at(lesson_id: LessonId, met_at: datetime) -> Interaction:
+    """Return the interaction as the model knows it."""
     return Interaction(lesson_id, met_at.timestamp())
 
 
 def _on_postgresql() -> Select[Any]:
     users = func.unnest(_USERS).table_valued("value").render_derived()
-    of_user = select(meetings).where(meetings.c.user_id == users.c.value)
+    of_user = select(interactions).where(interactions.c.user_id == users.c.value)
     latest = of_user.order_by(*_BACKWARD).limit(_COUNT).lateral()
     query = select(users.c.value, *as_arrays(latest)).select_from(users).join(latest, true())
     return query.group_by(users.c.value)
 
 
 def _on_sqlite() -> Select[Any]:
-    """SQLite has no LATERAL: find where the latest meetings of each user begin, and go from there.
+    """Find the position where the recent part of each history begins, and read from there on.
 
-    A history that is not long enough has no such place; the least values stand for it.
+    SQLite has no LATERAL. A shorter history has no such position: the least values stand for it.
     """
     users = func.json_each(_USERS).table_valued("value")
-    beginning = meetings.alias()
+    beginning = interactions.alias()
     of_user = beginning.c.user_id == users.c.value
     ordering = (beginning.c.met_at.desc(), beginning.c.lesson_id.desc())
     begins_at, begins_with = (
         select(column).where(of_user).order_by(*ordering).limit(1).offset(_COUNT - 1)
         for column in (beginning.c.met_at, beginning.c.lesson_id)
     )
-    place = tuple_(
+    start = tuple_(
         func.coalesce(begins_at.scalar_subquery(), literal_column("''")),
         func.coalesce(begins_with.scalar_subquery(), -1),
     )
-    latest = (meetings.c.user_id == users.c.value, tuple_(*_FORWARD) >= place)
-    return select(meetings).join_from(users, meetings, and_(*latest))
+    latest = (interactions.c.user_id == users.c.value, tuple_(*_FORWARD) >= start)
+    return select(interactions).join_from(users, interactions, and_(*latest))
 
 
-# Made once: to put a statement together takes longer than to carry it out.
 _USERS: Final = bindparam("users", type_=ARRAY(BigInteger).with_variant(JSON(), "sqlite"))
 _COUNT: Final = bindparam("count", type_=Integer)
 _ON_POSTGRESQL: Final = _on_postgresql()
 _ON_SQLITE: Final = _on_sqlite()
-# What users hide comes with what they met, and is known by the missing time.
+# Hidden lessons come in the same rows; their times are null.
 _HIDES, _LESSON = hidden_lessons.c.user_id, hidden_lessons.c.lesson_id
 _ALL_ON_POSTGRESQL: Final = union_all(
     _ON_POSTGRESQL,

@@ -1,6 +1,6 @@
-"""Tombstones: who was erased when. What was recorded of them until then counts no longer."""
+"""Tombstones: when each user was erased. Watches recorded until then do not count."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,23 +26,28 @@ async def set_tombstone(connection: AsyncConnection, erasure: UserErased) -> Non
     await connection.execute(this_one.values(erased_at=erasure.erased_at))
 
 
-def counts(state: Any) -> ColumnElement[bool]:
-    """Return the condition that this state, given its columns, is not of a user erased since."""
+def is_not_erased(state: Any) -> ColumnElement[bool]:
+    """Return the condition that a watch state, given its columns, counts."""
     erasure = erased_users.c
     of_user = erasure.user_id == state.user_id
     return ~exists().where(of_user, erasure.erased_at >= state.recorded_at)
 
 
-async def not_erased(
+async def without_erased(
     database: Database, connection: AsyncConnection, events: Sequence[Event]
 ) -> list[Event]:
-    """Return those of the events that count."""
-    users = {event.user_id for event in events}
-    query = select(erased_users).where(database.among(erased_users.c.user_id, users))
-    rows = await connection.execute(query)
-    erased: dict[UserId, datetime] = {row.user_id: row.erased_at for row in rows}
+    """Return the events that count."""
+    erased = await read_tombstones(database, connection, {event.user_id for event in events})
     return [
         event
         for event in events
         if event.user_id not in erased or event.recorded_at > erased[event.user_id]
     ]
+
+
+async def read_tombstones(
+    database: Database, connection: AsyncConnection, users: Collection[UserId]
+) -> dict[UserId, datetime]:
+    """Return when those of the users who were erased were erased last."""
+    query = select(erased_users).where(database.is_any_of(erased_users.c.user_id, users))
+    return {row.user_id: row.erased_at for row in await connection.execute(query)}

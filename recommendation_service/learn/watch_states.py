@@ -1,24 +1,20 @@
-"""Merge: of all the states of a watch that arrived, keep the latest.
+"""Watch states: of all states of a watch, the latest wins (last writer wins). Pure: no I/O.
 
-The states of a watch are ordered: a deletion is later than any report, a later report than an
-earlier one. Keeping the greatest is the same in any order, and any number of times.
+The states of a watch are totally ordered, see `WatchState.rank`. Keeping the greatest gives the
+same result in any order of arrival, any number of times.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from recommendation_service.event import Event
-from recommendation_service.tables import learned_watches
-from shared.database.bulk import upsert_rows
-from shared.database.database import Database
 from shared.events import Kind, Position
 from shared.ids import LessonId, UserId
+
+Key = tuple[UserId, UUID]  # of a watch
 
 
 class Pair(NamedTuple):
@@ -44,61 +40,37 @@ class WatchState(NamedTuple):
 
     @property
     def rank(self) -> tuple[bool, datetime, Position, Position, LessonId, datetime, Position]:
-        """Greater is later; equal is the same."""
-        place = self.reported_at, self.position, self.furthest or 0
-        return self.deleted, *place, self.lesson_id, self.occurred_at, self.duration or 0
+        """The place in the order of states: a greater one is later, an equal one is the same.
+
+        A deletion is later than any report, a later report than an earlier one. The other fields
+        decide between reports of the same time.
+        """
+        report = self.reported_at, self.position, self.furthest or 0
+        return self.deleted, *report, self.lesson_id, self.occurred_at, self.duration or 0
 
     @property
     def pair(self) -> Pair:
-        """Return whose watch it is, and of what."""
+        """The user who watches, and the lesson."""
         return Pair(self.user_id, self.lesson_id)
 
 
+class WatchChange(NamedTuple):
+    """A watch before and after a batch."""
+
+    before: WatchState | None  # None: the watch was not stored
+    after: WatchState
+
+
 @dataclass(frozen=True, slots=True)
-class Touched:
-    """The pairs of a user and a lesson that events were about."""
+class ChangedPairs:
+    """The pairs of which the interaction may change, see `interactions.py`."""
 
-    seen: dict[Pair, datetime]  # the earliest watch among the events that add one
-    withdrawn: set[Pair]  # a watch was deleted, or moved to another lesson
-
-
-Key = tuple[UserId, UUID]
-
-
-def latest_states(events: Iterable[Event]) -> dict[Key, WatchState]:
-    """Return the latest state of each watch, in an order in which nobody waits in a circle."""
-    latest: dict[Key, WatchState] = {}
-    for event in events:
-        state = watch_state_of(event)
-        if event.key not in latest or state.rank > latest[event.key].rank:
-            latest[event.key] = state
-    return {key: latest[key] for key in sorted(latest)}
-
-
-async def merge_watches(
-    database: Database,
-    connection: AsyncConnection,
-    events: Sequence[Event],
-    first: Mapping[Key, WatchState],
-) -> Touched:
-    """Store the latest state of each watch, and return what that touches.
-
-    With what the `first` touched, which are stored already, each of a watch that was not.
-    """
-    latest = latest_states(events)
-    stored = await stored_states(database, connection, events) if events else {}
-    before = {key: stored[key] for key in latest.keys() & stored.keys()}
-    later = {
-        key: state
-        for key, state in latest.items()
-        if key not in before or state.rank > before[key].rank
-    }
-    await upsert_rows(connection, learned_watches, list(later.values()))
-    return _touched(before, {**first, **later})
+    watched: dict[Pair, datetime] = field(default_factory=dict)  # the earliest watch that is added
+    withdrawn: set[Pair] = field(default_factory=set)  # a watch was deleted or moved away
 
 
 def watch_state_of(event: Event) -> WatchState:
-    """Return the state that the event describes."""
+    """Return the state that an event describes."""
     return WatchState(
         event.user_id,
         event.watch_id,
@@ -113,32 +85,48 @@ def watch_state_of(event: Event) -> WatchState:
     )
 
 
-async def stored_states(
-    database: Database, connection: AsyncConnection, events: Sequence[Event]
+def latest_states(events: Iterable[Event]) -> dict[Key, WatchState]:
+    """Return the latest state of each watch, sorted by key: rows are locked in this order."""
+    latest: dict[Key, WatchState] = {}
+    for event in events:
+        state = watch_state_of(event)
+        if event.key not in latest or state.rank > latest[event.key].rank:
+            latest[event.key] = state
+    return {key: latest[key] for key in sorted(latest)}
+
+
+def later_states(
+    events: Iterable[Event], stored: Mapping[Key, WatchState]
 ) -> dict[Key, WatchState]:
-    """Return the stored states of at least the watches that the events are about."""
-    users = {event.user_id for event in events}
-    ids = {event.watch_id for event in events}
-    query = select(learned_watches).where(
-        database.among(learned_watches.c.user_id, users),
-        database.among(learned_watches.c.watch_id, ids),
-    )
-    rows = await connection.execute(query)
-    return {(row.user_id, row.watch_id): WatchState(*row) for row in rows}
+    """Return the latest states that are later than the stored ones, sorted by key."""
+    return {
+        key: state
+        for key, state in latest_states(events).items()
+        if key not in stored or state.rank > stored[key].rank
+    }
 
 
-def _touched(before: dict[Key, WatchState], changed: dict[Key, WatchState]) -> Touched:
-    touched = Touched({}, set())
-    for key, state in changed.items():
-        old = before.get(key)
-        if state.deleted or (old and _moved(old, state)):
-            touched.withdrawn.update({state.pair, old.pair if old else state.pair})
-        elif old is None:  # else it has been seen, and only the position changes
-            earliest = touched.seen.get(state.pair, state.occurred_at)
-            touched.seen[state.pair] = min(earliest, state.occurred_at)
-    return touched
+def is_covered(event: Event, stored: WatchState | None) -> bool:
+    """Whether the stored state of its watch shows that an event was learned before."""
+    if stored is None:
+        return False
+    # An event without `recorded_at` seems to happen at each of its deliveries.
+    created_the_watch = event.event_id == event.watch_id and not event.is_dated
+    return created_the_watch or stored.rank >= watch_state_of(event).rank
 
 
-def _moved(old: WatchState, new: WatchState) -> bool:
-    """Whether a watch is now one of another lesson or time; only odd producers do this."""
-    return (old.pair, old.occurred_at) != (new.pair, new.occurred_at)
+def changed_pairs(changes: Iterable[WatchChange]) -> ChangedPairs:
+    """Return the pairs that changed watches are about."""
+    pairs = ChangedPairs()
+    for before, after in changes:
+        if after.deleted or (before and _moved(before, after)):
+            pairs.withdrawn.update({after.pair, before.pair if before else after.pair})
+        elif before is None:  # else only the position changes
+            earliest = pairs.watched.get(after.pair, after.occurred_at)
+            pairs.watched[after.pair] = min(earliest, after.occurred_at)
+    return pairs
+
+
+def _moved(before: WatchState, after: WatchState) -> bool:
+    """Whether a watch belongs to another lesson or time now, as few producers do it."""
+    return (before.pair, before.occurred_at) != (after.pair, after.occurred_at)

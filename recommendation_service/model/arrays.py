@@ -1,4 +1,4 @@
-"""Arrays: the types of what the model computes with."""
+"""Arrays: the NumPy types that the model computes with."""
 
 from typing import TypeVar
 
@@ -14,8 +14,8 @@ Array = TypeVar("Array", Floats, Logs, Indices)
 
 
 def union(some: Indices, others: Indices, size: int) -> Indices:
-    """The indices below `size` that are among either: each once, sorted. Quicker than sorting."""
-    there = np.zeros(size, bool)
-    there[some] = True
-    there[others] = True
-    return np.flatnonzero(there)
+    """The indices below `size` in either array: unique, sorted. Quicker than sorting them."""
+    is_in_either = np.zeros(size, bool)
+    is_in_either[some] = True
+    is_in_either[others] = True
+    return np.flatnonzero(is_in_either)

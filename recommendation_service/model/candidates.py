@@ -1,7 +1,7 @@
 """Candidates: the lessons that are scored.
 
-All of them while they are few. Of a large catalogue those that people met near the user's latest
-lessons, those that are popular in each window or new, and those that somebody met just now.
+In a small catalogue all of them. In a large one those that users watched near the user's latest
+lessons, those that are popular in any window or new, and those whose counts changed last.
 """
 
 from math import nan
@@ -10,65 +10,65 @@ from typing import Final
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices
-from recommendation_service.model.columns import Field
-from recommendation_service.model.cooccurrence import Evidence
-from recommendation_service.model.counts import FIRST, MET, Counts
-from recommendation_service.model.features import Situation
+from recommendation_service.model.columns import Columns
+from recommendation_service.model.cooccurrence import Cooccurrence
+from recommendation_service.model.counts import Counts, Figure
+from recommendation_service.model.features import UserContext
 
-FEW: Final = 2_000  # lessons; up to here all are candidates
-PER_SOURCE: Final = 100  # lessons that each count puts forward
-LOOKS: Final = 3600.0  # seconds between two looks for what is popular, at most
+SMALL_CATALOGUE: Final = 2_000  # lessons; up to so many are all candidates
+PER_SOURCE: Final = 100  # candidates from each count
+MAX_POPULAR_AGE: Final = 3600.0  # seconds that popular candidates are kept
 
 
 class Candidates:
-    """Finds candidates. What is popular is looked up now and then, as that takes a while."""
+    """Selects candidates. Popular ones are kept for a while, as finding them is slow."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
         self._popular = np.zeros(0, np.int64)
-        self._looked_at = nan  # never
-        self._changes = 0  # counted when it looked
+        self._selected_at = nan  # never
+        self._changes = 0  # of the counts, at that time
 
-    def for_user(self, user: Situation, unseen: Indices, limit: int) -> Indices:
-        """Indices of some of the unseen lessons, sorted: at least `limit`, if there are."""
-        if len(unseen) <= max(FEW, limit):
+    def for_user(self, user: UserContext, unseen: Indices, limit: int) -> Indices:
+        """Indices of candidates among the unseen lessons, sorted: at least `limit`, or all."""
+        if len(unseen) <= max(SMALL_CATALOGUE, limit):
             return unseen
         chosen = np.zeros(len(self._counts), bool)
         chosen[self._popular_at(user.now)] = True
-        chosen[list(self._counts.just_met)] = True
+        chosen[list(self._counts.recently_changed)] = True
         if user.recent:
             near = self._near(user, unseen)
-            field = Field([near], len(self._counts))
-            for sums in Evidence(self._counts, [user.recent], user.now, field).sums():
-                chosen[_best(near, sums[0, field.places(near)])] = True
+            columns = Columns([near], len(self._counts))
+            for sums in Cooccurrence(self._counts, [user.recent], user.now, columns).sums():
+                chosen[_largest(near, sums[0, columns.of(near)])] = True
         candidates = unseen[chosen[unseen]]
         return candidates if len(candidates) >= limit else unseen
 
-    def _near(self, user: Situation, unseen: Indices) -> Indices:
-        """The unseen lessons that anything speaks for, sorted: few, however many lessons there are.
+    def _near(self, user: UserContext, unseen: Indices) -> Indices:
+        """The unseen neighbours of the latest lessons, sorted: few, however many lessons there are.
 
-        Whoever went on right after a lesson is among its neighbours, so these are all.
+        Continuations of a lesson are among its neighbours, so these have all the evidence.
         """
-        there = np.zeros(len(self._counts), bool)
+        is_near = np.zeros(len(self._counts), bool)
         for index in user.recent:
-            there[self._counts.neighbours[index].others] = True
-        return unseen[there[unseen]]
+            is_near[self._counts.neighbours[index].keys] = True
+        return unseen[is_near[unseen]]
 
     def _popular_at(self, now: float) -> Indices:
         counts = self._counts
-        changed = counts.changes - self._changes > len(counts.just_met)
-        if changed or not abs(now - self._looked_at) <= LOOKS:
-            sources = (*counts.decayed(now), counts.figures[MET], counts.figures[FIRST])
-            lessons = counts.without(())
-            self._popular = np.concatenate([_best(lessons, one[lessons]) for one in sources])
-            self._looked_at, self._changes = now, counts.changes
+        changed = counts.changes - self._changes > len(counts.recently_changed)
+        if changed or not abs(now - self._selected_at) <= MAX_POPULAR_AGE:
+            figures, lessons = counts.figures, counts.watched()
+            sources = *counts.decayed(now), figures[Figure.INTERACTIONS], figures[Figure.FIRST]
+            self._popular = np.concatenate([_largest(lessons, one[lessons]) for one in sources])
+            self._selected_at, self._changes = now, counts.changes
         return self._popular
 
 
-def _best(lessons: Indices, values: Floats) -> Indices:
+def _largest(lessons: Indices, values: Floats) -> Indices:
     """The lessons with the largest values above zero, PER_SOURCE at most."""
     some = np.flatnonzero(values > 0.0)
     if len(some) > PER_SOURCE:
-        # Of the negated values the smallest: the other way round many equal values take long.
+        # The smallest of the negated values: many equal values take long the other way round.
         some = some[np.argpartition(-values[some], PER_SOURCE)[:PER_SOURCE]]
     return lessons[some]

@@ -1,8 +1,9 @@
-"""Field: where the lessons stand that are scored together.
+"""Columns: which column of the feature matrix belongs to which lesson.
 
-Where most lessons are candidates, all of them are scored, and what is no candidate is left out in
-the end: that is quicker than to pick most of them out of every figure, and lets several users share
-a field, a row for each. Where few of many are, the field is these alone, for one user.
+Where most lessons are candidates, every lesson gets a column, and the columns of others are set to
+nothing in the end. That is quicker than to take most lessons out of every array, and lets several
+users share the columns, with a row for each. Where few of many lessons are candidates, only these
+get a column, for one user.
 """
 
 from collections.abc import Sequence
@@ -12,51 +13,51 @@ import numpy as np
 
 from recommendation_service.model.arrays import Array, Floats, Indices
 
-MOST: Final = 0.5  # the part of all lessons from which on all of them are scored
+MIN_WHOLE: Final = 0.5  # share of candidates among all lessons, from which all get a column
 
 _NOTHING: Final = np.zeros(0, np.int64)
 
 
-def are_most(candidates: Indices, lessons: int) -> bool:
-    """Whether to score all of so many lessons rather than the candidates alone."""
-    return len(candidates) >= MOST * lessons
+def scores_all(candidates: Indices, lessons: int) -> bool:
+    """Whether to score all lessons, of which there are so many, rather than the candidates."""
+    return len(candidates) >= MIN_WHOLE * lessons
 
 
-class Field:
-    """The places of candidates, at least one for each user, sorted, among so many lessons.
+class Columns:
+    """The columns of the sorted candidates of each user, at least one, among so many lessons.
 
-    Several users have candidates that are most lessons (`are_most`).
+    Several users share columns only if `scores_all` holds for each.
     """
 
     def __init__(self, candidates: Sequence[Indices], lessons: int) -> None:
         self.candidates = candidates
-        self.is_whole = are_most(candidates[0], lessons)
+        self.is_whole = scores_all(candidates[0], lessons)
         self.size = lessons if self.is_whole else len(candidates[0])
-        self.out = _NOTHING  # places of what is no candidate
+        self.excluded = _NOTHING  # columns, counted through all rows, of lessons to leave out
         if self.is_whole:
-            there = np.zeros((len(candidates), lessons), bool)
-            for row, some in zip(there, candidates, strict=True):
+            is_candidate = np.zeros((len(candidates), lessons), bool)
+            for row, some in zip(is_candidate, candidates, strict=True):
                 row[some] = True
-            self.out = np.flatnonzero(~there)
+            self.excluded = np.flatnonzero(~is_candidate)
         else:
-            # All that have no place of their own share one, after the others.
-            self._places = np.full(lessons, self.size)
-            self._places[candidates[0]] = np.arange(self.size)
+            # All lessons without a column of their own share one, after the others.
+            self._columns = np.full(lessons, self.size)
+            self._columns[candidates[0]] = np.arange(self.size)
 
-    def pick(self, figures: Array) -> Array:
-        """The figures of all lessons as they stand in a row: [..., lessons] to [..., size]."""
-        return figures if self.is_whole else figures.take(self.candidates[0], axis=-1)
+    def take(self, values: Array) -> Array:
+        """The values of all lessons, arranged in columns: [..., lessons] to [..., size]."""
+        return values if self.is_whole else values.take(self.candidates[0], axis=-1)
 
-    def places(self, lessons: Indices) -> Indices:
-        """The place of each lesson in a row."""
-        return lessons if self.is_whole else self._places.take(lessons)
+    def of(self, lessons: Indices) -> Indices:
+        """The column of each lesson."""
+        return lessons if self.is_whole else self._columns.take(lessons)
 
-    def sums(self, places: Indices, terms: Floats) -> Floats:
-        """The sum of the terms of each candidate, by their places: [users, size].
+    def sums(self, columns: Indices, terms: Floats) -> Floats:
+        """The sum of the terms in each column: [users, size].
 
-        Places are counted through all rows: a row begins where the one before it ends.
+        Columns are counted through all rows: a row begins where the one before it ends.
         """
         shape = len(self.candidates), self.size
-        sums = np.bincount(places, terms, shape[0] * shape[1] + 1)[:-1]
-        sums[self.out] = 0.0
+        sums = np.bincount(columns, terms, shape[0] * shape[1] + 1)[:-1]
+        sums[self.excluded] = 0.0
         return np.asarray(sums.reshape(shape))

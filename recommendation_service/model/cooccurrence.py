@@ -1,19 +1,19 @@
-"""Evidence: how often people went on from the lessons that a user met to each other lesson.
+"""Cooccurrence features: how often users went on from a user's lessons to each other lesson.
 
 Sums over the user's latest lessons, each lesson at its rank k, the latest at 1:
 
-    next         1/k * RECENT / (row sum + weight of a meeting now), over the latest 5
-    previous     1/k * BACKWARD / (meetings + 5), over the latest 5
+    next         1/k * RECENT / (row sum + weight of an interaction now), over the latest 5
+    previous     1/k * BACKWARD / (interactions + 5), over the latest 5
     in_session   transitions from the latest lesson after a short pause
     new_session  transitions from the latest lesson after a long pause
     far          FORWARD / (row sum + 1), over the latest 20 but for the first
-    together     1/sqrt(k) * (FORWARD + BACKWARD) / (meetings + 5), over the latest 20, divided by
-                 the square root of the candidate's meetings + 5
+    together     1/sqrt(k) * (FORWARD + BACKWARD) / (interactions + 5), over the latest 20, divided
+                 by the square root of the candidate's interactions + 5
 
-The mass of a sum is the number of meetings it rests on. `path` is the share of those who went on
-from the latest lesson, among those who came to it by the same two lessons as the user; where they
-are few, by the same one; where they are few as well, of all (interpolated back-off, as in n-gram
-language models).
+The support of a sum is the number of interactions it rests on. `path` is the share of a candidate
+in the transitions from the latest lesson, among users who came to it by the same two lessons as the
+user; where they are few, by the same one; where they are few as well, among all users (interpolated
+back-off as in n-gram language models, Jelinek and Mercer, 1980).
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,55 +22,66 @@ from typing import Final
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
-from recommendation_service.model.columns import Field
+from recommendation_service.model.columns import Columns
 from recommendation_service.model.counts import (
-    ACROSS,
-    IN_SESSION,
-    MET,
+    LAG_UNITS,
     NO_LESSON,
     PATH_BITS,
-    ROW_ACROSS,
-    ROW_FORWARD,
-    ROW_IN_SESSION,
-    ROW_RECENT,
-    SHARES,
     Counts,
-    path_number,
-    weight,
+    Figure,
+    Transition,
+    path_key,
+    time_weight,
 )
 from recommendation_service.model.popularity import DAMPING
 from recommendation_service.model.sparse_rows import Row, gather
 
-NEAR: Final = 5  # latest lessons that "next" and "previous" look at
-FAR: Final = 20  # latest lessons that "far" and "together" look at
-NEXT, PREVIOUS, BEYOND, TOGETHER = range(4)  # the order of the factors
-PRIORS: Final = (2.0, 1.0, 1.0)  # meetings that a share is worth to the next, more special one
-PATH_LENGTH: Final = 3  # lessons in the number of a path
+COOCCURRENCE_FEATURES: Final = (
+    *("next", "previous", "in_session", "new_session", "far", "together"),
+    "path",
+)
+NEAR_LESSONS: Final = 5  # latest lessons that "next" and "previous" look at
+FAR_LESSONS: Final = 20  # latest lessons that "far" and "together" look at
+PRIORS: Final = (2.0, 1.0, 1.0)  # interactions that a share is worth to the next, more special one
+PATH_LENGTH: Final = 3  # lessons in the key of a path
 
-_NOWHERE: Final = np.zeros(0, np.int64), np.zeros(0)
-_RANKS: Final = np.arange(1, FAR + 1)
-_NEAR: Final = (_RANKS <= NEAR) / _RANKS
+
+class Factor:
+    """The rows of `factors_of`."""
+
+    NEXT, PREVIOUS, FAR, TOGETHER = range(4)
+
+
+_NO_CONTINUATIONS: Final = np.zeros(0, np.int64), np.zeros(0)
+_RANKS: Final = np.arange(1, FAR_LESSONS + 1)
+_NEAR: Final = (_RANKS <= NEAR_LESSONS) / _RANKS
 _LATEST, _EARLIER = _RANKS == 1, _RANKS > 1
-# Each factor by rank, and which figure of a lesson it is divided by.
+# Each factor by rank, and the figure of a lesson that it is divided by.
 _FACTORS: Final = np.stack([_NEAR, _NEAR, _EARLIER, 1.0 / np.sqrt(_RANKS)])
-_DIVIDED_BY: Final = [ROW_RECENT, MET, ROW_FORWARD, MET]
-# What each sum rests on: which figure of a lesson, by rank.
-_RESTS_ON: Final = [ROW_RECENT, MET, ROW_IN_SESSION, ROW_ACROSS, ROW_FORWARD, MET]
-_PARTS: Final = np.stack(
-    [_NEAR, _NEAR, _LATEST, _LATEST, _EARLIER / (SHARES * FAR), np.full(FAR, 1.0 / FAR)]
+_DIVISORS: Final = [Figure.RECENT, Figure.INTERACTIONS, Figure.FORWARD, Figure.INTERACTIONS]
+# The support of each sum: a figure of each latest lesson, and its weight by rank.
+_SUPPORTS: Final = [
+    *(Figure.RECENT, Figure.INTERACTIONS, Figure.IN_SESSION),
+    *(Figure.NEW_SESSION, Figure.FORWARD, Figure.INTERACTIONS),
+]
+_SUPPORT_WEIGHTS: Final = np.stack(
+    [
+        *(_NEAR, _NEAR, _LATEST, _LATEST),
+        *(_EARLIER / (LAG_UNITS * FAR_LESSONS), np.full(FAR_LESSONS, 1.0 / FAR_LESSONS)),
+    ]
 )
 
 
-class Evidence:
-    """What speaks for the candidates of users, at least one of whom met a lesson that is known.
+class Cooccurrence:
+    """The evidence from latest lessons of users, at least one of whom has a known lesson.
 
     `recents` has the indices of the latest lessons of each user, latest first.
     """
 
     def __init__(
-        self, counts: Counts, recents: Sequence[Sequence[int]], now: float, field: Field
+        self, counts: Counts, recents: Sequence[Sequence[int]], now: float, columns: Columns
     ) -> None:
-        self._counts, self._recents, self._now, self._field = counts, recents, now, field
+        self._counts, self._recents, self._now, self._columns = counts, recents, now, columns
         # The latest lesson of each user, then the one before it of each, and so on.
         ranked = [
             (recent[rank], user, rank)
@@ -81,77 +92,76 @@ class Evidence:
         self._lessons, self._users, self._ranks = np.array(ranked).T
         self._figures = counts.figures.take(self._lessons, axis=1)
         latest = self._lessons[self._ranks == 0]
-        self._after, self._steps, _ = self._gathered(counts.transitions, latest)
+        self._next_columns, self._next_counts, _ = self._gather(counts.transitions, latest)
 
     def sums(self) -> list[Floats]:
-        """The six sums: [users, size] of the field each; "together" is not divided yet."""
-        places, figures, lengths = self._gathered(self._counts.neighbours, self._lessons)
-        spread = factors_of(self._figures, self._ranks, self._now).repeat(lengths, axis=1)
-        near = sum(lengths[: np.count_nonzero(self._ranks < NEAR)])
-        recent, forward, backward = figures
-        short, long = self._steps
-        sums = self._field.sums
+        """The six sums, each [users, size] of the columns; "together" is not divided yet."""
+        columns, values, lengths = self._gather(self._counts.neighbours, self._lessons)
+        factors = factors_of(self._figures, self._ranks, self._now).repeat(lengths, axis=1)
+        near = sum(lengths[: np.count_nonzero(self._ranks < NEAR_LESSONS)])
+        recent, forward, backward = values
+        in_session, new_session = self._next_counts
+        sums = self._columns.sums
         return [
-            sums(places[:near], spread[NEXT, :near] * recent[:near]),
-            sums(places[:near], spread[PREVIOUS, :near] * backward[:near]),
-            sums(self._after, short),
-            sums(self._after, long),
-            sums(places, spread[BEYOND] * forward),
-            sums(places, spread[TOGETHER] * (forward + backward)),
+            sums(columns[:near], factors[Factor.NEXT, :near] * recent[:near]),
+            sums(columns[:near], factors[Factor.PREVIOUS, :near] * backward[:near]),
+            sums(self._next_columns, in_session),
+            sums(self._next_columns, new_session),
+            sums(columns, factors[Factor.FAR] * forward),
+            sums(columns, factors[Factor.TOGETHER] * (forward + backward)),
         ]
 
-    def masses(self) -> Floats:
-        """How many meetings each sum rests on: [users, 6]."""
-        parts = _PARTS.take(self._ranks, axis=1) * self._figures.take(_RESTS_ON, axis=0)
-        parts[NEXT] /= weight(self._now)
-        whose = np.arange(len(self._recents))[:, None] == self._users
-        return np.asarray(whose @ parts.T)
+    def support(self) -> Floats:
+        """How many interactions each sum rests on: [users, 6]."""
+        parts = _SUPPORT_WEIGHTS.take(self._ranks, axis=1) * self._figures.take(_SUPPORTS, axis=0)
+        parts[Factor.NEXT] /= time_weight(self._now)
+        is_of_user = np.arange(len(self._recents))[:, None] == self._users
+        return np.asarray(is_of_user @ parts.T)
 
     def path(self, background: Floats | Logs) -> Floats | Logs:
-        """The share of each candidate among the ways to go on; together 1 for each user."""
-        share = background
-        for (places, times), prior in zip(self._ways(), PRIORS, strict=False):
-            if len(places):
-                went = self._field.sums(places, times)
-                share = (went + prior * share) / (went.sum(axis=1, keepdims=True) + prior)
-        return share
+        """The share of each candidate in the continuations; together 1 for each user."""
+        shares = background
+        for (columns, times), prior in zip(self._continuations(), PRIORS, strict=False):
+            if len(columns):
+                sums = self._columns.sums(columns, times)
+                shares = (sums + prior * shares) / (sums.sum(axis=1, keepdims=True) + prior)
+        return shares
 
-    def _gathered(
-        self, table: Sequence[Row], lessons: Indices
-    ) -> tuple[Indices, Floats, list[int]]:
-        """The rows of the first of the lessons: places [n], figures [width, n], and lengths."""
+    def _gather(self, table: Sequence[Row], lessons: Indices) -> tuple[Indices, Floats, list[int]]:
+        """The rows of the first lessons: columns [n], values [width, n], and lengths of rows."""
         rows = [table[lesson] for lesson in lessons.tolist()]
-        others, figures = gather(rows)
+        others, values = gather(rows)
         lengths = [len(row) for row in rows]
-        places = self._field.places(others)
+        columns = self._columns.of(others)
         if len(self._recents) > 1:
-            places = places + (self._users[: len(rows)] * self._field.size).repeat(lengths)
-        return places, figures.T, lengths
+            columns = columns + (self._users[: len(rows)] * self._columns.size).repeat(lengths)
+        return columns, values.T, lengths
 
-    def _ways(self) -> Iterable[tuple[Indices, Floats]]:
-        """Where people went on to, and how often: all, then those who came the same way."""
-        yield self._after, self._steps[IN_SESSION] + self._steps[ACROSS]
-        yield self._ended(1)
-        yield self._ended(2)
+    def _continuations(self) -> Iterable[tuple[Indices, Floats]]:
+        """Columns and times of continuations: of all users, then of those on the same path."""
+        by_pause = self._next_counts
+        yield self._next_columns, by_pause[Transition.IN_SESSION] + by_pause[Transition.NEW_SESSION]
+        yield self._continuations_after(1)
+        yield self._continuations_after(2)
 
-    def _ended(self, lessons: int) -> tuple[Indices, Floats]:
-        """Where those went on to who came by so many of the same lessons, and how often."""
+    def _continuations_after(self, lessons: int) -> tuple[Indices, Floats]:
+        """The same, of users with so many equal lessons before the latest one."""
         bits = PATH_BITS * (PATH_LENGTH - lessons)
-        places, often = [], []
+        columns, counts = [], []
         for user, recent in enumerate(self._recents):
             before = recent[1 : lessons + 1]
             if len(before) == lessons and max(before) < NO_LESSON:
-                first = path_number(*before, *(0,) * (PATH_LENGTH - lessons))
-                numbers, times = self._counts.paths[recent[0]].between(first, first + 2**bits)
-                if len(numbers):  # mostly nobody came the same way
-                    ended = self._field.places(numbers & NO_LESSON)
-                    places.append(ended + user * self._field.size)
-                    often.append(times)
-        return (np.concatenate(places), np.concatenate(often)) if places else _NOWHERE
+                first = path_key(*before, *(0,) * (PATH_LENGTH - lessons))
+                keys, times = self._counts.paths[recent[0]].between(first, first + 2**bits)
+                if len(keys):  # mostly nobody took the same path
+                    own_columns = self._columns.of(keys & NO_LESSON)
+                    columns.append(own_columns + user * self._columns.size)
+                    counts.append(times)
+        return (np.concatenate(columns), np.concatenate(counts)) if columns else _NO_CONTINUATIONS
 
 
 def factors_of(figures: Floats, ranks: Indices | Sequence[int], now: float) -> Floats:
-    """What the rows of latest lessons, of these figures, are multiplied by: [4, lessons]."""
-    added = np.array([[weight(now)], [DAMPING], [SHARES], [DAMPING]])
-    divisors = figures.take(_DIVIDED_BY, axis=0) + added
+    """The factors of the rows of latest lessons with these figures: [4, lessons]."""
+    added = np.array([[time_weight(now)], [DAMPING], [LAG_UNITS], [DAMPING]])
+    divisors = figures.take(_DIVISORS, axis=0) + added
     return np.asarray(_FACTORS.take(ranks, axis=1) / divisors)

@@ -1,20 +1,21 @@
 """Counts: the tables of the model, each a sum over contributions.
 
-    neighbours[a], about b    FORWARD  sum of 1/k when b was met k meetings after a, k = 1 ... 10
-                              BACKWARD the same when a was met k meetings after b
+    neighbours[a], about b    FORWARD  sum of 1/k over users whose k-th interaction after a was b,
+                                       k = 1 ... 10
+                              BACKWARD the same, with a and b exchanged
                               RECENT   FORWARD, each term weighted by 2^(t / 60 days)
-    transitions[a], about b   IN_SESSION / ACROSS: times b was met right after a, by the pause
-    paths[a], about b, c, d   times d was met right after a, that after b, that after c
-    popularity                meetings, halved in weight after an hour, a day, a week
-    starts                    first meetings of users, halved in weight after a week
-    figures                   per lesson: meetings, first and last time, and sums of the rows above
+    transitions[a], about b   IN_SESSION / NEW_SESSION: times b came right after a, by the pause
+    paths[a], about b, c, d   times d came right after a, that after b, that after c
+    popularity                interactions, with a half-life of an hour, a day, a week
+    starts                    first interactions of users, with a half-life of a week
+    figures                   per lesson: interactions, first and last time, sums of the rows above
 
 1/k is counted in units of 1/2520, so that everything but RECENT is a sum of whole numbers, exact in
-any order. RECENT is exact to a rounding error of the heaviest meeting ever counted in it.
+any order. RECENT is exact to a rounding error of the heaviest interaction ever counted in it.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from math import exp2, inf
 from typing import Final
 
@@ -26,40 +27,53 @@ from recommendation_service.model.history import Bounds, Contribution
 from recommendation_service.model.sparse_rows import Row
 from shared.ids import LessonId
 
-SHARES: Final = 2520  # the least number that 1 ... 10 divide
-RECENT, FORWARD, BACKWARD = range(3)
-IN_SESSION, ACROSS = range(2)
-MET, FIRST, LAST, ROW_RECENT, ROW_FORWARD, ROW_IN_SESSION, ROW_ACROSS = range(7)
-
+LAG_UNITS: Final = 2520  # the least common multiple of 1 ... 10
 HALF_LIFE: Final = 60 * 86400.0  # seconds; of RECENT
-EPOCH: Final = 1_600_000_000.0  # seconds since 1970; where a weight is 1. Any time would do
-FARTHEST: Final = 500.0  # half-lives, about 80 years; no weight goes beyond
+EPOCH: Final = 1_600_000_000.0  # seconds since 1970; has a time weight of 1. Any time would do
+MAX_HALF_LIVES: Final = 500.0  # from EPOCH, about 80 years; time weights are limited to these
 PATH_BITS: Final = 21  # per lesson in a path; lessons with a larger index are in no path
 NO_LESSON: Final = 2**PATH_BITS - 1  # stands for c where nothing came before b
-
-JUST: Final = 256  # latest changes whose lessons are remembered
+MAX_RECENTLY_CHANGED: Final = 256  # latest changes whose lessons are remembered
 WINDOWS: Final = {"1h": 3600.0, "1d": 86400.0, "7d": 7 * 86400.0}  # half-lives in seconds
 
-_NEW = np.array([0.0, inf, -inf, 0.0, 0.0, 0.0, 0.0])
+_NO_INTERACTIONS = np.array([0.0, inf, -inf, 0.0, 0.0, 0.0, 0.0])
 
 
-def weight(at: float) -> float:
-    """What a meeting at that time weighs among meetings at other times."""
-    return exp2(min(max((at - EPOCH) / HALF_LIFE, -FARTHEST), FARTHEST))
+class Neighbour:  # plain numbers: with members of an enum, counting takes a tenth longer
+    """The values of a row of `Counts.neighbours`."""
+
+    RECENT, FORWARD, BACKWARD = range(3)
 
 
-def path_numbers(second: Indices, third: Indices, other: Indices) -> Indices:
-    """The numbers of paths in the row of the lesson before `other`, see `Counts`."""
+class Transition:
+    """The values of a row of `Counts.transitions`."""
+
+    IN_SESSION, NEW_SESSION = range(2)
+
+
+class Figure:
+    """The rows of `Counts.figures`; from RECENT on, sums over all neighbours or transitions."""
+
+    INTERACTIONS, FIRST, LAST, RECENT, FORWARD, IN_SESSION, NEW_SESSION = range(7)
+
+
+def time_weight(at: float) -> float:
+    """The weight of an interaction at a time, relative to one at EPOCH."""
+    return exp2(min(max((at - EPOCH) / HALF_LIFE, -MAX_HALF_LIVES), MAX_HALF_LIVES))
+
+
+def path_keys(second: Indices, third: Indices, other: Indices) -> Indices:
+    """The keys of paths that end at `other`, in the row of the lesson before it, see `Counts`."""
     return np.asarray((second << 2 * PATH_BITS) + (third << PATH_BITS) + other)
 
 
-def path_number(second: int, third: int, other: int) -> int:
+def path_key(second: int, third: int, other: int) -> int:
     """The same for one path."""
     return (second << 2 * PATH_BITS) + (third << PATH_BITS) + other
 
 
 class Counts:
-    """What is known about lessons. A lesson has an index, given when it is first heard of."""
+    """Statistics of lessons. A lesson gets an index when it is first mentioned."""
 
     def __init__(self) -> None:
         self.index: dict[LessonId, int] = {}
@@ -69,9 +83,9 @@ class Counts:
         self.paths: list[Row] = []
         self.popularity = {window: DecayedCounts(half) for window, half in WINDOWS.items()}
         self.starts = DecayedCounts(WINDOWS["7d"])
-        self.just_met: deque[int] = deque(maxlen=JUST)
-        self.changes = 0  # meetings that came or went, and times set
-        self._figures = np.repeat(_NEW[:, None], 64, axis=1)
+        self.recently_changed: deque[int] = deque(maxlen=MAX_RECENTLY_CHANGED)
+        self.changes = 0  # interactions added or removed, and times set
+        self._figures = np.repeat(_NO_INTERACTIONS[:, None], 64, axis=1)
         self._ids = np.zeros(64, np.int64)
 
     def __len__(self) -> int:
@@ -79,16 +93,16 @@ class Counts:
 
     @property
     def figures(self) -> Floats:
-        """MET, FIRST, ... ROW_ACROSS of each lesson: [7, lessons]."""
+        """The figures of each lesson, see `Figure`: [7, lessons]."""
         return self._figures[:, : len(self.lessons)]
 
     @property
     def ids(self) -> Indices:
-        """The lessons by index, as an array: [lessons]."""
+        """The ids of lessons by index: [lessons]."""
         return self._ids[: len(self.lessons)]
 
     def index_of(self, lesson_id: LessonId) -> int:
-        """The index of a lesson, given to it now if it has none."""
+        """The index of a lesson; a lesson without one gets the next."""
         index = self.index.get(lesson_id)
         if index is None:
             index = self.index[lesson_id] = len(self.lessons)
@@ -97,109 +111,113 @@ class Counts:
             self.transitions.append(Row(2))
             self.paths.append(Row(1))
             if index == self._figures.shape[1]:
-                more = np.repeat(_NEW[:, None], index, axis=1)
-                self._figures = np.concatenate([self._figures, more], axis=1)
+                added = np.repeat(_NO_INTERACTIONS[:, None], index, axis=1)
+                self._figures = np.concatenate([self._figures, added], axis=1)
                 self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])
             self._ids[index] = lesson_id
         return index
 
     def add(self, contribution: Contribution) -> None:
-        """Count a contribution."""
+        """Add a contribution."""
         index = self.index_of(contribution.lesson_id)
         before = [self.index_of(lesson_id) for lesson_id in contribution.preceding]
-        self._meet(index, contribution, 1)
-        recent = weight(contribution.at)
+        self._count_interaction(index, contribution, 1)
+        recent = time_weight(contribution.at)
         for lag, other in enumerate(before, 1):
-            self._pair(other, index, SHARES // lag, recent / lag)
-        self._follow(before, index, contribution, 1)
+            self._count_pair(other, index, LAG_UNITS // lag, recent / lag)
+        self._count_transition(before, index, contribution, 1)
 
     def subtract(self, contribution: Contribution) -> None:
-        """Take away a contribution that was added before; first and last times stay."""
+        """Subtract a contribution that was added before; first and last times stay."""
         index = self.index_of(contribution.lesson_id)
         before = [self.index_of(lesson_id) for lesson_id in contribution.preceding]
-        self._meet(index, contribution, -1)
-        recent = weight(contribution.at)
+        self._count_interaction(index, contribution, -1)
+        recent = time_weight(contribution.at)
         for lag, other in enumerate(before, 1):
-            self._pair(other, index, -(SHARES // lag), -recent / lag)
-            self._tidy(other, index)
-        self._follow(before, index, contribution, -1)
+            self._count_pair(other, index, -(LAG_UNITS // lag), -recent / lag)
+            self._drop_empty_pair(other, index)
+        self._count_transition(before, index, contribution, -1)
 
     def set_bounds(self, bounds: Mapping[LessonId, Bounds | None]) -> None:
-        """Set when lessons were first and last met; None for lessons nobody meets any more."""
+        """Set the first and last time of lessons; None for lessons without interactions."""
         for lesson_id, times in bounds.items():
             index = self.index_of(lesson_id)
-            self._figures[FIRST, index], self._figures[LAST, index] = times or (inf, -inf)
+            first_and_last = times or (inf, -inf)
+            self._figures[Figure.FIRST, index], self._figures[Figure.LAST, index] = first_and_last
             self.changes += 1
 
-    def without(self, excluded: Iterable[LessonId], mask: Mask | None = None) -> Indices:
-        """The lessons that somebody met, of those in the mask, but for some: indices, sorted."""
-        met = self.figures[MET] > 0
+    def watched(self, excluded: Collection[LessonId] = (), mask: Mask | None = None) -> Indices:
+        """The lessons with interactions, in the mask and not excluded: indices, sorted."""
+        is_watched = self.figures[Figure.INTERACTIONS] > 0
         if mask is not None:
-            met &= mask
+            is_watched &= mask
         known = (self.index.get(lesson_id) for lesson_id in excluded)
-        met[[index for index in known if index is not None]] = False
-        return np.flatnonzero(met)
+        is_watched[[index for index in known if index is not None]] = False
+        return np.flatnonzero(is_watched)
 
-    def ways(self, index: int) -> float:
-        """How often people went on from a lesson."""
-        return float(self._figures[ROW_IN_SESSION, index] + self._figures[ROW_ACROSS, index])
+    def continuations(self, index: int) -> float:
+        """How often users went on from a lesson to another."""
+        figures = self._figures
+        return float(figures[Figure.IN_SESSION, index] + figures[Figure.NEW_SESSION, index])
 
     def decayed(self, now: float) -> list[Floats]:
         """Popularity by hour, day and week, then starts: four of [lessons]."""
         counts = (*self.popularity.values(), self.starts)
         return [one.at(now, len(self)) for one in counts]
 
-    def _meet(self, index: int, contribution: Contribution, times: int) -> None:
+    def _count_interaction(self, index: int, contribution: Contribution, times: int) -> None:
         figures, at = self._figures, contribution.at
-        figures[MET, index] += times
+        figures[Figure.INTERACTIONS, index] += times
         self.changes += 1
-        self.just_met.append(index)
+        self.recently_changed.append(index)
         for counts in self.popularity.values():
-            counts.shift(index, at, times)
+            counts.add(index, at, times)
         if not contribution.preceding:
-            self.starts.shift(index, at, times)
+            self.starts.add(index, at, times)
         if times > 0:
-            figures[FIRST, index] = min(at, figures[FIRST, index])
-            figures[LAST, index] = max(at, figures[LAST, index])
-        elif figures[MET, index] <= 0:
-            figures[FIRST, index], figures[LAST, index] = inf, -inf
+            figures[Figure.FIRST, index] = min(at, figures[Figure.FIRST, index])
+            figures[Figure.LAST, index] = max(at, figures[Figure.LAST, index])
+        elif figures[Figure.INTERACTIONS, index] <= 0:
+            figures[Figure.FIRST, index], figures[Figure.LAST, index] = inf, -inf
 
-    def _pair(self, before: int, index: int, shares: int, recent: float) -> None:
+    def _count_pair(self, before: int, index: int, units: int, recent: float) -> None:
         row = self.neighbours[before]
-        start = row.place(index)
-        row.figures[start + RECENT] += recent
-        row.figures[start + FORWARD] += shares
+        offset = row.offset_of(index)
+        row.values[offset + Neighbour.RECENT] += recent
+        row.values[offset + Neighbour.FORWARD] += units
         row = self.neighbours[index]
-        row.figures[row.place(before) + BACKWARD] += shares
-        self._figures[ROW_RECENT, before] += recent
-        self._figures[ROW_FORWARD, before] += shares
+        row.values[row.offset_of(before) + Neighbour.BACKWARD] += units
+        self._figures[Figure.RECENT, before] += recent
+        self._figures[Figure.FORWARD, before] += units
 
-    def _tidy(self, before: int, index: int) -> None:
-        """Forget a pair that no longer occurs, with the rounding errors it leaves behind."""
+    def _drop_empty_pair(self, before: int, index: int) -> None:
+        """Remove a pair that no longer occurs, and the rounding errors that it leaves behind."""
         for one, other in ((before, index), (index, before)):
             row = self.neighbours[one]
-            start = row.place(other)
-            if not row.figures[start + FORWARD]:
-                row.figures[start + RECENT] = 0.0
-                if not row.figures[start + BACKWARD]:
-                    row.forget(start)
+            offset = row.offset_of(other)
+            if not row.values[offset + Neighbour.FORWARD]:
+                row.values[offset + Neighbour.RECENT] = 0.0
+                if not row.values[offset + Neighbour.BACKWARD]:
+                    row.remove(offset)
         row = self.neighbours[before]
-        self._figures[ROW_RECENT, before] = row.total(RECENT)
+        self._figures[Figure.RECENT, before] = row.sum_of(Neighbour.RECENT)
 
-    def _follow(self, before: list[int], index: int, one: Contribution, times: int) -> None:
+    def _count_transition(
+        self, before: list[int], index: int, one: Contribution, times: int
+    ) -> None:
         if not before:
             return
-        kind = IN_SESSION if one.in_session else ACROSS
-        _shift(self.transitions[before[0]], index, kind, times)
-        self._figures[ROW_IN_SESSION + kind, before[0]] += times
+        kind = Transition.IN_SESSION if one.in_session else Transition.NEW_SESSION
+        _add_to(self.transitions[before[0]], index, kind, times)
+        self._figures[Figure.IN_SESSION + kind, before[0]] += times
         if len(before) > 1 and max(index, *before[:3]) < NO_LESSON:
             third = before[2] if len(before) > 2 else NO_LESSON
-            _shift(self.paths[before[0]], path_number(before[1], third, index), 0, times)
+            _add_to(self.paths[before[0]], path_key(before[1], third, index), 0, times)
 
 
-def _shift(row: Row, other: int, figure: int, times: int) -> None:
-    """Add to a figure of a row, and forget what is left with none."""
-    start = row.place(other)
-    row.figures[start + figure] += times
-    if times < 0 and not any(row.figures[start : start + row.width]):
-        row.forget(start)
+def _add_to(row: Row, key: int, column: int, times: int) -> None:
+    """Add to one value of a key, and remove the key when all its values are zero."""
+    offset = row.offset_of(key)
+    row.values[offset + column] += times
+    if times < 0 and not any(row.values[offset : offset + row.width]):
+        row.remove(offset)

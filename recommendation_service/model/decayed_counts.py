@@ -1,9 +1,9 @@
-"""Decayed: how often each lesson was met lately, older meetings counting less and less.
+"""Decayed counts: interactions per lesson, halved in weight after each half-life.
 
-Forward decay (Cormode et al., 2009): a meeting at time t adds 2^((t - start) / half-life), and only
-the reader divides. Time is cut into blocks of a few half-lives, each with its own start, and a
-weight is a whole number. So the sums are exact: nothing overflows, nothing is lost between meetings
-ten years apart, and what is taken away leaves no trace, in whatever order meetings come and go.
+Forward decay (Cormode et al., 2009): an interaction at time t adds 2^((t - start) / half-life), and
+only the reader divides. Time is cut into blocks of a few half-lives, each with its own start, and
+weights are whole numbers. So the sums are exact: nothing overflows, nothing is lost between
+interactions ten years apart, and a removed one leaves no trace, in whatever order they come and go.
 """
 
 from math import exp2, floor
@@ -14,30 +14,30 @@ import numpy as np
 from recommendation_service.model.arrays import Floats, Indices
 
 BLOCK: Final = 8  # half-lives in a block
-DEPTH: Final = 6  # blocks that are read: what is older weighs less than 2^-40
-STEPS: Final = 1024  # per half-life; a weight holds for one of them
-LENGTH: Final = BLOCK * STEPS  # of a block, in steps
-UNIT: Final = 2**24  # parts into which the weight of a meeting at the start of a block is cut
-WEIGHTS: Final = [round(UNIT * exp2(step / STEPS)) for step in range(LENGTH)]
+BLOCKS_READ: Final = 6  # latest blocks that are read: older interactions weigh less than 2^-40
+STEPS: Final = 1024  # per half-life; the weight is constant within a step
+BLOCK_STEPS: Final = BLOCK * STEPS  # steps in a block
+UNIT_WEIGHT: Final = 2**24  # of an interaction at the start of a block
+WEIGHTS: Final = [round(UNIT_WEIGHT * exp2(step / STEPS)) for step in range(BLOCK_STEPS)]
 
 
 class DecayedCounts:
-    """Meetings per lesson, each halved in weight after every half-life (in seconds)."""
+    """Interactions per lesson, each halved in weight after every half-life (in seconds)."""
 
     def __init__(self, half_life: float) -> None:
         self.half_life = half_life
         self._blocks: dict[int, dict[int, int]] = {}
-        self._current = 0  # the block that `_sums` are seen from
-        self._recent: list[tuple[dict[int, int], float]] = []  # blocks that are read
+        self._current = 0  # the block that `_sums` are relative to
+        self._recent: list[tuple[dict[int, int], float]] = []  # blocks that are read, and factors
         self._sums = np.zeros(64)  # by lesson; grows
 
-    def shift(self, index: int, at: float, times: int) -> None:
-        """Count meetings of a lesson at one time; a negative number takes them away."""
-        block, age = divmod(floor(at / self.half_life * STEPS), LENGTH)
-        is_read = 0 <= self._current - block < DEPTH
+    def add(self, index: int, at: float, times: int) -> None:
+        """Count interactions with a lesson at one time; a negative number removes them."""
+        block, age = divmod(floor(at / self.half_life * STEPS), BLOCK_STEPS)
+        is_read = 0 <= self._current - block < BLOCKS_READ
         if block not in self._blocks:
             self._blocks[block] = {}
-            self._look_back()
+            self._select_blocks()
         counts = self._blocks[block]
         counts[index] = counts.get(index, 0) + times * WEIGHTS[age]
         if not counts[index]:
@@ -46,49 +46,49 @@ class DecayedCounts:
             self._grow(index + 1)
             self._sums[index] = sum([one.get(index, 0) * factor for one, factor in self._recent])
 
-    def fold(self, indices: Indices, times: Floats) -> None:
-        """Count many meetings: the lesson and the time of each."""
+    def add_all(self, indices: Indices, times: Floats) -> None:
+        """Count many interactions: the lesson and the time of each."""
         if not len(times):
             return
         ages = np.floor(times / self.half_life * STEPS).astype(np.int64)
-        blocks, inverse = np.unique(ages // LENGTH, return_inverse=True)
+        blocks, inverse = np.unique(ages // BLOCK_STEPS, return_inverse=True)
         keys = inverse * (int(indices.max()) + 1) + indices
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
-        weights = np.add.reduceat(np.array(WEIGHTS)[ages[order] % LENGTH], starts)
+        weights = np.add.reduceat(np.array(WEIGHTS)[ages[order] % BLOCK_STEPS], starts)
         firsts = order[starts]
         named = blocks[inverse[firsts]].tolist(), indices[firsts].tolist(), weights.tolist()
         for block, index, weight in zip(*named, strict=True):
             counts = self._blocks.setdefault(block, {})
             counts[index] = counts.get(index, 0) + weight
-        self._sum_up()
+        self._recompute_sums()
 
     def at(self, now: float, lessons: int) -> Floats:
         """The decayed count of each of the first `lessons` lessons at a time.
 
-        Meetings that are more than a block later than `now` are not counted.
+        Interactions more than a block later than `now` are not counted.
         """
-        unit = self._unit_at(now)
+        scale = self._scale_at(now)
         self._grow(lessons)
-        return self._sums[:lessons] * unit
+        return self._sums[:lessons] * scale
 
     def of(self, indices: Indices, now: float) -> Floats:
         """The same for some lessons, by their sorted indices."""
-        unit = self._unit_at(now)
+        scale = self._scale_at(now)
         self._grow(int(indices[-1]) + 1 if len(indices) else 0)
-        return self._sums.take(indices) * unit
+        return self._sums.take(indices) * scale
 
-    def _unit_at(self, now: float) -> float:
-        """What a unit of the sums is worth at a time, which they are seen from after this."""
+    def _scale_at(self, now: float) -> float:
+        """The factor from sums to counts at a time; makes the sums relative to its block."""
         block = floor(now / self.half_life) // BLOCK
         if block != self._current:
             self._current = block
-            self._sum_up()
+            self._recompute_sums()
         age = now / self.half_life - block * BLOCK
-        return exp2(-age) / UNIT
+        return exp2(-age) / UNIT_WEIGHT
 
-    def _sum_up(self) -> None:
-        self._look_back()
+    def _recompute_sums(self) -> None:
+        self._select_blocks()
         self._sums[:] = 0.0
         for counts, factor in self._recent:
             if counts:
@@ -97,11 +97,11 @@ class DecayedCounts:
                 self._grow(int(indices.max()) + 1)
                 self._sums[indices] += weights * factor
 
-    def _look_back(self) -> None:
-        """Find the blocks that are read, and what their weights are multiplied by."""
+    def _select_blocks(self) -> None:
+        """Select the blocks that are read, with the factors of their weights."""
         self._recent = [
             (self._blocks[self._current - age], exp2(-BLOCK * age))
-            for age in range(DEPTH)
+            for age in range(BLOCKS_READ)
             if self._current - age in self._blocks
         ]
 

@@ -1,8 +1,8 @@
-"""Offer: which lessons may be shown, by what a catalogue says of them.
+"""Eligibility: which lessons may be shown, by their descriptions in the catalogue.
 
-Lessons that a catalogue describes have an index like those that somebody met. What a filter lets
-through is a mask over all indices, and is kept until a description or the time changes it. So a
-filter costs a request some microseconds, however many lessons there are.
+Described lessons have an index like those with interactions. A filter is a mask over all indices,
+which is kept until a description or the time changes it. So a filter costs a request some
+microseconds, however many lessons there are.
 """
 
 from math import inf
@@ -11,20 +11,24 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Indices, Mask
-from recommendation_service.model.counts import MET, Counts
-from recommendation_service.model.eligible import Label, Labels, View
-from recommendation_service.model.explore import NEWEST, YOUTH
+from recommendation_service.model.counts import Counts, Figure
+from recommendation_service.model.eligible import EligibleLessons, Label, Labels
+from recommendation_service.model.explore import MAX_NEW, MAX_NEW_AGE
 from shared.ids import LessonId
 
-KEPT: Final = 100  # views that are kept at a time
-LASTING: Final = 3600.0  # seconds that a view is kept, at most
-HIDDEN, OPENS, CLOSES, SINCE, ORDER, ID = range(6)
-
+MAX_FILTERS: Final = 100  # filters that are kept at a time
+MAX_FILTER_AGE: Final = 3600.0  # seconds
 _UNDESCRIBED = np.array([0.0, -inf, inf, inf, inf, 0.0])
 
 
+class Attribute:
+    """The rows of the attributes of lessons."""
+
+    HIDDEN, OPENS, CLOSES, SINCE, ORDER, ID = range(6)
+
+
 class Description(NamedTuple):
-    """What decides whether, when and where a lesson is shown; times in seconds since 1970."""
+    """Whether, when and where a lesson is shown; times in seconds since 1970."""
 
     labels: Labels = frozenset()
     order: float = inf  # the place in its course
@@ -34,59 +38,61 @@ class Description(NamedTuple):
     since: float = -inf  # when it became known
 
 
-class Offer:
-    """What the catalogue says of the lessons of some counts."""
+class Eligibility:
+    """The descriptions of lessons that have an index in some counts."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
-        self._columns = np.repeat(_UNDESCRIBED[:, None], 64, axis=1)
+        self._attributes = np.repeat(_UNDESCRIBED[:, None], 64, axis=1)
         self._labels: dict[int, Labels] = {}  # by index
         self._labelled: dict[Label, set[int]] = {}
-        self._views: dict[Labels, View] = {}
-        self._valid = (inf, -inf)  # from when until when the views hold
+        self._filters: dict[Labels, EligibleLessons] = {}
+        self._valid = (inf, -inf)  # from when until when the filters hold
 
     def describe(self, lesson_id: LessonId, description: Description) -> None:
-        """Take over a description; it replaces what was said of the lesson before."""
+        """Set the description of a lesson, in place of any before."""
         index = self._counts.index_of(lesson_id)
-        while index >= self._columns.shape[1]:
-            more = np.repeat(_UNDESCRIBED[:, None], self._columns.shape[1], axis=1)
-            self._columns = np.concatenate([self._columns, more], axis=1)
+        while index >= self._attributes.shape[1]:
+            added = np.repeat(_UNDESCRIBED[:, None], self._attributes.shape[1], axis=1)
+            self._attributes = np.concatenate([self._attributes, added], axis=1)
         labels, order, hidden, opens, closes, since = description
-        self._columns[:, index] = hidden, opens, closes, since, order, lesson_id
+        self._attributes[:, index] = hidden, opens, closes, since, order, lesson_id
         for label in self._labels.get(index, ()):
             self._labelled[label].discard(index)
         for label in labels:
             self._labelled.setdefault(label, set()).add(index)
         self._labels[index] = labels
-        self._views.clear()
+        self._filters.clear()
 
-    def view(self, labels: Labels, now: float) -> View:
+    def eligible(self, labels: Labels, now: float) -> EligibleLessons:
         """The lessons that may be shown at a time and have all of the labels."""
-        if not self._valid[0] <= now < self._valid[1] or len(self._views) >= KEPT:
-            self._views.clear()
-        view = self._views.get(labels)
-        if view is None:
-            if not self._views:
-                self._valid = now, self._holds_until(now)
-            view = self._views[labels] = self._look(labels, now)
-        return view
+        if not self._valid[0] <= now < self._valid[1] or len(self._filters) >= MAX_FILTERS:
+            self._filters.clear()
+        eligible = self._filters.get(labels)
+        if eligible is None:
+            if not self._filters:
+                self._valid = now, self._valid_until(now)
+            eligible = self._filters[labels] = self._filter(labels, now)
+        return eligible
 
-    def _holds_until(self, now: float) -> float:
-        times = self._columns[[OPENS, CLOSES]]
-        return float(min(times[times > now].min(initial=inf), now + LASTING))
+    def _valid_until(self, now: float) -> float:
+        times = self._attributes[[Attribute.OPENS, Attribute.CLOSES]]
+        return float(min(times[times > now].min(initial=inf), now + MAX_FILTER_AGE))
 
-    def _look(self, labels: Labels, now: float) -> View:
+    def _filter(self, labels: Labels, now: float) -> EligibleLessons:
         size = len(self._counts)
-        columns = self._columns[:, :size]
+        attributes = self._attributes[:, :size]
         mask = np.ones(size, bool)
-        known = columns.shape[1]
-        mask[:known] = (columns[HIDDEN] == 0) & (columns[OPENS] <= now) & (now < columns[CLOSES])
+        known = attributes.shape[1]
+        mask[:known] = attributes[Attribute.HIDDEN] == 0
+        mask[:known] &= attributes[Attribute.OPENS] <= now
+        mask[:known] &= now < attributes[Attribute.CLOSES]
         if labels:
             mask &= self._having(labels, size)
-        unmet = self._unmet(mask[:known])
-        young = unmet[columns[SINCE, unmet] > now - YOUTH]
-        newest = young[np.argsort(-columns[SINCE, young], kind="stable")]
-        return View(mask, unmet, newest[: NEWEST // 2], others=not labels)
+        unwatched = self._unmet(mask[:known])
+        new = unwatched[attributes[Attribute.SINCE, unwatched] > now - MAX_NEW_AGE]
+        newest = new[np.argsort(-attributes[Attribute.SINCE, new], kind="stable")]
+        return EligibleLessons(mask, unwatched, newest[: MAX_NEW // 2], others=not labels)
 
     def _having(self, labels: Labels, size: int) -> Mask:
         """The lessons that have all of the labels: [size]."""
@@ -96,8 +102,9 @@ class Offer:
         return having
 
     def _unmet(self, mask: Mask) -> Indices:
-        """Described lessons that nobody met: the first of a course first, of equal ones newer."""
-        since, order, ids = self._columns[[SINCE, ORDER, ID], : len(mask)]
-        met = self._counts.figures[MET, : len(mask)] > 0
-        unmet = np.flatnonzero(mask & ~met & (since < inf))
-        return np.asarray(unmet[np.lexsort((ids[unmet], -since[unmet], order[unmet]))])
+        """Described lessons without interactions, by place in the course, then newest first."""
+        rows = [Attribute.SINCE, Attribute.ORDER, Attribute.ID]
+        since, order, ids = self._attributes[rows, : len(mask)]
+        is_watched = self._counts.figures[Figure.INTERACTIONS, : len(mask)] > 0
+        some = np.flatnonzero(mask & ~is_watched & (since < inf))
+        return np.asarray(some[np.lexsort((ids[some], -since[some], order[some]))])

@@ -1,4 +1,4 @@
-"""View: the lessons that one filter lets through."""
+"""Eligible lessons: the lessons that one filter lets through."""
 
 from collections.abc import Collection
 from itertools import islice
@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 
 from recommendation_service.model.arrays import Indices, Mask
-from recommendation_service.model.counts import MET, Counts
+from recommendation_service.model.counts import Counts, Figure
 from recommendation_service.model.rank import Scored
 from shared.ids import LessonId
 
@@ -14,14 +14,14 @@ Label = str | int  # a tag, or the id of a course
 Labels = frozenset[Label]
 
 
-class View:
+class EligibleLessons:
     """The lessons that one filter lets through."""
 
-    def __init__(self, mask: Mask, unmet: Indices, young: Indices, *, others: bool) -> None:
+    def __init__(self, mask: Mask, unwatched: Indices, new: Indices, *, others: bool) -> None:
         self._mask = mask
-        self._others = others  # whether it lets through what nobody described
-        self.unmet = unmet  # described lessons that nobody met, in the order to show them
-        self.young = young  # some of them that are new
+        self._others = others  # whether lessons without a description are eligible
+        self.unwatched = unwatched  # described, without interactions; in the order to show
+        self.new = new  # some of them that are new
 
     def mask(self, size: int) -> Mask:
         """Which of the first `size` lessons may be shown: [size]."""
@@ -31,23 +31,30 @@ class View:
         return self._mask
 
 
-def young_among(counts: Counts, view: View | None, excluded: Collection[LessonId]) -> Indices:
-    """New lessons of the view that still nobody met, and that are not excluded."""
-    if view is None or not len(view.young):
+def new_unwatched(
+    counts: Counts, eligible: EligibleLessons | None, excluded: Collection[LessonId]
+) -> Indices:
+    """New eligible lessons that still have no interactions, and that are not excluded."""
+    if eligible is None or not len(eligible.new):
         return np.zeros(0, np.int64)
-    unmet = counts.figures[MET, view.young] <= 0
-    out = [counts.index[one] for one in excluded if one in counts.index]
-    return np.asarray(view.young[unmet & ~np.isin(view.young, out)])
+    is_unwatched = counts.figures[Figure.INTERACTIONS, eligible.new] <= 0
+    known = [counts.index[one] for one in excluded if one in counts.index]
+    return np.asarray(eligible.new[is_unwatched & ~np.isin(eligible.new, known)])
 
 
-def filled(
-    counts: Counts, ranked: list[Scored], view: View, excluded: Collection[LessonId], limit: int
+def fill_up(
+    counts: Counts,
+    ranked: list[Scored],
+    eligible: EligibleLessons,
+    excluded: Collection[LessonId],
+    limit: int,
 ) -> list[Scored]:
-    """Put lessons that nobody met where a list has places left, so that it is not empty."""
+    """Fill a list up to its limit with eligible lessons that have no interactions."""
     missing = limit - len(ranked)
-    if missing <= 0 or not len(view.unmet):
+    if missing <= 0 or not len(eligible.unwatched):
         return ranked
     out = {*excluded, *(one.lesson_id for one in ranked)}
-    unmet = (int(index) for index in view.unmet if counts.figures[MET, index] <= 0)
-    fresh = (lesson for lesson in map(counts.lessons.__getitem__, unmet) if lesson not in out)
-    return [*ranked, *(Scored(lesson, 0.0, "new") for lesson in islice(fresh, missing))]
+    interactions = counts.figures[Figure.INTERACTIONS]
+    unwatched = (counts.lessons[index] for index in eligible.unwatched if interactions[index] <= 0)
+    added = (lesson for lesson in unwatched if lesson not in out)
+    return [*ranked, *(Scored(lesson, 0.0, "new") for lesson in islice(added, missing))]

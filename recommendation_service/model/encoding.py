@@ -1,4 +1,4 @@
-"""Encoding: a change as compact bytes, for a log that every replica reads.
+"""Encoding: a change as compact bytes, for the log that every replica reads.
 
 Compressed JSON, readable in any language: about 100 bytes for a usual event.
 """

@@ -1,8 +1,8 @@
-"""Explain: why a lesson is there, and how much of its score is due to each lesson the user met.
+"""Explanations: why a lesson is ranked, and how much of its score is due to each watched lesson.
 
-A feature that comes from lessons is the logarithm of a sum over them, so each lesson's part in the
-sum is its part in the feature; features count by their weight. The parts are scaled to add up to
-the score, popularity and age being no lesson's merit.
+A cooccurrence feature is the logarithm of a sum over the user's lessons, so a lesson's share of the
+sum is its share of the feature, and features count by their weight. The parts are scaled to add up
+to the score, as popularity and age are due to no lesson.
 """
 
 from collections.abc import Sequence
@@ -11,61 +11,56 @@ from typing import NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Floats
-from recommendation_service.model.cooccurrence import BEYOND, NEXT, PREVIOUS, TOGETHER, factors_of
-from recommendation_service.model.counts import (
-    BACKWARD,
-    FORWARD,
-    MET,
-    RECENT,
-    Counts,
-)
-from recommendation_service.model.features import FROM_LESSONS, Situation
+from recommendation_service.model.cooccurrence import COOCCURRENCE_FEATURES, Factor, factors_of
+from recommendation_service.model.counts import Counts, Figure
+from recommendation_service.model.features import UserContext
 from recommendation_service.model.rank import Scored
 from recommendation_service.model.sparse_rows import Row
 from shared.ids import LessonId
 
 
-class Because(NamedTuple):
-    """A lesson the user met, and what it adds to a score."""
+class Influence(NamedTuple):
+    """A lesson that the user watched, and what it contributes to a score."""
 
     lesson_id: LessonId
     contribution: float
 
 
-def because(
-    counts: Counts, user: Situation, scored: Scored, merits: Floats | None
-) -> list[Because]:
-    """What each latest lesson that led to a lesson adds to its score, the largest first.
+def influences(
+    counts: Counts, user: UserContext, scored: Scored, weighted_features: Floats | None
+) -> list[Influence]:
+    """The contribution of each latest lesson to a score, the largest first, without zeros.
 
-    `merits` are its weighted features that come from lessons: [7]; None if nobody knows it. A
-    feature that speaks against the lesson explains nothing.
+    The cooccurrence features of the scored lesson come times their weights: [7]; None for a lesson
+    without an index. A feature that speaks against the lesson explains nothing.
     """
-    if merits is None:
+    if weighted_features is None:
         return []
     terms = _terms(counts, user, counts.index[scored.lesson_id])
     totals = terms.sum(axis=1, keepdims=True)
     shares = np.divide(terms, totals, out=np.zeros_like(terms), where=totals > 0)
-    parts = np.maximum(merits, 0.0) @ shares
+    parts = np.maximum(weighted_features, 0.0) @ shares
     if not parts.sum() > 0:
         return []
     parts *= scored.score / parts.sum()
-    led = [
-        Because(counts.lessons[one], part)
-        for one, part in zip(user.recent, parts.tolist(), strict=True)
+    found = [
+        Influence(counts.lessons[index], part)
+        for index, part in zip(user.recent, parts.tolist(), strict=True)
         if part
     ]
-    return sorted(led, key=lambda reason: (-reason.contribution, reason.lesson_id))
+    return sorted(found, key=lambda one: (-one.contribution, one.lesson_id))
 
 
-def with_reasons(counts: Counts, user: Situation, ranked: Sequence[Scored]) -> list[Scored]:
-    """Say of each lesson whether people met it near one of the user's latest lessons."""
-    near = [counts.neighbours[one] for one in user.recent]
-    met = counts.figures[MET, [counts.index[one.lesson_id] for one in ranked]].tolist()
+def with_reasons(counts: Counts, user: UserContext, ranked: Sequence[Scored]) -> list[Scored]:
+    """Set reasons: new, or watched together with one of the user's latest lessons."""
+    near = [counts.neighbours[index] for index in user.recent]
+    indices = [counts.index[one.lesson_id] for one in ranked]
+    interactions = counts.figures[Figure.INTERACTIONS, indices].tolist()
     reasoned = []
-    for one, times in zip(ranked, met, strict=True):
+    for one, index, times in zip(ranked, indices, interactions, strict=True):
         if one.reason == "new" or not times:
             reasoned.append(Scored(one.lesson_id, one.score, "new"))
-        elif _is_in_any(near, counts.index[one.lesson_id]):
+        elif _is_in_any(near, index):
             reasoned.append(Scored(one.lesson_id, one.score, "watched_together"))
         else:
             reasoned.append(one)
@@ -79,19 +74,20 @@ def _is_in_any(rows: Sequence[Row], index: int) -> bool:
     return False
 
 
-def _terms(counts: Counts, user: Situation, index: int) -> Floats:
-    """What each latest lesson adds to each feature from lessons, for a candidate: [7, recent].
+def _terms(counts: Counts, user: UserContext, index: int) -> Floats:
+    """What each latest lesson adds to each cooccurrence feature of a candidate: [7, recent].
 
-    The way that a path ends is put down to the latest lesson, where it starts for all of them.
+    A path is attributed to the latest lesson, where every continuation starts.
     """
-    latest = counts.transitions[user.recent[0]].read(index)
-    figures = np.array([counts.neighbours[one].read(index) for one in user.recent]).T
+    latest = counts.transitions[user.recent[0]].get(index)
+    values = np.array([counts.neighbours[one].get(index) for one in user.recent]).T
+    recent, forward, backward = values
     factors = factors_of(counts.figures[:, list(user.recent)], range(len(user.recent)), user.now)
-    terms = np.zeros((len(FROM_LESSONS), len(user.recent)))
-    terms[0] = factors[NEXT] * figures[RECENT]
-    terms[1] = factors[PREVIOUS] * figures[BACKWARD]
+    terms = np.zeros((len(COOCCURRENCE_FEATURES), len(user.recent)))
+    terms[0] = factors[Factor.NEXT] * recent
+    terms[1] = factors[Factor.PREVIOUS] * backward
     terms[2, 0], terms[3, 0] = latest
-    terms[4] = factors[BEYOND] * figures[FORWARD]
-    terms[5] = factors[TOGETHER] * (figures[FORWARD] + figures[BACKWARD])
+    terms[4] = factors[Factor.FAR] * forward
+    terms[5] = factors[Factor.TOGETHER] * (forward + backward)
     terms[6, 0] = sum(latest)
     return terms

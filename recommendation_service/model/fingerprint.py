@@ -1,8 +1,8 @@
-"""Fingerprint: one number for what was learned, whatever the order it was learned in.
+"""Fingerprint: one number for everything learned, whatever the order of learning.
 
 A homomorphic hash of a multiset (Bellare and Micciancio, 1997): the sum of the hashes of its
-members. Adding and taking away a contribution are one addition and one subtraction. It finds
-mistakes; it is no protection against somebody who constructs contributions to deceive it.
+members. Adding or removing a contribution is one addition or subtraction. It finds mistakes, but
+does not protect against contributions that are constructed to collide.
 """
 
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from recommendation_service.model.history import WINDOW, Contribution
 
 BITS: Final = 128
 MODULUS: Final = 2**BITS
-NOBODY: Final = -1  # fills up what precedes; lesson ids are never negative
+ABSENT: Final = -1  # in place of a missing lesson; lesson ids are never negative
 
 _LAYOUT: Final = Struct(f"<qdq{WINDOW}q")  # 104 bytes: a single block of BLAKE2b
-_PADDING: Final = tuple((NOBODY,) * (WINDOW - length) for length in range(WINDOW + 1))
+_PADDING: Final = tuple((ABSENT,) * (WINDOW - length) for length in range(WINDOW + 1))
 
 
 def fingerprint(contributions: Iterable[Contribution]) -> int:
@@ -28,7 +28,7 @@ def fingerprint(contributions: Iterable[Contribution]) -> int:
 def fingerprint_of(contribution: Contribution) -> int:
     """The hash of one contribution: the same in every process and on every machine."""
     lesson_id, at, preceding, in_session = contribution
-    pause = NOBODY if in_session is None else int(in_session)
+    pause = ABSENT if in_session is None else int(in_session)
     packed = _LAYOUT.pack(lesson_id, at, pause, *preceding, *_PADDING[len(preceding)])
     return _hash(packed)
 

@@ -1,7 +1,7 @@
 """Fold: build the counts of all histories at once, when a process starts.
 
-The same counts as one `Counts.add` after the other, in a tenth of the time: pairs are sorted and
-summed as arrays, portion by portion.
+The counts equal those of one `Counts.add` after the other, in a tenth of the time: pairs are sorted
+and summed as arrays, portion by portion.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,203 +11,197 @@ import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Mask
 from recommendation_service.model.counts import (
-    ACROSS,
     EPOCH,
-    FARTHEST,
-    FIRST,
     HALF_LIFE,
-    IN_SESSION,
-    LAST,
-    MET,
+    LAG_UNITS,
+    MAX_HALF_LIVES,
     NO_LESSON,
-    ROW_ACROSS,
-    ROW_FORWARD,
-    ROW_IN_SESSION,
-    ROW_RECENT,
-    SHARES,
     Counts,
-    path_numbers,
+    Figure,
+    Transition,
+    path_keys,
 )
-from recommendation_service.model.fingerprint import MODULUS, NOBODY, fingerprint_of_packed
+from recommendation_service.model.fingerprint import ABSENT, MODULUS, fingerprint_of_packed
 from recommendation_service.model.history import SESSION, WINDOW, Interaction
 from recommendation_service.model.sparse_rows import Row
 from shared.ids import LessonId
 
 _FIRST_PRECEDING: Final = 3  # column of the packed contributions, see `fingerprint`
-_NARROW: Final = 31  # bits; two numbers that need no more make one key to sort by
+_KEY_BITS: Final = 31  # two numbers of so few bits are sorted as one
 
 
-class Meetings(NamedTuple):
-    """All meetings of some users, in any order: [meetings] each."""
+class Interactions(NamedTuple):
+    """All interactions of some users, in any order: [interactions] each."""
 
-    users: Indices  # ids, or whatever tells them apart; not negative
+    users: Indices  # distinct numbers, not negative
     lesson_ids: Indices
     times: Floats
 
     @classmethod
-    def of(cls, histories: Iterable[Sequence[Interaction]]) -> "Meetings":
-        """The meetings of one user after the other."""
+    def of(cls, histories: Iterable[Sequence[Interaction]]) -> "Interactions":
+        """The interactions of one user after the other."""
         rows = [(user, *one) for user, history in enumerate(histories) for one in history]
         users, lesson_ids, times = zip(*rows, strict=True) if rows else ((), (), ())
         return cls(np.array(users, np.int64), np.array(lesson_ids, np.int64), np.array(times))
 
 
 class Fold:
-    """Fills counts that are empty. All meetings of a user are in one portion."""
+    """Fills counts that are empty. All interactions of a user are in one portion."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
-        self._neighbours = _Sums(2)  # of pairs in their order
-        self._transitions = _Sums(2)
-        self._paths = _Sums(1)
+        self._neighbours = _PairSums(2)  # RECENT and FORWARD
+        self._transitions = _PairSums(2)
+        self._paths = _PairSums(1)
         self._fingerprint = 0
 
-    def add(self, meetings: Meetings) -> None:
+    def add(self, interactions: Interactions) -> None:
         """Count a portion."""
-        if not len(meetings.times):
+        if not len(interactions.times):
             return
-        stream = _stream(self._counts, meetings)
-        self._add_meetings(stream)
+        stream = _stream(self._counts, interactions)
+        self._add_interactions(stream)
         self._add_neighbours(stream)
         self._add_transitions(stream)
         self._add_paths(stream)
-        self._fingerprint += fingerprint_of_packed(_packed(stream))
+        self._fingerprint += fingerprint_of_packed(_pack(stream))
 
     def finish(self) -> int:
         """Fill the tables, and return the fingerprint of all portions."""
-        self._neighbours.seen_from_both().fill(self._counts.neighbours)
+        self._neighbours.in_both_directions().fill(self._counts.neighbours)
         self._transitions.fill(self._counts.transitions)
         self._paths.fill(self._counts.paths)
         return self._fingerprint % MODULUS
 
-    def _add_meetings(self, stream: "_Stream") -> None:
+    def _add_interactions(self, stream: "_Stream") -> None:
         counts, figures = self._counts, self._counts.figures
-        figures[MET] += np.bincount(stream.indices, minlength=len(counts))
-        np.minimum.at(figures[FIRST], stream.indices, stream.times)
-        np.maximum.at(figures[LAST], stream.indices, stream.times)
+        figures[Figure.INTERACTIONS] += np.bincount(stream.indices, minlength=len(counts))
+        np.minimum.at(figures[Figure.FIRST], stream.indices, stream.times)
+        np.maximum.at(figures[Figure.LAST], stream.indices, stream.times)
         for popularity in counts.popularity.values():
-            popularity.fold(stream.indices, stream.times)
-        starts = stream.places == 0
-        counts.starts.fold(stream.indices[starts], stream.times[starts])
+            popularity.add_all(stream.indices, stream.times)
+        starts = stream.positions == 0
+        counts.starts.add_all(stream.indices[starts], stream.times[starts])
 
     def _add_neighbours(self, stream: "_Stream") -> None:
-        lags = range(1, min(WINDOW, int(stream.places.max())) + 1)
-        later = [np.flatnonzero(stream.places >= lag) for lag in lags]
+        lags = range(1, min(WINDOW, int(stream.positions.max())) + 1)
+        later = [np.flatnonzero(stream.positions >= lag) for lag in lags]
         if not later:
             return
-        places = [at - lag for lag, at in zip(lags, later, strict=True)]
-        before, after = (stream.indices[np.concatenate(one)] for one in (places, later))
-        weights = np.exp2(np.clip((stream.times - EPOCH) / HALF_LIFE, -FARTHEST, FARTHEST))
+        earlier = [at - lag for lag, at in zip(lags, later, strict=True)]
+        before, after = (stream.indices[np.concatenate(one)] for one in (earlier, later))
+        half_lives = (stream.times - EPOCH) / HALF_LIFE
+        weights = np.exp2(np.clip(half_lives, -MAX_HALF_LIVES, MAX_HALF_LIVES))
         recent = np.concatenate([weights[at] / lag for lag, at in zip(lags, later, strict=True)])
-        shares = np.repeat([float(SHARES // lag) for lag in lags], list(map(len, later)))
+        units = np.repeat([float(LAG_UNITS // lag) for lag in lags], list(map(len, later)))
         figures, size = self._counts.figures, len(self._counts)
-        figures[ROW_FORWARD] += np.bincount(before, shares, size)
-        figures[ROW_RECENT] += np.bincount(before, recent, size)
-        self._neighbours.add(before, after, np.stack([recent, shares]))
+        figures[Figure.FORWARD] += np.bincount(before, units, size)
+        figures[Figure.RECENT] += np.bincount(before, recent, size)
+        self._neighbours.add(before, after, np.stack([recent, units]))
 
     def _add_transitions(self, stream: "_Stream") -> None:
         figures, size = self._counts.figures, len(self._counts)
-        after = np.flatnonzero(stream.places)
+        after = np.flatnonzero(stream.positions)
         before, short = stream.indices[after - 1], stream.short[after]
         kinds = np.stack([short, ~short]).astype(np.float64)
-        figures[ROW_IN_SESSION] += np.bincount(before, kinds[IN_SESSION], size)
-        figures[ROW_ACROSS] += np.bincount(before, kinds[ACROSS], size)
+        figures[Figure.IN_SESSION] += np.bincount(before, kinds[Transition.IN_SESSION], size)
+        figures[Figure.NEW_SESSION] += np.bincount(before, kinds[Transition.NEW_SESSION], size)
         self._transitions.add(before, stream.indices[after], kinds)
 
     def _add_paths(self, stream: "_Stream") -> None:
-        at = np.flatnonzero(stream.places >= 2)
+        at = np.flatnonzero(stream.positions >= 2)
         other, middle, second, third = (stream.indices[at - lag] for lag in range(4))
-        third = np.where(stream.places[at] > 2, third, -1)
+        third = np.where(stream.positions[at] > 2, third, -1)
         some = np.max([other, middle, second, third], axis=0, initial=-1) < NO_LESSON
-        numbers = path_numbers(second, np.where(third < 0, NO_LESSON, third), other)[some]
-        self._paths.add(middle[some], numbers, np.ones((1, len(numbers))))
+        keys = path_keys(second, np.where(third < 0, NO_LESSON, third), other)[some]
+        self._paths.add(middle[some], keys, np.ones((1, len(keys))))
 
 
-class _Sums:
-    """Figures, `width` of them, about a row and another number, summed up for each pair."""
+class _PairSums:
+    """The sums of `width` values for each pair of a row and a key."""
 
     def __init__(self, width: int) -> None:
-        self._rows = self._others = np.zeros(0, np.int64)  # [pairs], sorted
-        self._figures = np.zeros((width, 0))
+        self._rows = self._keys = np.zeros(0, np.int64)  # [pairs], sorted
+        self._values = np.zeros((width, 0))
 
-    def add(self, rows: Indices, others: Indices, figures: Floats) -> None:
-        """Add figures [width, n] about pairs [n], which may come several times."""
-        self._rows, self._others, self._figures = _summed(
+    def add(self, rows: Indices, keys: Indices, values: Floats) -> None:
+        """Add values [width, n] to pairs [n], which may come several times."""
+        self._rows, self._keys, self._values = _summed(
             np.concatenate([self._rows, rows]),
-            np.concatenate([self._others, others]),
-            np.concatenate([self._figures, figures], axis=1),
+            np.concatenate([self._keys, keys]),
+            np.concatenate([self._values, values], axis=1),
         )
 
-    def seen_from_both(self) -> "_Sums":
-        """RECENT and FORWARD of pairs as they are, and BACKWARD of them the other way round."""
-        both, (recent, shares) = _Sums(3), self._figures
-        nothing = np.zeros(len(self._rows))
+    def in_both_directions(self) -> "_PairSums":
+        """RECENT and FORWARD of the pairs, and BACKWARD of the pairs in the other direction."""
+        both, (recent, units) = _PairSums(3), self._values
+        zeros = np.zeros(len(self._rows))
         both.add(
-            np.concatenate([self._rows, self._others]),
-            np.concatenate([self._others, self._rows]),
-            np.concatenate([[recent, shares, nothing], [nothing, nothing, shares]], axis=1),
+            np.concatenate([self._rows, self._keys]),
+            np.concatenate([self._keys, self._rows]),
+            np.concatenate([[recent, units, zeros], [zeros, zeros, units]], axis=1),
         )
         return both
 
     def fill(self, rows: Sequence[Row]) -> None:
-        """Fill the rows with what there is about each."""
+        """Fill each row with its keys and values."""
         limits = np.searchsorted(self._rows, np.arange(len(rows) + 1))
-        figures = self._figures.T
+        values = self._values.T
         for row, start, stop in zip(rows, limits[:-1].tolist(), limits[1:].tolist(), strict=True):
-            row.fill(self._others[start:stop], figures[start:stop])
+            row.fill(self._keys[start:stop], values[start:stop])
 
 
-def _summed(rows: Indices, others: Indices, figures: Floats) -> tuple[Indices, Indices, Floats]:
-    """Each pair once, sorted, and the sums of its figures: [pairs] twice, and [width, pairs]."""
+def _summed(rows: Indices, keys: Indices, values: Floats) -> tuple[Indices, Indices, Floats]:
+    """Unique pairs, sorted, and the sums of their values: [pairs] twice, and [width, pairs]."""
     if not len(rows):
-        return rows, others, figures
-    order = _order(rows, others)
-    rows, others = rows[order], others[order]
-    is_first = (np.diff(rows, prepend=-1) != 0) | (np.diff(others, prepend=-1) != 0)
+        return rows, keys, values
+    order = _order(rows, keys)
+    rows, keys = rows[order], keys[order]
+    is_first = (np.diff(rows, prepend=-1) != 0) | (np.diff(keys, prepend=-1) != 0)
     starts = np.flatnonzero(is_first)
-    return rows[starts], others[starts], np.add.reduceat(figures[:, order], starts, axis=1)
+    return rows[starts], keys[starts], np.add.reduceat(values[:, order], starts, axis=1)
 
 
-def _order(rows: Indices, others: Indices) -> Indices:
-    if max(int(rows.max()), int(others.max())) >> _NARROW:
-        return np.lexsort((others, rows))
-    return np.argsort((rows << _NARROW) + others, kind="stable")
+def _order(rows: Indices, keys: Indices) -> Indices:
+    if max(int(rows.max()), int(keys.max())) >> _KEY_BITS:
+        return np.lexsort((keys, rows))
+    return np.argsort((rows << _KEY_BITS) + keys, kind="stable")
 
 
 class _Stream(NamedTuple):
-    """Meetings of one user after the other, oldest first: [meetings] each."""
+    """Interactions by user, oldest first: [interactions] each."""
 
     lesson_ids: Indices
     indices: Indices
     times: Floats
-    places: Indices  # in the user's history, from 0
-    short: Mask  # whether the pause before was short; of no meaning at place 0
+    positions: Indices  # in the user's history, from 0
+    short: Mask  # whether the pause before was short; undefined at position 0
 
 
-def _stream(counts: Counts, meetings: Meetings) -> _Stream:
-    order = np.lexsort((meetings.lesson_ids, meetings.times, meetings.users))
-    users, lesson_ids = meetings.users[order], meetings.lesson_ids[order]
-    times = meetings.times[order]
-    unique, places_of_unique = np.unique(lesson_ids, return_inverse=True)
-    known = [counts.index_of(LessonId(lesson_id)) for lesson_id in unique.tolist()]
-    here = np.arange(len(times))
-    begins = np.where(np.diff(users, prepend=-1) != 0, here, 0)
+def _stream(counts: Counts, interactions: Interactions) -> _Stream:
+    order = np.lexsort((interactions.lesson_ids, interactions.times, interactions.users))
+    users, lesson_ids = interactions.users[order], interactions.lesson_ids[order]
+    times = interactions.times[order]
+    unique, inverse = np.unique(lesson_ids, return_inverse=True)
+    indices = [counts.index_of(LessonId(lesson_id)) for lesson_id in unique.tolist()]
+    rows = np.arange(len(times))
+    starts = np.where(np.diff(users, prepend=-1) != 0, rows, 0)
     return _Stream(
         lesson_ids,
-        np.array(known, np.int64)[places_of_unique],
+        np.array(indices, np.int64)[inverse],
         times,
-        here - np.maximum.accumulate(begins),
+        rows - np.maximum.accumulate(starts),
         np.diff(times, prepend=times[:1]) < SESSION,
     )
 
 
-def _packed(stream: _Stream) -> bytes:
-    """The contributions of all meetings, packed as `fingerprint` does it."""
-    packed = np.full((len(stream.times), _FIRST_PRECEDING + WINDOW), NOBODY, "<i8")
+def _pack(stream: _Stream) -> bytes:
+    """The contributions of all interactions, packed as `fingerprint` does it."""
+    packed = np.full((len(stream.times), _FIRST_PRECEDING + WINDOW), ABSENT, "<i8")
     packed[:, 0] = stream.lesson_ids
     packed[:, 1] = stream.times.astype("<f8").view("<i8")
-    packed[:, 2] = np.where(stream.places > 0, stream.short, NOBODY)
+    packed[:, 2] = np.where(stream.positions > 0, stream.short, ABSENT)
     for lag in range(1, WINDOW + 1):
-        later = np.flatnonzero(stream.places >= lag)
+        later = np.flatnonzero(stream.positions >= lag)
         packed[later, _FIRST_PRECEDING + lag - 1] = stream.lesson_ids[later - lag]
     return packed.tobytes()

@@ -1,7 +1,7 @@
-"""History: what one user met, and what each meeting adds to the model.
+"""History: the interactions of one user, and what each of them adds to the model.
 
 Everything the model counts is a sum over users of `contributions(history)`. So neither the order in
-which events arrive nor their repetition matters, and whatever was added can be taken away again.
+which events arrive nor their repetition matters, and whatever was added can be subtracted again.
 """
 
 from collections import Counter
@@ -11,36 +11,35 @@ from typing import Final, NamedTuple
 
 from shared.ids import LessonId
 
-WINDOW: Final = 10  # meetings that precede a meeting and are counted with it
-SESSION: Final = 3600.0  # seconds; a shorter pause than this stays in the session
+WINDOW: Final = 10  # interactions that are counted together with the one after them
+SESSION: Final = 3600.0  # seconds; a shorter pause than this does not end a session
 
 
 class Interaction(NamedTuple):
-    """The first time a user met a lesson."""
+    """The first time a user watched a lesson."""
 
     lesson_id: LessonId
     at: float  # seconds since 1970
 
 
 class Contribution(NamedTuple):
-    """What one meeting adds to the model."""
+    """What one interaction adds to the model."""
 
     lesson_id: LessonId
     at: float  # seconds since 1970
-    preceding: tuple[LessonId, ...] = ()  # what the user met before, latest first, within WINDOW
-    in_session: bool | None = None  # was the pause before it short? None: nothing came before
+    preceding: tuple[LessonId, ...] = ()  # lessons before, latest first, within WINDOW
+    in_session: bool | None = None  # after a short pause? None: nothing came before
 
 
-Bounds = tuple[float, float]  # when a lesson was first and last met by anyone
+Bounds = tuple[float, float]  # first and last time of an interaction with a lesson
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an event changes: contributions to add, to take away, and times to set anew.
+    """What an event changes: contributions to add and to subtract, and bounds to set.
 
-    A first and a last time cannot be subtracted. Whoever takes a meeting away looks up what
-    remains for the lessons in `lost` and adds it as `bounds`: None if nobody meets the lesson
-    any more.
+    First and last times cannot be subtracted. Who removes interactions looks up the times that
+    remain for the lessons in `lost`, and sets them as `bounds`: None if no interaction remains.
     """
 
     added: tuple[Contribution, ...] = ()
@@ -52,40 +51,39 @@ class Change:
 
     @property
     def lost(self) -> frozenset[LessonId]:
-        """The lessons with a meeting that is taken away and not put back at the same time."""
-        taken = Counter((one.lesson_id, one.at) for one in self.removed)
-        taken.subtract((one.lesson_id, one.at) for one in self.added)
-        return frozenset(lesson_id for lesson_id, _ in +taken)
+        """The lessons with an interaction that is removed and not added at the same time."""
+        removed = Counter((one.lesson_id, one.at) for one in self.removed)
+        removed.subtract((one.lesson_id, one.at) for one in self.added)
+        return frozenset(lesson_id for lesson_id, _ in +removed)
 
     def with_bounds(self, bounds: Mapping[LessonId, Bounds | None]) -> "Change":
-        """The same change, with the times of the lessons in `lost` as they are after it."""
+        """The same change, with the bounds of the lessons in `lost` after it."""
         return replace(self, bounds=dict(bounds))
 
 
-def ordered(meetings: Iterable[Interaction]) -> list[Interaction]:
-    """Oldest first; meetings at the same time by lesson, so that arrival plays no part."""
-    listed = list(meetings)
+def ordered(interactions: Iterable[Interaction]) -> list[Interaction]:
+    """Oldest first; equal times by lesson, so that the order of arrival does not matter."""
+    listed = list(interactions)
     if len(listed) > 1:  # mostly there is one
-        listed.sort(key=lambda meeting: (meeting.at, meeting.lesson_id))
+        listed.sort(key=lambda one: (one.at, one.lesson_id))
     return listed
 
 
 def contributions(history: Sequence[Interaction]) -> list[Contribution]:
-    """What a history, oldest first, adds to the model: one contribution for each meeting."""
-    return [_contribution(history, place) for place in range(len(history))]
+    """What a history, oldest first, adds to the model: a contribution for each interaction."""
+    return [_contribution(history, position) for position in range(len(history))]
 
 
 def latest_contribution(history: Sequence[Interaction]) -> Contribution:
-    """What the last meeting of a history, oldest first, adds: no earlier one is any different."""
+    """What the last interaction of a history adds; the contributions before it do not change."""
     return _contribution(history, len(history) - 1)
 
 
 def difference(before: Sequence[Interaction], after: Sequence[Interaction]) -> Change:
     """What changes in the model when a user's history changes; both are oldest first.
 
-    Only the meetings within WINDOW of a change count. So it is enough to pass the part of a long
-    history around the change, as long as both parts begin and end with the same WINDOW meetings,
-    or with the history itself.
+    Only interactions within WINDOW of the change matter. So the part of a long history around it is
+    enough, if both parts begin and end with the same WINDOW interactions or with the history.
     """
     start = _common(before, after)
     end = _common(before[start:][::-1], after[start:][::-1])
@@ -97,20 +95,20 @@ def difference(before: Sequence[Interaction], after: Sequence[Interaction]) -> C
 def _around(history: Sequence[Interaction], start: int, end: int) -> Iterable[Contribution]:
     """Contributions that may differ when all but the first `start` and last `end` meetings do."""
     stop = min(len(history), len(history) - end + WINDOW)
-    return (_contribution(history, place) for place in range(start, stop))
+    return (_contribution(history, position) for position in range(start, stop))
 
 
-def _contribution(history: Sequence[Interaction], place: int) -> Contribution:
-    lesson_id, at = history[place]
-    if place == 0:
+def _contribution(history: Sequence[Interaction], position: int) -> Contribution:
+    lesson_id, at = history[position]
+    if position == 0:
         return Contribution(lesson_id, at)
-    before = history[max(0, place - WINDOW) : place]
-    preceding = tuple([meeting.lesson_id for meeting in reversed(before)])
+    before = history[max(0, position - WINDOW) : position]
+    preceding = tuple([interaction.lesson_id for interaction in reversed(before)])
     return Contribution(lesson_id, at, preceding, at - before[-1].at < SESSION)
 
 
 def _common(left: Sequence[Interaction], right: Sequence[Interaction]) -> int:
-    """How many meetings two sequences have in common at their beginning."""
+    """The length of the common beginning of two sequences."""
     length = 0
     for one, other in zip(left, right, strict=False):
         if one != other:

@@ -1,7 +1,7 @@
-"""Rank: score candidates for a user, and take the best.
+"""Ranking: score candidates for a user, and take the best.
 
-A score is the chance that the lesson is the user's next one, as the model sees it: the softmax of
-the weighted features over the candidates.
+A score is the probability that the lesson is the user's next one, in the eyes of the model: the
+softmax of the weighted features over the candidates.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,19 +11,19 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Logs
-from recommendation_service.model.columns import Field
-from recommendation_service.model.features import Situation, features
-from recommendation_service.model.popularity import Crowd
+from recommendation_service.model.columns import Columns
+from recommendation_service.model.features import UserContext, features
+from recommendation_service.model.popularity import PopularityCache
 from recommendation_service.model.weights import Weights
 from shared.ids import LessonId
 
-PARTS: Final = 128  # into which scores are divided to find the best
+PARTS: Final = 128  # of the scores, each with its own maximum
 
 Reason = Literal["watched_together", "popular", "new", "similar", "watched_next", "next_in_course"]
 
 
 class Scored(NamedTuple):
-    """A lesson, how much speaks for it (more is better), and why it is there."""
+    """A lesson, its score (more is better), and the reason why it is ranked."""
 
     lesson_id: LessonId
     score: float
@@ -31,47 +31,49 @@ class Scored(NamedTuple):
 
 
 class Scoring(NamedTuple):
-    """What was found out about the lessons of a field for each user."""
+    """The features and probabilities of the lessons in columns, for each user."""
 
-    logs: Logs  # the features: [users, features, size]
-    chances: Logs  # [users, size]; of each user together 1, and 0 for what is no candidate
+    logs: Logs  # features: [users, features, size]
+    probabilities: Logs  # [users, size]; sum to 1 for each user, 0 for non-candidates
 
 
-def score(crowd: Crowd, weights: Weights, users: Sequence[Situation], field: Field) -> Scoring:
+def score(
+    popularity: PopularityCache, weights: Weights, users: Sequence[UserContext], columns: Columns
+) -> Scoring:
     """Score the candidates of users, at one time."""
-    logs = features(crowd, users, field)
-    # Unlike a matrix product of BLAS, it computes every column in the same way, wherever it stands:
+    logs = features(popularity, users, columns)
+    # Unlike a matrix product of BLAS, einsum computes a column in the same way at any position. So
     # lessons with equal features get equal scores on every processor.
     sums = np.einsum("uf,ufn->un", weights.of(users).astype(np.float32), logs)
-    sums.put(field.out, -np.inf)
+    sums.put(columns.excluded, -np.inf)
     powers = np.exp(sums - sums.max(axis=1, keepdims=True))
     return Scoring(logs, powers / powers.sum(axis=1, keepdims=True))
 
 
-def best(
+def top_k(
     lessons: Sequence[LessonId],
     indices: Indices,
     scores: Floats | Logs,
     limit: int,
     reason: Reason = "popular",
 ) -> list[Scored]:
-    """The best, at most `limit`, best first; equal ones by lesson, so that it is always the same.
+    """The lessons with the highest scores, at most `limit`, best first; equal scores by lesson id.
 
     `scores` belong to `indices`, and those to `lessons`.
     """
     if limit < len(scores):
-        enough = np.flatnonzero(scores >= _least(scores, limit))
-        indices, scores = indices.take(enough), scores.take(enough)
+        high = np.flatnonzero(scores >= _threshold(scores, limit))
+        indices, scores = indices.take(high), scores.take(high)
     pairs: Iterable[tuple[int, float]] = zip(indices.tolist(), scores.tolist(), strict=True)
     scored = [Scored(lessons[index], value, reason) for index, value in pairs]
     return sorted(scored, key=lambda one: (-one.score, one.lesson_id))[:limit]
 
 
-def _least(scores: Floats | Logs, limit: int) -> float:
-    """A score that at least `limit` of the scores reach, and not many more."""
+def _threshold(scores: Floats | Logs, limit: int) -> float:
+    """A score that at least `limit` of the scores reach, but not many more."""
     if not limit:
         return inf
-    # The best of each part are few, and quickly found; so many of them reach it already.
+    # The maxima of the parts are few and quickly found, and `limit` of them reach it already.
     length = len(scores) // PARTS
     parts = scores[: length * PARTS].reshape(length, PARTS).max(axis=0) if length else scores
     parts = parts if len(parts) >= limit else scores

@@ -1,7 +1,7 @@
-"""Lists: the best lessons for users, worked out for several of them together.
+"""Batch ranking: the best lessons for several users, computed together.
 
-Each step of the scoring costs about as much to call as to carry out for one user. So users who ask
-at the same time are scored in the same steps, where all lessons are scored (`field.py`).
+Each step of scoring costs about as much to call as to compute for one user. So users who ask at the
+same time are scored in the same steps, where all lessons are scored (`columns.py`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -11,99 +11,104 @@ import numpy as np
 
 from recommendation_service.model.arrays import Indices, Logs, Mask, union
 from recommendation_service.model.candidates import Candidates
-from recommendation_service.model.columns import Field, are_most
+from recommendation_service.model.columns import Columns, scores_all
 from recommendation_service.model.counts import Counts
-from recommendation_service.model.eligible import filled, young_among
+from recommendation_service.model.eligible import fill_up, new_unwatched
 from recommendation_service.model.explain import with_reasons
 from recommendation_service.model.explore import (
-    NOBODY,
-    Visitor,
+    ANONYMOUS,
+    Recipient,
     are_new,
-    newcomers,
-    with_newcomers,
+    new_lessons,
+    with_new_lessons,
 )
-from recommendation_service.model.features import Situation, situation
+from recommendation_service.model.features import UserContext, user_context
 from recommendation_service.model.history import Interaction
-from recommendation_service.model.popularity import Crowd
-from recommendation_service.model.rank import Scored, best, score
+from recommendation_service.model.popularity import PopularityCache
+from recommendation_service.model.rank import Scored, score, top_k
 from recommendation_service.model.weights import Weights
 from shared.ids import LessonId
 
-TOGETHER: Final = 8  # users who are scored together: their figures fit into a processor's cache
+MAX_BATCH: Final = 8  # users who are scored together: their features fit into a processor's cache
 
 
-class Wanted(NamedTuple):
-    """A list that is wanted."""
+class RankingRequest(NamedTuple):
+    """A request for a list of lessons."""
 
     history: Sequence[Interaction]  # the user's own, oldest first
     limit: int
     exclude: Collection[LessonId] = ()
-    visitor: Visitor = NOBODY
+    recipient: Recipient = ANONYMOUS
 
 
-class Draft(NamedTuple):
-    """What a list is made from."""
+class RankingPlan(NamedTuple):
+    """The input of the ranking for one request."""
 
-    wanted: Wanted
-    user: Situation
-    seen: list[LessonId]  # what is not to be on it
+    request: RankingRequest
+    user: UserContext
+    seen: list[LessonId]  # lessons that are not listed
     candidates: Indices  # sorted
-    new: Indices  # those of them that get a share of the places, being new
+    new: Indices  # new lessons among them that get a share of the places
 
 
-class Lists:
-    """Makes lists from counts and from what speaks for lessons, whoever is asking."""
+class BatchRanker:
+    """Ranks the lessons of several requests together."""
 
-    def __init__(self, counts: Counts, crowd: Crowd, candidates: Candidates) -> None:
+    def __init__(self, counts: Counts, popularity: PopularityCache, candidates: Candidates) -> None:
         self._counts = counts
-        self._crowd = crowd
+        self._popularity = popularity
         self._candidates = candidates
 
-    def of(self, weights: Weights, wanted: Sequence[Wanted], now: float) -> list[list[Scored]]:
-        """The lists at a time, each best first; see `Model.recommend`."""
+    def rank(
+        self, weights: Weights, requests: Sequence[RankingRequest], now: float
+    ) -> list[list[Scored]]:
+        """The list for each request at a time, best first; see `Model.recommend`."""
         new = are_new(self._counts, now)
-        drafts = [self._draft(one, new, now) for one in wanted]
-        ranked: list[list[Scored]] = [[] for _ in drafts]
-        for portion in self._portions(drafts):
-            some = [drafts[number] for number in portion]
-            field = Field([one.candidates for one in some], len(self._counts))
-            scoring = score(self._crowd, weights, [one.user for one in some], field)
-            for number, chances in zip(portion, scoring.chances, strict=True):
-                ranked[number] = self._ranked(drafts[number], field, chances, new)
-        return [self._filled(one, found) for one, found in zip(drafts, ranked, strict=True)]
+        plans = [self._plan(request, new, now) for request in requests]
+        ranked: list[list[Scored]] = [[] for _ in plans]
+        for batch in self._batches(plans):
+            some = [plans[number] for number in batch]
+            columns = Columns([plan.candidates for plan in some], len(self._counts))
+            scoring = score(self._popularity, weights, [plan.user for plan in some], columns)
+            for number, probabilities in zip(batch, scoring.probabilities, strict=True):
+                ranked[number] = self._top(plans[number], columns, probabilities, new)
+        return [self._filled(plan, found) for plan, found in zip(plans, ranked, strict=True)]
 
-    def _draft(self, wanted: Wanted, new: Mask, now: float) -> Draft:
+    def _plan(self, request: RankingRequest, new: Mask, now: float) -> RankingPlan:
         counts, size = self._counts, len(self._counts)
-        history, limit, exclude, visitor = wanted
-        seen = [*(meeting.lesson_id for meeting in history), *exclude]
-        unseen = counts.without(seen, visitor.view.mask(size) if visitor.view else None)
-        young = young_among(counts, visitor.view, seen)
-        eligible = np.concatenate([unseen, young]) if len(young) else unseen
-        chosen = newcomers(counts, visitor, now, limit, eligible[new[eligible]])
-        user = situation(counts, history, now)
+        history, limit, exclude, recipient = request
+        eligible = recipient.eligible
+        seen = [*(interaction.lesson_id for interaction in history), *exclude]
+        unseen = counts.watched(seen, eligible.mask(size) if eligible else None)
+        unwatched = new_unwatched(counts, eligible, seen)
+        possible = np.concatenate([unseen, unwatched]) if len(unwatched) else unseen
+        chosen = new_lessons(counts, recipient, now, limit, possible[new[possible]])
+        user = user_context(counts, history, now)
         candidates = self._candidates.for_user(user, unseen, limit)
-        if len(chosen) and 0 < len(candidates) < len(eligible):
+        if len(chosen) and 0 < len(candidates) < len(possible):
             candidates = union(candidates, chosen, size)
-        return Draft(wanted, user, seen, candidates, chosen)
+        return RankingPlan(request, user, seen, candidates, chosen)
 
-    def _portions(self, drafts: Sequence[Draft]) -> Iterator[list[int]]:
-        """Which drafts share a field; those without candidates are left out."""
+    def _batches(self, plans: Sequence[RankingPlan]) -> Iterator[list[int]]:
+        """The numbers of plans that share columns, without plans that have no candidates."""
         size = len(self._counts)
-        some = [number for number, draft in enumerate(drafts) if len(draft.candidates)]
-        most = [number for number in some if are_most(drafts[number].candidates, size)]
-        yield from (most[start : start + TOGETHER] for start in range(0, len(most), TOGETHER))
-        yield from ([number] for number in some if number not in most)
+        some = [number for number, plan in enumerate(plans) if len(plan.candidates)]
+        whole = [number for number in some if scores_all(plans[number].candidates, size)]
+        yield from (whole[start : start + MAX_BATCH] for start in range(0, len(whole), MAX_BATCH))
+        yield from ([number] for number in some if number not in whole)
 
-    def _ranked(self, draft: Draft, field: Field, chances: Logs, new: Mask) -> list[Scored]:
-        """The best of the candidates, and some of those that are new."""
-        counts, wanted, candidates = self._counts, draft.wanted, draft.candidates
-        scores = chances.take(field.places(candidates))
-        ranked = best(counts.lessons, candidates, scores, wanted.limit)
-        scores = chances.take(field.places(draft.new))
-        chosen = best(counts.lessons, draft.new, scores, len(draft.new))
-        ranked = with_newcomers(counts, ranked, chosen, new)
-        return with_reasons(counts, draft.user, ranked)
+    def _top(
+        self, plan: RankingPlan, columns: Columns, probabilities: Logs, new: Mask
+    ) -> list[Scored]:
+        """The best candidates, and the new lessons of the plan."""
+        counts, candidates = self._counts, plan.candidates
+        scores = probabilities.take(columns.of(candidates))
+        ranked = top_k(counts.lessons, candidates, scores, plan.request.limit)
+        scores = probabilities.take(columns.of(plan.new))
+        chosen = top_k(counts.lessons, plan.new, scores, len(plan.new))
+        ranked = with_new_lessons(counts, ranked, chosen, new)
+        return with_reasons(counts, plan.user, ranked)
 
-    def _filled(self, draft: Draft, ranked: list[Scored]) -> list[Scored]:
-        view, limit = draft.wanted.visitor.view, draft.wanted.limit
-        return filled(self._counts, ranked, view, draft.seen, limit) if view else ranked
+    def _filled(self, plan: RankingPlan, ranked: list[Scored]) -> list[Scored]:
+        eligible, limit = plan.request.recipient.eligible, plan.request.limit
+        return fill_up(self._counts, ranked, eligible, plan.seen, limit) if eligible else ranked

@@ -1,7 +1,7 @@
-"""Shares: counts of lessons as shares of their sum, and the logarithms of these.
+"""Smoothing: counts as shares of their sum, and the logarithms of shares.
 
-Where a count rests on little, its shares are mixed with a background of what is popular (Dirichlet
-smoothing).
+Dirichlet smoothing (Zhai and Lafferty, 2001): where a sum rests on few interactions, its shares are
+mixed with a background of popular lessons.
 """
 
 from math import log
@@ -11,12 +11,15 @@ import numpy as np
 
 from recommendation_service.model.arrays import Logs
 
-SMOOTHING: Final = 3.0  # meetings that the background is worth
-FLOOR: Final = 1e-3  # a share far below this counts as none
+SMOOTHING: Final = 3.0  # interactions that the background is worth
+FLOOR: Final = 1e-3  # shares far below this count as none
 
 
 def smooth(sums: Logs, own: Logs, background: Logs) -> None:
-    """Make shares of sums [..., lessons], in place; `own` is what is not background: [...]."""
+    """Turn sums [..., lessons] into shares, in place; `own` is the part of the sums: [...].
+
+    The other part is the background, and all of it where the sums are zero.
+    """
     totals = sums.sum(axis=-1)
     nothing = totals <= 0.0
     own[nothing], totals[nothing] = 0.0, 1.0
@@ -25,7 +28,7 @@ def smooth(sums: Logs, own: Logs, background: Logs) -> None:
 
 
 def take_logs(shares: Logs) -> None:
-    """Make logarithms of shares, in place: 0 for nothing, and more the more."""
+    """Turn shares into log(1 + share / FLOOR), in place: 0 for no share."""
     shares += np.float32(FLOOR)
     np.log(shares, out=shares)
     shares -= np.float32(log(FLOOR))

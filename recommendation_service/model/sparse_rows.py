@@ -1,8 +1,8 @@
-"""Rows: the sparse tables, one row per lesson, of figures about it and each other lesson.
+"""Sparse rows: the rows of a sparse table that has one row per lesson.
 
-A row is two flat arrays: the other lessons, sorted, by their indices or other whole numbers, and
-their figures, one record after the other. It takes 8 + 8 * width bytes per pair of lessons, a pair
-is found by bisection, and NumPy reads it without a copy.
+A row maps keys (indices of other lessons, or paths) to records of values. It is two flat arrays:
+the sorted keys, and their values, one record after the other. An entry takes 8 + 8 * width bytes
+and is found by bisection. NumPy reads both arrays without a copy.
 """
 
 from array import array
@@ -15,61 +15,61 @@ from recommendation_service.model.arrays import Floats, Indices
 
 
 class Row:
-    """Figures, `width` of them, about one lesson and each other lesson."""
+    """Whole numbers as keys, and a record of `width` values for each."""
 
-    __slots__ = ("figures", "others", "width")
+    __slots__ = ("keys", "values", "width")
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self.others = array("q")
-        self.figures = array("d")
+        self.keys = array("q")
+        self.values = array("d")
 
     def __len__(self) -> int:
-        return len(self.others)
+        return len(self.keys)
 
-    def __contains__(self, other: int) -> bool:
-        slot = bisect_left(self.others, other)
-        return slot < len(self.others) and self.others[slot] == other
+    def __contains__(self, key: int) -> bool:
+        position = bisect_left(self.keys, key)
+        return position < len(self.keys) and self.keys[position] == key
 
-    def place(self, other: int) -> int:
-        """Where the figures about another lesson begin; zeros are put there if there are none."""
-        slot = bisect_left(self.others, other)
-        start = slot * self.width
-        if slot == len(self.others) or self.others[slot] != other:
-            self.others.insert(slot, other)
-            self.figures[start:start] = array("d", bytes(8 * self.width))
-        return start
+    def offset_of(self, key: int) -> int:
+        """Where the values of a key begin; zeros are inserted for a key that is missing."""
+        position = bisect_left(self.keys, key)
+        offset = position * self.width
+        if position == len(self.keys) or self.keys[position] != key:
+            self.keys.insert(position, key)
+            self.values[offset:offset] = array("d", bytes(8 * self.width))
+        return offset
 
-    def forget(self, start: int) -> None:
-        """Drop the figures that begin there."""
-        del self.others[start // self.width]
-        del self.figures[start : start + self.width]
+    def remove(self, offset: int) -> None:
+        """Remove the key whose values begin at an offset."""
+        del self.keys[offset // self.width]
+        del self.values[offset : offset + self.width]
 
-    def read(self, other: int) -> tuple[float, ...]:
-        """The figures about another lesson, all zero if there are none."""
-        slot = bisect_left(self.others, other)
-        if slot == len(self.others) or self.others[slot] != other:
+    def get(self, key: int) -> tuple[float, ...]:
+        """The values of a key, all zero if it is missing."""
+        position = bisect_left(self.keys, key)
+        if position == len(self.keys) or self.keys[position] != key:
             return (0.0,) * self.width
-        return tuple(self.figures[slot * self.width : (slot + 1) * self.width])
+        return tuple(self.values[position * self.width : (position + 1) * self.width])
 
     def between(self, low: int, high: int) -> tuple[Indices, Floats]:
-        """The others [n] from `low` to below `high`, and the first figure about each [n]."""
-        start, stop = bisect_left(self.others, low), bisect_left(self.others, high)
-        figures = self.figures[start * self.width : stop * self.width : self.width]
-        return np.array(self.others[start:stop], np.int64), np.array(figures)
+        """The keys [n] from `low` to below `high`, and the first value of each [n]."""
+        start, stop = bisect_left(self.keys, low), bisect_left(self.keys, high)
+        values = self.values[start * self.width : stop * self.width : self.width]
+        return np.array(self.keys[start:stop], np.int64), np.array(values)
 
-    def total(self, figure: int) -> float:
-        """The sum of one figure over all other lessons."""
-        return sum(self.figures[figure :: self.width])
+    def sum_of(self, column: int) -> float:
+        """The sum of one value over all keys."""
+        return sum(self.values[column :: self.width])
 
-    def fill(self, others: Indices, figures: Floats) -> None:
-        """Take over whole arrays: sorted indices [n], and their figures [n, width]."""
-        self.others = array("q", others.astype(np.int64).tobytes())
-        self.figures = array("d", np.ascontiguousarray(figures).tobytes())
+    def fill(self, keys: Indices, values: Floats) -> None:
+        """Replace the row by arrays: sorted keys [n], and their values [n, width]."""
+        self.keys = array("q", keys.astype(np.int64).tobytes())
+        self.values = array("d", np.ascontiguousarray(values).tobytes())
 
 
 def gather(rows: Sequence[Row]) -> tuple[Indices, Floats]:
-    """Several rows of one width, one after the other: other lessons [n], figures [n, width]."""
-    others = np.concatenate([np.frombuffer(row.others, np.int64) for row in rows])
-    figures = np.concatenate([np.frombuffer(row.figures) for row in rows])
-    return others, figures.reshape(len(others), rows[0].width)
+    """Concatenate rows of the same width: keys [n], values [n, width]."""
+    keys = np.concatenate([np.frombuffer(row.keys, np.int64) for row in rows])
+    values = np.concatenate([np.frombuffer(row.values) for row in rows])
+    return keys, values.reshape(len(keys), rows[0].width)

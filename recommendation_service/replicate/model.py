@@ -1,7 +1,7 @@
-"""Follow: keep this process's model in step with what was learned, by whichever process.
+"""Model replica: the model in the memory of this process, kept up to date by the change log.
 
-On start the model is folded from all histories. From then on every version of it is one record in
-the log. The process that learned a version has it already; the others read it from the log.
+At its start the process loads the model from all histories. From then on every version is one entry
+of the log. The process that learned a version applies it from memory; the others read the log.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select
 
 from recommendation_service.event import Event
-from recommendation_service.learn.histories import Step
+from recommendation_service.learn.histories import ModelStep
 from recommendation_service.learn.learn import Learned
-from recommendation_service.learn.load_model import fold_model
+from recommendation_service.learn.load_model import load_model
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.model.encoding import decode
 from recommendation_service.model.history import Change
@@ -30,127 +30,138 @@ from shared.process.background import log_and_continue
 
 log = logging.getLogger(__name__)
 
-READ_SIZE: Final = 1000  # log records in one look
-STEPS: Final = 32  # that are applied before other tasks get their turn
+READ_SIZE: Final = 1000  # log entries in one read
+STEPS: Final = 32  # applied before other tasks run
 
-Look = Callable[[Step], Awaitable[None]]
+StepObserver = Callable[[ModelStep], Awaitable[None]]  # sees a step before the model learns it
 
 
 class ModelReplica:
-    """The model of this process, and how far it has come."""
+    """The model of this process, and the version it has reached."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Held during each learning transaction of this process, so that it does not read its own
-        # work from the log.
-        self.learning = asyncio.Lock()
-        self._turn = asyncio.Lock()  # held by whoever changes the model
-        self._committed: deque[tuple[Learned, Look | None]] = deque()  # and not applied yet
-        self._is_whole = True  # no change was applied in part
-        self.on_adopted: Callable[[Sequence[Event]], None] = lambda _: None  # the model knows them
+        # Held during each learning transaction of this process: otherwise `catch_up` would read its
+        # entries from the log, and they would be applied twice.
+        self._learning = asyncio.Lock()
+        self._applying = asyncio.Lock()  # held by the task that changes the model
+        self._committed: deque[tuple[Learned, StepObserver | None]] = deque()  # not applied yet
+        self._is_whole = True  # no version was applied in part
+        self._listeners: list[Callable[[Sequence[Event]], None]] = []
         self.catalogue = Catalogue(database)
         self.model = Model()
         self.version = 0
         self.applied_through: datetime | None = None
 
+    def add_listener(self, listener: Callable[[Sequence[Event]], None]) -> None:
+        """Call the listener with the events of this process, as soon as the model knows them."""
+        self._listeners.append(listener)
+
     async def load(self) -> None:
-        """Fold the model from all histories, as of one moment."""
+        """Load the model from all histories, as of one moment."""
         async with self._database.snapshot() as connection:
             state = await read_model_state(connection)
-            model = await fold_model(connection)
+            model = await load_model(connection)
         if model.fingerprint != int.from_bytes(state.fingerprint, "big"):
-            log.error("the model folded from the histories is not the one that was learned")
+            log.error("the model loaded from the histories differs from the one that was learned")
         await self.catalogue.catch_up()
-        self.catalogue.attach(model.offer)
+        self.catalogue.describe_to(model.eligibility)
         self.model, self.version, self._is_whole = model, state.version, True
         self.applied_through = state.applied_through
 
     async def run(self, interval: float) -> None:
-        """Look for new versions, for ever."""
+        """Look for versions of other processes every `interval` seconds, for ever."""
         while True:
-            with log_and_continue(DatabaseUnavailable, "the model cannot follow"):
-                if not self.learning.locked():  # else what others did is found out anyway
+            with log_and_continue(DatabaseUnavailable, "the model replica is behind"):
+                if not self._learning.locked():  # else applying this process's work catches up
                     await self.catch_up()
                 await self.catalogue.catch_up()
             await asyncio.sleep(interval)
 
-    def note(self, learned: Learned, look: Look | None = None) -> None:
-        """Remember what was just committed, while `learning` is held still.
+    async def commit(
+        self, transaction: Callable[[], Awaitable[Learned]], observer: StepObserver | None = None
+    ) -> Learned:
+        """Run a learning transaction of this process, and enqueue its steps."""
+        async with self._learning:
+            learned = await transaction()
+            self.enqueue(learned, observer)
+        return learned
 
-        `look` is to be shown each step before the model learns it.
-        """
-        self._committed.append((learned, look))
+    def enqueue(self, learned: Learned, observer: StepObserver | None = None) -> None:
+        """Enqueue committed steps for `apply_committed`, in the order of the commits."""
+        self._committed.append((learned, observer))
 
-    async def adopt(self) -> None:
-        """Apply what this process committed, after what others committed before it."""
-        async with self._turn:
-            await self._adopt()
+    async def apply_committed(self) -> None:
+        """Apply the versions of this process, each after those of other processes before it."""
+        async with self._applying:
+            await self._apply_committed()
 
-    async def _adopt(self) -> None:
+    async def catch_up(self) -> None:
+        """Apply every version that the model does not have yet."""
+        async with self._learning, self._applying:
+            await self._apply_committed()
+            await self._read_log()
+
+    async def _apply_committed(self) -> None:
+        """The caller holds `_applying`, like all below."""
         while self._committed:
-            learned, look = self._committed[0]
-            # The version after an empty change is that of whoever learned before.
-            await self._catch_up(learned.version + (not learned.change))
+            learned, observer = self._committed[0]
+            # After an empty change the version is that of the learner before.
+            await self._read_log(learned.version + (not learned.change))
             if learned.change and learned.version == self.version + 1:
-                await self._walk(learned, look)
+                await self._apply_steps(learned, observer)
             if learned.version == self.version:
                 self.applied_through = learned.applied_through
             self._committed.popleft()
-            self.on_adopted(learned.fresh)
+            for listener in self._listeners:
+                listener(learned.events)
 
-    async def _walk(self, learned: Learned, look: Look | None) -> None:
-        with self._coming_to(learned.version):
+    async def _apply_steps(self, learned: Learned, observer: StepObserver | None) -> None:
+        with self._reaching(learned.version):
             for number, step in enumerate(learned.steps, 1):
-                if look:
-                    await look(step)
+                if observer:
+                    await observer(step)
                 self.model.apply(step.change)
                 if number % STEPS == 0:
                     await asyncio.sleep(0)
             self.model.apply(Change(bounds=learned.change.bounds))
 
+    async def _read_log(self, before: int = MAX_INTEGER) -> None:
+        """Apply the versions before this one, as far as the log has them."""
+        if not self._is_whole:
+            await self.load()
+        while self.version + 1 < before:
+            entries = await self._next_entries(before)
+            if not entries and before == MAX_INTEGER:
+                return
+            if not entries or entries[0].version > self.version + 1:
+                log.warning("the change log does not reach back far enough: loading the model")
+                await self.load()
+                continue
+            for entry in entries:
+                self._apply(entry.version, decode(entry.change), entry.applied_through)
+                await asyncio.sleep(0)  # an entry may be large, and other tasks wait
+
+    async def _next_entries(self, before: int) -> Sequence[Row[Any]]:
+        async with self._database.read() as connection:
+            between = {"known": self.version, "before": before}
+            return (await connection.execute(_NEXT_ENTRIES, between)).all()
+
+    def _apply(self, version: int, change: Change, through: datetime | None) -> None:
+        with self._reaching(version):
+            self.model.apply(change)
+        self.applied_through = through
+
     @contextmanager
-    def _coming_to(self, version: int) -> Iterator[None]:
-        """Apply what makes this version; where the block fails, the model is not whole."""
+    def _reaching(self, version: int) -> Iterator[None]:
+        """Apply in the block what leads to the version; if it fails, the model is not whole."""
         self._is_whole = False
         yield
         self.version, self._is_whole = version, True
 
-    async def catch_up(self) -> None:
-        """Apply every version that this process does not know."""
-        async with self.learning, self._turn:
-            await self._adopt()
-            await self._catch_up()
 
-    async def _catch_up(self, before: int = MAX_INTEGER) -> None:
-        """Apply the versions before that one, as far as the log has them."""
-        if not self._is_whole:
-            await self.load()
-        while self.version + 1 < before:
-            records = await self._next_records(before)
-            if not records and before == MAX_INTEGER:
-                return
-            if not records or records[0].version > self.version + 1:
-                log.warning("the log does not reach back far enough, folding the model anew")
-                await self.load()
-                continue
-            for record in records:
-                self._apply(record.version, decode(record.change), record.applied_through)
-                await asyncio.sleep(0)  # a record may be large, and others want their turn
-
-    async def _next_records(self, before: int) -> Sequence[Row[Any]]:
-        async with self._database.read() as connection:
-            between = {"known": self.version, "before": before}
-            return (await connection.execute(_NEXT_RECORDS, between)).all()
-
-    def _apply(self, version: int, change: Change, through: datetime | None) -> None:
-        with self._coming_to(version):
-            self.model.apply(change)
-        self.applied_through = through
-
-
-# Made once: to put a statement together takes longer than to carry it out.
 _VERSION: Final = model_changes.c.version
-_NEXT_RECORDS: Final = (
+_NEXT_ENTRIES: Final = (
     select(model_changes)
     .where(bindparam("known") < _VERSION, bindparam("before") > _VERSION)
     .order_by(_VERSION)

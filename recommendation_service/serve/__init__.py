@@ -1,1 +1,1 @@
-"""Serving: only this folder asks the model for lists; it writes nothing but hidden lessons."""
+"""Serving: only this folder requests lists of the model; it writes nothing but hidden lessons."""

@@ -1,7 +1,8 @@
-"""Group rank: lists that are asked for at the same moment are worked out together.
+"""Batched ranking: lists that are requested at the same moment are ranked together.
 
-Requests go on together when their histories were read together (`group_read.py`). The lists of all
-that go on before the event loop turns are made in one call of the model, which costs much less.
+Requests go on together when one query read their histories (`batched_reads.py`). All lists that are
+requested in the same iteration of the event loop are made in one call of the model, which costs
+much less than a call for each.
 """
 
 import asyncio
@@ -9,35 +10,33 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from recommendation_service.model.rank import Scored
+from shared.process.futures import set_exceptions, set_results
 
-Question = TypeVar("Question")
+T = TypeVar("T")
 
 
-class GroupRank(Generic[Question]):
-    """The questions of this moment; `rank` answers them all."""
+class BatchedRanking(Generic[T]):
+    """The batch of this moment; `rank_all` makes a list for each of its items."""
 
-    def __init__(self, rank: Callable[[Sequence[Question]], Sequence[list[Scored]]]) -> None:
-        self._rank = rank
-        self._waiting: list[tuple[Question, asyncio.Future[list[Scored]]]] = []
+    def __init__(self, rank_all: Callable[[Sequence[T]], Sequence[list[Scored]]]) -> None:
+        self._rank_all = rank_all
+        self._batch: list[tuple[T, asyncio.Future[list[Scored]]]] = []
 
-    async def ranked(self, question: Question) -> list[Scored]:
-        """Return the list that is asked for."""
+    async def rank(self, item: T) -> list[Scored]:
+        """Return the list for this item."""
         loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._rank_all)
+        if not self._batch:
+            loop.call_soon(self._rank_batch)
         future: asyncio.Future[list[Scored]] = loop.create_future()
-        self._waiting.append((question, future))
+        self._batch.append((item, future))
         return await future
 
-    def _rank_all(self) -> None:
-        # Requests may have gone away.
-        waiting = [(question, future) for question, future in self._waiting if not future.done()]
-        self._waiting = []
+    def _rank_batch(self) -> None:
+        # Nothing is ranked for requests that have gone away.
+        batch = [(item, future) for item, future in self._batch if not future.done()]
+        self._batch = []
+        futures = [future for _, future in batch]
         try:
-            lists = self._rank([question for question, _ in waiting])
-        except Exception as error:  # noqa: BLE001 - it is the callers'
-            for _, future in waiting:
-                future.set_exception(error)
-            return
-        for (_, future), ranked in zip(waiting, lists, strict=True):
-            future.set_result(ranked)
+            set_results(futures, self._rank_all([item for item, _ in batch]))
+        except Exception as error:  # noqa: BLE001 - the callers handle it
+            set_exceptions(futures, error)

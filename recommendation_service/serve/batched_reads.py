@@ -1,7 +1,7 @@
-"""Group read: requests that arrive together share one query for what their users met and hide.
+"""Batched reads: requests that arrive together read their users in one query.
 
-A request that comes alone waits for nothing but its own read. The others wait for a read in
-progress, and go together into the next.
+A request that arrives alone waits for nothing but its own read. Others wait for the reads in
+progress, and share the next one.
 """
 
 import asyncio
@@ -10,64 +10,58 @@ from collections.abc import Sequence
 from typing import Final
 
 from recommendation_service.learn.recent_interactions import (
-    Known,
-    latest_and_hidden,
-    latest_meetings,
+    UserHistory,
+    recent_and_hidden,
+    recent_interactions,
 )
 from shared.database.database import Database
 from shared.ids import UserId
+from shared.process.futures import set_exceptions, set_results
 
-GROUP_SIZE: Final = 32  # users in one query
-READS_IN_FLIGHT: Final = 2  # while one is on its way, another is taken apart
-SHORT: Final = 100  # meetings of each user that are read together; longer histories are read alone
-
-Waiting = tuple[UserId, asyncio.Future[Known]]
+MAX_BATCH_SIZE: Final = 32  # users in one query
+MAX_READS: Final = 2  # in flight: while one is on its way, the rows of another are processed
+SHORT_HISTORY: Final = 100  # interactions that a batch reads of each user; longer ones: one by one
 
 
-class GroupRead:
-    """The queue of requests that wait to know what their users met."""
+class BatchedReads:
+    """The queue of requests that wait for what is known of their users."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[tuple[UserId, asyncio.Future[UserHistory]]] = deque()
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def known(self, user_id: UserId) -> Known:
-        """Return the latest KNOWN meetings of a user, and what they hide, as of now or later."""
-        future: asyncio.Future[Known] = asyncio.get_running_loop().create_future()
+    async def read(self, user_id: UserId) -> UserHistory:
+        """Return the latest KNOWN interactions of a user and what they hide, as of now or later."""
+        future: asyncio.Future[UserHistory] = asyncio.get_running_loop().create_future()
         self._waiting.append((user_id, future))
-        if len(self._reading) < READS_IN_FLIGHT:
+        if len(self._reading) < MAX_READS:
             self._reading.add(asyncio.create_task(self._read_all(), name="read histories"))
         known = await future
-        if len(known.history) < SHORT:
+        if len(known.history) < SHORT_HISTORY:
             return known
         async with self._database.read() as connection:
-            return known._replace(history=await latest_meetings(connection, user_id))
+            return known._replace(history=await recent_interactions(connection, user_id))
 
     async def _read_all(self) -> None:
-        """Read group after group until nobody waits."""
+        """Read batch after batch until no request waits."""
         try:
             while self._waiting:
-                size = min(len(self._waiting), GROUP_SIZE)
-                await self._read([self._waiting.popleft() for _ in range(size)])
+                size = min(len(self._waiting), MAX_BATCH_SIZE)
+                batch = [self._waiting.popleft() for _ in range(size)]
+                await self._read([user for user, _ in batch], [future for _, future in batch])
         finally:
-            # Nothing was awaited since the last look at who waits, so nobody is forgotten.
+            # Nothing was awaited since the queue was found empty, so no request is forgotten.
             self._reading.discard(asyncio.current_task())
 
-    async def _read(self, group: Sequence[Waiting]) -> None:
-        users = dict.fromkeys(user_id for user_id, _ in group)
+    async def _read(
+        self, users: Sequence[UserId], futures: Sequence[asyncio.Future[UserHistory]]
+    ) -> None:
         try:
             async with self._database.read() as connection:
-                found = await latest_and_hidden(self._database, connection, users, SHORT)
-        except Exception as error:  # noqa: BLE001 - it is the callers'; others may wait
-            _fail(group, error)
-            return
-        for user_id, future in group:
-            if not future.done():  # its request may have gone away
-                future.set_result(found[user_id])
-
-
-def _fail(group: Sequence[Waiting], error: Exception) -> None:
-    for _, future in group:
-        if not future.done():
-            future.set_exception(error)
+                distinct = dict.fromkeys(users)
+                found = await recent_and_hidden(self._database, connection, distinct, SHORT_HISTORY)
+        except Exception as error:  # noqa: BLE001 - the callers handle it; other batches may wait
+            set_exceptions(futures, error)
+        else:
+            set_results(futures, [found[user_id] for user_id in users])

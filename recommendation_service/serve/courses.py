@@ -1,4 +1,4 @@
-"""Curriculum: what comes next in a course, for somebody who finished part of it."""
+"""Courses: the next lesson of a course, for a user who finished part of it."""
 
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -11,33 +11,33 @@ from recommendation_service.tables import learned_watches
 from shared.database.database import Database
 from shared.ids import LessonId, UserId
 
-FINISHED: Final = 0.9  # the part of a lesson after which it is finished
+FINISHED_SHARE: Final = 0.9  # of its duration, from which on a lesson counts as finished
 
 
 def next_in_course(
     course: Sequence[LessonState],
     lesson_id: LessonId,
-    out: Collection[LessonId],
+    excluded: Collection[LessonId],
     *,
-    around: bool,
+    wrap_around: bool,
 ) -> LessonId | None:
-    """Return the lesson that comes after this one in its course, but for some.
+    """Return the next lesson of the course that is not excluded.
 
-    `around`: after the last one it is the first that was left out.
+    `wrap_around`: after the last lesson follows the first one.
     """
     ids = [state.lesson_id for state in course]
     place = ids.index(lesson_id) if lesson_id in ids else len(ids)
-    coming = (*ids[place + 1 :], *(ids[:place] if around else ()))
-    return next((one for one in coming if one not in out), None)
+    following = (*ids[place + 1 :], *(ids[:place] if wrap_around else ()))
+    return next((one for one in following if one not in excluded), None)
 
 
-async def finished_by(
+async def read_finished(
     database: Database,
     connection: AsyncConnection,
     user_id: UserId,
     durations: dict[LessonId, int | None],
 ) -> set[LessonId]:
-    """Return which of these lessons, of a known or unknown duration, the user finished.
+    """Return which of these lessons the user finished; `durations` are None where unknown.
 
     Where no duration is known, a lesson that was begun counts as finished.
     """
@@ -49,11 +49,11 @@ async def finished_by(
             func.max(watch.duration),
         )
         .where(watch.user_id == user_id, watch.deleted.is_(False))
-        .where(database.among(watch.lesson_id, list(durations)))
+        .where(database.is_any_of(watch.lesson_id, list(durations)))
         .group_by(watch.lesson_id)
     )
     return {
         lesson_id
         for lesson_id, furthest, duration in await connection.execute(query)
-        if furthest >= FINISHED * (durations[lesson_id] or duration or 0)
+        if furthest >= FINISHED_SHARE * (durations[lesson_id] or duration or 0)
     }

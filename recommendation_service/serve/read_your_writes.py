@@ -1,8 +1,8 @@
-"""Awaited: requests that wait until their own watch is learned.
+"""Read-your-writes: requests wait until their own watch is learned.
 
-Whoever learns in this process tells those who wait. What others learn is looked for in the
-database, with one look for all: they committed it together with the record that changes the model,
-so the model that has caught up after the look knows it, too.
+What this process learns is told to the requests that wait. What others learn is polled for in the
+database, with one query for all requests: it was committed together with the record that changes
+the model, so a model that catches up after the poll knows it, too.
 """
 
 import asyncio
@@ -19,9 +19,10 @@ from shared.database.database import Database, DatabaseUnavailable
 from shared.errors import Unavailable
 from shared.ids import UserId
 from shared.process.background import log_and_continue
+from shared.process.futures import set_results
 
-PAUSE: Final = 0.02  # seconds between two looks
-CATCHING_UP: Final = 1.0  # seconds that are granted for it, however short one wants to wait
+POLL_INTERVAL: Final = 0.02  # seconds
+MIN_CATCH_UP_TIMEOUT: Final = 1.0  # seconds, however short a request wants to wait
 
 
 class NotYetLearned(Unavailable):
@@ -37,89 +38,89 @@ class ConsistencyToken(NamedTuple):
     id: UUID
 
 
-class Waiting:
+class ReadYourWrites:
     """The requests that wait, each for a future: whether the model knows what is learned."""
 
     def __init__(self, database: Database, replica: ModelReplica) -> None:
         self._database = database
         self._replica = replica
         self._waiting: dict[asyncio.Future[bool], ConsistencyToken] = {}
-        self._arrived = asyncio.Event()
-        replica.on_adopted = self._note
+        self._has_waiting = asyncio.Event()
+        replica.add_listener(self._resolve_known)
 
-    def _note(self, events: Sequence[Event]) -> None:
-        """Tell those who wait for these events, which the model knows now."""
+    def _resolve_known(self, events: Sequence[Event]) -> None:
+        """Resolve the requests that wait for these events, which the model knows now."""
         if self._waiting:
             ids = {event.event_id for event in events}
             watches = {(event.user_id, event.watch_id) for event in events}
-            self._tell(ids, watches, is_known=True)
+            self._resolve(ids, watches, is_known=True)
 
-    def _tell(
+    def _resolve(
         self, ids: Collection[UUID], watches: Collection[tuple[UserId, UUID]], *, is_known: bool
     ) -> None:
-        for future, awaited in self._waiting.items():
-            if not future.done() and (awaited.id in ids or awaited in watches):
-                future.set_result(is_known)
+        tokens = self._waiting.items()
+        found = [future for future, token in tokens if token.id in ids or token in watches]
+        set_results(found, [is_known] * len(found))
 
     async def run(self) -> None:
-        """Look for what requests wait for, for ever."""
+        """Poll while requests wait, for ever."""
         while True:
-            await self._arrived.wait()
-            await asyncio.sleep(PAUSE)
-            with log_and_continue(DatabaseUnavailable, "requests wait for what they have to know"):
-                await self._look()
+            await self._has_waiting.wait()
+            await asyncio.sleep(POLL_INTERVAL)
+            with log_and_continue(DatabaseUnavailable, "requests wait for their own writes"):
+                await self._poll()
             if not self._waiting:
-                self._arrived.clear()
+                self._has_waiting.clear()
 
-    async def until_known(self, awaited: ConsistencyToken, seconds: float) -> None:
+    async def until_known(self, token: ConsistencyToken, seconds: float) -> None:
         """Wait until the model of this process knows it; `NotYetLearned` when it takes longer."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         future: asyncio.Future[bool] = loop.create_future()
-        self._waiting[future] = awaited
+        self._waiting[future] = token
         try:
-            await self._look()
+            await self._poll()
             if not future.done():
-                self._arrived.set()
+                self._has_waiting.set()
             await asyncio.wait([future], timeout=deadline - loop.time())
         finally:
             del self._waiting[future]
         if not future.done():
-            raise NotYetLearned(f"{awaited.id} is not learned yet.")
+            raise NotYetLearned(f"{token.id} is not learned yet.")
         if not future.result():
-            await self._catch_up(max(deadline - loop.time(), CATCHING_UP))
+            await self._catch_up(max(deadline - loop.time(), MIN_CATCH_UP_TIMEOUT))
 
     async def _catch_up(self, seconds: float) -> None:
-        """Bring the model up to what is learned; it goes on with that if this takes too long."""
+        """Let the model catch up with what is learned; after a timeout it continues with that."""
         catching_up = asyncio.create_task(self._replica.catch_up())
-        catching_up.add_done_callback(_heard)
+        catching_up.add_done_callback(_retrieve_exception)
         done, _ = await asyncio.wait([catching_up], timeout=seconds)
         if not done:
             raise NotYetLearned("The model is being made anew.")
         catching_up.result()
 
-    async def _look(self) -> None:
-        """Tell those who wait for what is learned by now."""
-        awaited = [one for future, one in self._waiting.items() if not future.done()]
-        if not awaited:
+    async def _poll(self) -> None:
+        """Resolve the requests that wait for what is learned by now."""
+        tokens = [token for future, token in self._waiting.items() if not future.done()]
+        if not tokens:
             return
-        among = self._database.among
-        ids = {one.id for one in awaited}
-        users = {one.user_id for one in awaited}
+        is_any_of = self._database.is_any_of
+        ids = {token.id for token in tokens}
+        users = {token.user_id for token in tokens}
         watch = learned_watches.c
-        events = select(null(), inbox.c.event_id).where(among(inbox.c.event_id, ids))
-        # The inbox may have forgotten it.
+        events = select(null(), inbox.c.event_id).where(is_any_of(inbox.c.event_id, ids))
+        # The inbox may have forgotten the event of such a watch.
         watches = select(watch.user_id, watch.watch_id).where(
-            among(watch.user_id, users), among(watch.watch_id, ids)
+            is_any_of(watch.user_id, users), is_any_of(watch.watch_id, ids)
         )
         async with self._database.read() as connection:
             found = {
                 (user, id_) for user, id_ in await connection.execute(union_all(watches, events))
             }
-        self._tell({id_ for user, id_ in found if user is None}, found, is_known=False)
+        self._resolve({id_ for user, id_ in found if user is None}, found, is_known=False)
 
 
-def _heard(task: asyncio.Task[None]) -> None:
-    """Take what it failed with, which is nobody's any more where it took too long."""
+def _retrieve_exception(task: asyncio.Task[None]) -> None:
+    """Retrieve the exception, else asyncio logs it when nothing waits for the task any more."""
     if not task.cancelled():
         task.exception()

@@ -1,1 +1,1 @@
-"""Messaging: one small interface, spoken by RabbitMQ and by a broker inside this process."""
+"""Messaging: one small interface, implemented by RabbitMQ and by a broker inside the process."""

@@ -1,4 +1,4 @@
-"""Which broker a process uses: RabbitMQ where there is a URL, else the one inside the process."""
+"""Choose the broker: RabbitMQ if there is a URL, else the one inside the process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from shared.broker.rabbitmq.broker import RabbitMQ
 
 @asynccontextmanager
 async def open_broker(amqp_url: str | None) -> AsyncIterator[Broker]:
-    """Return the broker; it connects when it is used, and is closed at the end."""
+    """Yield the broker, which connects when it is used; close it at the end."""
     if amqp_url is None:
         yield InProcessBroker()
         return

@@ -1,10 +1,10 @@
 """A broker inside the process, for one event loop, with RabbitMQ's semantics.
 
-Its messages live in memory. What makes them durable is the publisher's outbox: a message is
-confirmed only after every queue that received it has settled it, so after a crash the outbox still
-holds all that was not consumed. A message that is rejected, or came back too often, is settled when
-the consumer of the parking queue has acknowledged it; without a parking queue it is dropped, as by
-RabbitMQ, and thereby settled.
+Its messages live in memory; the publisher's outbox makes them durable. A message is confirmed only
+after every queue that received it has settled it, so after a crash the outbox still holds all that
+was not consumed. A message that is rejected, or was requeued too often, is dead-lettered: it is
+settled when a consumer of the parking queue has acknowledged it. Without a parking queue it is
+dropped, as RabbitMQ does, and thereby settled.
 """
 
 import asyncio
@@ -13,44 +13,44 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shared.broker.in_process_queue import (
-    Copy,
     DeathReason,
     InProcessQueue,
     InProcessSubscription,
-    Receipt,
+    PendingConfirm,
+    QueuedMessage,
 )
 from shared.broker.interface import (
     BrokerRefused,
     BrokerUnavailable,
     Depth,
     Message,
-    Outcome,
     Publisher,
+    PublishOutcome,
     Subscription,
 )
-from shared.broker.topic import matches
+from shared.broker.topic import topic_matches
 from shared.broker.topology import DEFAULT, Exchange, Queue
 
 
 @dataclass(frozen=True)
 class Binding:
-    """A queue that receives from an exchange what fits the key."""
+    """A queue that receives messages of an exchange whose routing keys match."""
 
     exchange: Exchange
     key: str
     queue_name: str
 
-    def takes(self, exchange: Exchange, routing_key: str) -> bool:
-        """Tell whether a message on the exchange with this routing key goes to the queue."""
+    def matches(self, exchange: Exchange, routing_key: str) -> bool:
+        """Tell whether the queue receives messages of this exchange and routing key."""
         if self.exchange != exchange:
             return False
         if exchange.type == "topic":
-            return matches(self.key, routing_key)
+            return topic_matches(self.key, routing_key)
         return self.key == routing_key
 
 
 class InProcessBroker:
-    """Keeps what was declared for as long as the process lives."""
+    """Keeps exchanges, queues and messages as long as the process lives."""
 
     def __init__(self) -> None:
         self._exchanges: dict[str, Exchange] = {DEFAULT.name: DEFAULT}
@@ -65,7 +65,7 @@ class InProcessBroker:
         try:
             yield publisher
         finally:
-            publisher.end()
+            publisher.close()
 
     @asynccontextmanager
     async def subscription(self, queue: Queue, prefetch: int) -> AsyncIterator[Subscription]:
@@ -76,10 +76,10 @@ class InProcessBroker:
         try:
             yield subscription
         finally:
-            subscription.end()
+            subscription.close()
 
     async def depth(self, queue: Queue) -> Depth:
-        """Return how many messages wait in the queue, and for how many consumers."""
+        """Return how many messages are ready in the queue, and how many consumers it has."""
         declared = self._queues.get(queue.name)
         return declared.depth if declared else Depth(ready=0, consumers=0)
 
@@ -89,76 +89,83 @@ class InProcessBroker:
 
     def _declare_queue(self, queue: Queue) -> InProcessQueue:
         self._declare_exchange(queue.exchange)
-        found = self._queues.setdefault(queue.name, InProcessQueue(queue, self._bury))
-        if _promises(found.declared) != _promises(queue):
+        found = self._queues.setdefault(queue.name, InProcessQueue(queue, self._dead_letter))
+        if _fixed_arguments(found.declared) != _fixed_arguments(queue):
             raise BrokerRefused(f"queue {queue.name!r} exists, but with other arguments")
         self._bindings.add(Binding(queue.exchange, queue.binding_key, queue.name))
         self._bindings.add(Binding(DEFAULT, queue.name, queue.name))
         return found
 
-    def _route(self, exchange: Exchange, message: Message) -> Receipt | None:
-        """Put the message in every queue it is for. Nothing is returned when there is none."""
+    def _route(self, exchange: Exchange, message: Message) -> PendingConfirm | None:
+        """Enqueue the message in every queue that matches; return None when there is none."""
         names = self._destinations(exchange, message.routing_key)
         if not names:
             return None
-        receipt = Receipt(copies=len(names))
+        confirm = PendingConfirm(len(names))
         for name in names:
-            self._queues[name].put(Copy(message, exchange.name, receipt))
-        return receipt
+            self._queues[name].enqueue(QueuedMessage(message, exchange.name, confirm))
+        return confirm
 
     def _destinations(self, exchange: Exchange, routing_key: str) -> set[str]:
         return {
-            binding.queue_name for binding in self._bindings if binding.takes(exchange, routing_key)
+            binding.queue_name
+            for binding in self._bindings
+            if binding.matches(exchange, routing_key)
         }
 
-    def _bury(self, copy: Copy, queue: Queue, reason: DeathReason) -> None:
-        """Move a copy that is wanted no more to where its queue parks such ones."""
+    def _dead_letter(self, queued: QueuedMessage, queue: Queue, reason: DeathReason) -> None:
+        """Move a message to the parking queue of its queue, or drop it where there is none."""
         if queue.parking is None:
-            copy.receipt.replace_one(copies=0)
+            queued.confirm.settle_one()
             return
         exchange, routing_key = queue.parking.exchange, queue.parking.binding_key
         names = self._destinations(exchange, routing_key)
-        headers = _obituary(copy, queue, reason) | dict(copy.message.headers)
-        message = copy.message._replace(routing_key=routing_key, headers=headers)
-        copy.receipt.replace_one(copies=len(names))
+        headers = _death_headers(queued, queue, reason) | dict(queued.message.headers)
+        message = queued.message._replace(routing_key=routing_key, headers=headers)
+        queued.confirm.settle_one(dead_lettered=len(names))
         for name in names:
-            self._queues[name].put(Copy(message, exchange.name, copy.receipt))
+            self._queues[name].enqueue(QueuedMessage(message, exchange.name, queued.confirm))
 
 
 class InProcessPublisher:
     """Publishes to one exchange."""
 
     def __init__(
-        self, exchange: Exchange, route: Callable[[Exchange, Message], Receipt | None]
+        self, exchange: Exchange, route: Callable[[Exchange, Message], PendingConfirm | None]
     ) -> None:
         self._exchange = exchange
         self._route = route
-        self._has_ended = False
+        self._is_closed = False
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Publish, and return what became of each once all copies are settled."""
-        if self._has_ended:
+    async def publish(self, messages: Sequence[Message]) -> list[PublishOutcome]:
+        """Publish, and return the outcome of each once all copies are settled."""
+        if self._is_closed:
             raise BrokerUnavailable("the publisher has ended")
-        receipts = [self._route(self._exchange, message) for message in messages]
-        awaited = [receipt.settled for receipt in receipts if receipt]
-        if awaited:
-            await asyncio.wait(awaited)
-        return [Outcome.CONFIRMED if receipt else Outcome.UNROUTABLE for receipt in receipts]
+        confirms = [self._route(self._exchange, message) for message in messages]
+        settled = [confirm.settled for confirm in confirms if confirm]
+        if settled:
+            await asyncio.wait(settled)
+        return [
+            PublishOutcome.CONFIRMED if confirm else PublishOutcome.UNROUTABLE
+            for confirm in confirms
+        ]
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Publish nothing any more."""
-        self._has_ended = True
+        self._is_closed = True
 
 
-def _promises(queue: Queue) -> tuple[object, ...]:
-    """Return what cannot be changed by declaring the queue again."""
+def _fixed_arguments(queue: Queue) -> tuple[object, ...]:
+    """Return the arguments that another declaration of the queue must repeat."""
     parking = queue.parking
     return queue.delivery_limit, parking and (parking.exchange.name, parking.binding_key)
 
 
-def _obituary(copy: Copy, queue: Queue, reason: DeathReason) -> dict[str, str | int]:
+def _death_headers(
+    queued: QueuedMessage, queue: Queue, reason: DeathReason
+) -> dict[str, str | int]:
     return {
         "x-first-death-reason": reason,
         "x-first-death-queue": queue.name,
-        "x-first-death-exchange": copy.exchange,
+        "x-first-death-exchange": queued.exchange,
     }

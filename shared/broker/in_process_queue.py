@@ -6,90 +6,95 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
+from operator import attrgetter
 from typing import Literal
 
 from shared.broker.interface import BrokerUnavailable, Delivery, Depth, Message
 from shared.broker.topology import Queue
 
-DeathReason = Literal["rejected", "delivery_limit"]  # as RabbitMQ calls them
+DeathReason = Literal["rejected", "delivery_limit"]  # the names that RabbitMQ uses
 
 
-class Receipt:
-    """What the publisher of a message waits for: that every copy of it is settled."""
+class PendingConfirm:
+    """The confirm of a published message. It is due when every queue has settled its copy."""
 
-    def __init__(self, copies: int) -> None:
+    def __init__(self, queues: int) -> None:
         self.settled = asyncio.get_running_loop().create_future()
-        self._open = copies
+        self._unsettled = queues
 
-    def replace_one(self, copies: int) -> None:
-        """One copy is gone, and so many others stand for it."""
-        self._open += copies - 1
-        if not self._open:
+    def settle_one(self, dead_lettered: int = 0) -> None:
+        """Count a copy as settled, and so many dead-lettered copies as unsettled in its place."""
+        self._unsettled += dead_lettered - 1
+        if not self._unsettled:
             self.settled.set_result(None)
 
 
 @dataclass(slots=True, eq=False)
-class Copy:
-    """A message in one queue."""
+class QueuedMessage:
+    """The copy of a message in one queue."""
 
     message: Message
     exchange: str
-    receipt: Receipt
-    position: int = 0  # in its queue, for ever: a copy that comes back goes where it was
-    returns: int = 0  # how often it was delivered and came back
+    confirm: PendingConfirm
+    position: int = 0  # in its queue; it keeps it when it is requeued
+    delivery_count: int = 0  # how often it was delivered and requeued
 
 
 class InProcessQueue:
-    """Hands messages to its consumers in turn, none of them more than it has room for."""
+    """Delivers messages to its consumers in turn, to none more than its prefetch."""
 
-    def __init__(self, declared: Queue, bury: Callable[[Copy, Queue, DeathReason], None]) -> None:
+    def __init__(
+        self, declared: Queue, dead_letter: Callable[[QueuedMessage, Queue, DeathReason], None]
+    ) -> None:
         self.declared = declared
-        self._bury = bury
-        self._ready: deque[Copy] = deque()
+        self._dead_letter = dead_letter
+        self._ready: deque[QueuedMessage] = deque()
         self._consumers: deque[InProcessSubscription] = deque()
         self._positions = count()
 
     @property
     def depth(self) -> Depth:
-        """How many messages wait, for how many consumers."""
+        """How many messages are ready, and how many consumers there are."""
         return Depth(ready=len(self._ready), consumers=len(self._consumers))
 
-    def put(self, copy: Copy) -> None:
-        """Take a new copy, behind all others."""
-        copy.position = next(self._positions)
-        self._ready.append(copy)
-        self.hand_out()
+    def enqueue(self, queued: QueuedMessage) -> None:
+        """Append a new message."""
+        queued.position = next(self._positions)
+        self._ready.append(queued)
+        self.dispatch()
 
-    def join(self, consumer: "InProcessSubscription") -> None:
-        """Deliver to this consumer as well."""
+    def add_consumer(self, consumer: "InProcessSubscription") -> None:
+        """Deliver to this consumer, too."""
         self._consumers.append(consumer)
-        self.hand_out()
+        self.dispatch()
 
-    def leave(self, consumer: "InProcessSubscription", unsettled: Sequence[Copy]) -> None:
-        """Deliver no more to this consumer, and take back what it did not settle."""
+    def remove_consumer(
+        self, consumer: "InProcessSubscription", unsettled: Sequence[QueuedMessage]
+    ) -> None:
+        """Deliver no more to this consumer, and requeue what it has not settled."""
         self._consumers.remove(consumer)
-        wanted = self._still_wanted(unsettled)
-        self._ready = deque(sorted([*self._ready, *wanted], key=_position))
-        self.hand_out()
+        requeued = self._within_delivery_limit(unsettled)
+        self._ready = deque(sorted([*self._ready, *requeued], key=attrgetter("position")))
+        self.dispatch()
 
-    def _still_wanted(self, copies: Sequence[Copy]) -> list[Copy]:
-        """Count the return of each copy, and bury those that came back too often."""
+    def _within_delivery_limit(self, unsettled: Sequence[QueuedMessage]) -> list[QueuedMessage]:
+        """Count a delivery of each message, and dead-letter those that had too many."""
         limit = self.declared.delivery_limit
-        wanted = []
-        for copy in copies:
-            copy.returns += 1
-            if limit is not None and copy.returns > limit:
-                self._bury(copy, self.declared, "delivery_limit")
+        requeued = []
+        for queued in unsettled:
+            queued.delivery_count += 1
+            if limit is not None and queued.delivery_count > limit:
+                self._dead_letter(queued, self.declared, "delivery_limit")
             else:
-                wanted.append(copy)
-        return wanted
+                requeued.append(queued)
+        return requeued
 
-    def reject(self, copy: Copy) -> None:
-        """Bury a copy that its consumer does not want."""
-        self._bury(copy, self.declared, "rejected")
+    def reject(self, queued: QueuedMessage) -> None:
+        """Dead-letter a message that its consumer rejects."""
+        self._dead_letter(queued, self.declared, "rejected")
 
-    def hand_out(self) -> None:
-        """Deliver while there is a message, and a consumer that has room for it."""
+    def dispatch(self) -> None:
+        """Deliver while there is a message, and a consumer below its prefetch."""
         while self._ready and (consumer := self._next_with_room()):
             consumer.deliver(self._ready.popleft())
 
@@ -103,36 +108,36 @@ class InProcessQueue:
 
 
 class InProcessSubscription:
-    """What one consumer receives."""
+    """The deliveries to one consumer."""
 
     def __init__(self, queue: InProcessQueue, prefetch: int) -> None:
         self._queue = queue
         self._prefetch = prefetch
         self._buffer: deque[Delivery] = deque()
-        self._unsettled: dict[int, Copy] = {}  # by tag, rising
+        self._unsettled: dict[int, QueuedMessage] = {}  # by tag, rising
         self._tags = count(1)
         self._changed = asyncio.Event()
-        self._has_ended = False
-        queue.join(self)
+        self._is_closed = False
+        queue.add_consumer(self)
 
     @property
     def has_room(self) -> bool:
         """Whether one more delivery stays within the prefetch."""
         return len(self._unsettled) < self._prefetch
 
-    def deliver(self, copy: Copy) -> None:
-        """Put the copy in line to be received."""
+    def deliver(self, queued: QueuedMessage) -> None:
+        """Let `receive` return the message."""
         tag = next(self._tags)
-        self._unsettled[tag] = copy
-        self._buffer.append(_delivery(tag, copy))
+        self._unsettled[tag] = queued
+        self._buffer.append(_delivery(tag, queued))
         self._changed.set()
 
     async def receive(self, limit: int) -> list[Delivery]:
         """Wait for a delivery, and return it with those that are there already."""
-        while not self._buffer and not self._has_ended:
+        while not self._buffer and not self._is_closed:
             self._changed.clear()
             await self._changed.wait()
-        if self._has_ended:
+        if self._is_closed:
             raise BrokerUnavailable("the subscription has ended")
         return [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
 
@@ -143,33 +148,29 @@ class InProcessSubscription:
 
     async def ack(self, tag: int) -> None:
         """Acknowledge this delivery alone."""
-        copy = self._unsettled.pop(tag, None)
-        if copy is not None:
-            copy.receipt.replace_one(copies=0)
-            self._queue.hand_out()
+        queued = self._unsettled.pop(tag, None)
+        if queued is not None:
+            queued.confirm.settle_one()
+            self._queue.dispatch()
 
     async def reject(self, tag: int) -> None:
-        """Refuse this delivery for good: it goes to the parking queue."""
-        copy = self._unsettled.pop(tag, None)
-        if copy is not None:
-            self._queue.reject(copy)
-            self._queue.hand_out()
+        """Reject this delivery for good: it goes to the parking queue."""
+        queued = self._unsettled.pop(tag, None)
+        if queued is not None:
+            self._queue.reject(queued)
+            self._queue.dispatch()
 
-    def end(self) -> None:
-        """Receive nothing any more, and give back what is not settled."""
+    def close(self) -> None:
+        """Receive nothing any more, and requeue what is not settled."""
         unsettled = list(self._unsettled.values())
         self._unsettled.clear()
-        self._has_ended = True
+        self._is_closed = True
         self._changed.set()
-        self._queue.leave(self, unsettled)
+        self._queue.remove_consumer(self, unsettled)
 
 
-def _position(copy: Copy) -> int:
-    return copy.position
-
-
-def _delivery(tag: int, copy: Copy) -> Delivery:
-    message = copy.message
+def _delivery(tag: int, queued: QueuedMessage) -> Delivery:
+    message = queued.message
     return Delivery(
         tag=tag,
         message_id=message.message_id,
@@ -178,11 +179,11 @@ def _delivery(tag: int, copy: Copy) -> Delivery:
         type=message.type or None,
         timestamp=_whole_seconds(message.timestamp),
         headers=dict(message.headers),
-        redelivered=copy.returns > 0,
-        delivery_count=copy.returns,
+        redelivered=queued.delivery_count > 0,
+        delivery_count=queued.delivery_count,
     )
 
 
 def _whole_seconds(time: datetime | None) -> datetime | None:
-    """Return what AMQP can say of a time."""
+    """Return the time as AMQP would transmit it."""
     return time and time.astimezone(UTC).replace(microsecond=0)

@@ -1,13 +1,13 @@
-"""What a broker promises, whichever it is.
+"""The interface of a broker, and its promises.
 
 Delivery is at least once: a message may be delivered again whenever its acknowledgement did not
-reach the broker, and a publisher that did not get a confirm has to publish again. Receivers are
-therefore idempotent by `message_id`.
+reach the broker, and a publisher that got no confirm has to publish again. Receivers are therefore
+idempotent by `message_id`.
 
     BrokerError
-    ├── BrokerUnavailable   cannot be reached, or went away: try again later
-    └── BrokerRefused       it answered, and said no (credentials, virtual host, rights, topology):
-                            trying again does not help
+    ├── BrokerUnavailable   it cannot be reached, or the connection is lost: try again later
+    └── BrokerRefused       it refuses (credentials, virtual host, permissions, topology): trying
+                            again does not help
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,19 +24,19 @@ Headers = Mapping[str, str | int]
 
 
 class BrokerError(Exception):
-    """The broker could not do what was asked; the text says why, without any secret."""
+    """The broker could not do what was asked; the text says why, and holds no secret."""
 
 
 class BrokerUnavailable(BrokerError):
-    """The broker cannot be reached, or went away."""
+    """The broker cannot be reached, or the connection to it is lost."""
 
 
 class BrokerRefused(BrokerError):
-    """The broker answered, and refuses."""
+    """The broker answers, and refuses."""
 
 
 class Message(NamedTuple):
-    """What a publisher sends. Messages are always persistent and mandatory."""
+    """A message to publish. Messages are always persistent and mandatory."""
 
     message_id: str
     routing_key: str
@@ -47,17 +47,17 @@ class Message(NamedTuple):
     headers: Headers = MappingProxyType({})
 
 
-class Outcome(Enum):
-    """What became of a published message. Only `CONFIRMED` means that the broker has it."""
+class PublishOutcome(Enum):
+    """The outcome for one published message. Only `CONFIRMED` means that the broker has it."""
 
     CONFIRMED = "confirmed"
-    UNROUTABLE = "unroutable"  # no queue would receive it
+    UNROUTABLE = "unroutable"  # no queue is bound to receive it
     REFUSED = "refused"  # negatively acknowledged, for example because a queue is full
     UNKNOWN = "unknown"  # no answer in time, or the connection was lost: it may have arrived
 
 
 class Delivery(NamedTuple):
-    """A message as it was received. Settled by its `tag`, on the subscription it came from."""
+    """A received message. It is settled by its `tag`, on the subscription it came from."""
 
     tag: int  # rises by one from delivery to delivery of a subscription
     message_id: str | None
@@ -67,15 +67,15 @@ class Delivery(NamedTuple):
     timestamp: datetime | None
     headers: Mapping[str, object]
     redelivered: bool
-    delivery_count: int  # how often it was delivered before and came back
-    consumer: bytes = b""  # which consumer of the subscription received it, where there are several
+    delivery_count: int  # how often it was delivered and requeued before
+    consumer: bytes = b""  # the tag of the consumer, where a subscription has several
 
 
 class Publisher(Protocol):
     """Publishes to one exchange, with confirms."""
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Publish in one go, and return what became of each, in the same order.
+    async def publish(self, messages: Sequence[Message]) -> list[PublishOutcome]:
+        """Publish together, and return the outcome of each, in the same order.
 
         A message id must not be in flight twice: one caller at a time, and no id twice in one call.
         Raises `BrokerUnavailable` when the connection was already lost before the call.
@@ -83,16 +83,16 @@ class Publisher(Protocol):
 
 
 class Subscription(Protocol):
-    """Deliveries of one queue, acknowledged by hand: never more unsettled than the prefetch.
+    """Deliveries of one queue, acknowledged explicitly: never more unsettled than the prefetch.
 
-    Of a queue with partitions, so many from each.
+    The prefetch counts for each partition of a queue.
     """
 
     async def receive(self, limit: int) -> list[Delivery]:
-        """Wait for a delivery, and return it with those that are there already, `limit` at most.
+        """Wait for a delivery, and return it with others that have arrived, `limit` at most.
 
-        Raises `BrokerUnavailable` when the connection or the consumer is lost; what was not
-        acknowledged then will be delivered again.
+        Raises `BrokerUnavailable` when the connection or the consumer is lost. Unsettled deliveries
+        then come again.
         """
 
     async def ack_up_to(self, tag: int) -> None:
@@ -105,19 +105,19 @@ class Subscription(Protocol):
         """Acknowledge this delivery alone; silent when the connection is lost."""
 
     async def reject(self, tag: int) -> None:
-        """Refuse this delivery for good: it is dead-lettered, see the queue's topology."""
+        """Reject this delivery for good: it is dead-lettered, see the queue's topology."""
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many messages a queue holds."""
+    """The size of a queue."""
 
-    ready: int
+    ready: int  # messages that are not delivered
     consumers: int
 
 
 class Broker(Protocol):
-    """The way to publish and to subscribe."""
+    """Opens publishers and subscriptions."""
 
     def publisher(self, exchange: Exchange) -> AbstractAsyncContextManager[Publisher]:
         """Connect, declare the exchange, and publish to it while the block lasts."""
@@ -125,10 +125,10 @@ class Broker(Protocol):
     def subscription(
         self, queue: Queue, prefetch: int
     ) -> AbstractAsyncContextManager[Subscription]:
-        """Connect, declare the queue with all it needs, and consume while the block lasts.
+        """Connect, declare the queue with its exchange, and consume while the block lasts.
 
-        Leaving the block cancels the consumer; what is not settled goes back to the queue.
+        Leaving the block cancels the consumer; unsettled deliveries are requeued.
         """
 
     async def depth(self, queue: Queue) -> Depth:
-        """Return how many messages wait in the queue and its partitions, for how many consumers."""
+        """Return the depth of the queue, with the messages of its partitions."""

@@ -1,4 +1,4 @@
-"""One look at the broker before a service starts."""
+"""A probe of the broker before a service starts."""
 
 import logging
 
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 async def refuse_to_start_if_refused(broker: Broker, exchange: Exchange) -> None:
-    """Raise `CannotStart` when the broker refuses us. One that is away may come later."""
+    """Raise `CannotStart` when the broker refuses. One that is unavailable may come later."""
     try:
         async with broker.publisher(exchange):
             return

@@ -1,8 +1,8 @@
 """Reconnect: the one loop that keeps a publisher or a subscription open.
 
-A connection that is lost stays lost, see `interface.py`. This loop opens the next one, for as long
-as the process lives, whatever the work failed with: nothing else would start the work again. What
-was not confirmed is in the outbox, what was not acknowledged comes again.
+A lost connection stays lost, see `rabbitmq/connection.py`. This loop opens the next one, as long as
+the process lives, whatever the work failed with: nothing else would start the work again. Messages
+without a confirm are still in the outbox, and unacknowledged deliveries come again.
 """
 
 import asyncio
@@ -18,20 +18,24 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RECONNECT_DELAY: Final = 1.0  # seconds, on average: many processes must not come back at once
+RECONNECT_DELAY: Final = (
+    1.0  # seconds, on average; random, so that processes do not reconnect all at once
+)
 
 
 class Link:
-    """The state of one connection to the broker, for readiness and for logs."""
+    """The state of one connection to the broker, for readiness and logs."""
 
     def __init__(self, name: str) -> None:
         """`name` says what the connection is for, in logs: "publishing", "consuming lessons"."""
         self.name = name
         self.outage: str | None = "is not connected yet"  # None: it is connected
-        self.attempted = asyncio.Event()  # the broker was reached, or was found to be away
+        self.attempted = (
+            asyncio.Event()
+        )  # set after the first attempt to connect, whether it succeeded or not
 
     def report(self, outage: str | None) -> None:
-        """Note why there is no connection, or that there is one; log it when it changes."""
+        """Note the reason for an outage, or None when connected; log it when it changes."""
         if outage and outage != self.outage:
             log.warning("%s waits for the broker: %s", self.name, outage)
         elif self.outage and not outage:
@@ -45,7 +49,7 @@ async def keep_connected(
     connect: Callable[[], AbstractAsyncContextManager[T]],
     work: Callable[[T], Awaitable[None]],
 ) -> None:
-    """Connect, and work with the connection until it is lost; again and again, for ever."""
+    """Connect, work with the connection until it is lost, and start again, for ever."""
     while True:
         try:
             async with connect() as connection:

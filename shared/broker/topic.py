@@ -1,14 +1,14 @@
-"""Which routing keys a binding key of a topic exchange means."""
+"""Topic exchanges: which routing keys a binding key matches."""
 
 
-def matches(binding_key: str, routing_key: str) -> bool:
-    """Tell whether a topic exchange routes the routing key by this binding key.
+def topic_matches(binding_key: str, routing_key: str) -> bool:
+    """Tell whether the binding key of a topic exchange matches the routing key.
 
-    Both are words between dots, and a word may be empty. In a binding key `*` stands for exactly
-    one word, and `#` for any number of words, none included.
+    Both are words separated by dots, and a word may be empty. In a binding key `*` stands for
+    exactly one word, and `#` for any number of words, zero included.
     """
     words = _words(routing_key)
-    # How many words of the routing key the pattern, as far as it was read, can stand for.
+    # How many words of the routing key the patterns up to here can stand for.
     reached = {0}
     for pattern in _words(binding_key):
         if pattern == "#":
@@ -25,5 +25,5 @@ def matches(binding_key: str, routing_key: str) -> bool:
 
 
 def _words(key: str) -> list[str]:
-    """Split the key; the empty one has no words at all, not one that is empty."""
+    """Split the key. The empty key has no words, not one empty word."""
     return key.split(".") if key else []

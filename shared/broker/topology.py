@@ -1,4 +1,4 @@
-"""The topology as data: which exchanges and queues there are, and what they promise.
+"""The topology as data: exchanges, queues, bindings and their arguments.
 
     exchange watch (topic) ----*--> queue recommendation.watch.*
     exchange lesson (topic) ---*--> queue recommendation.lesson.*
@@ -8,15 +8,15 @@
     exchange watch.dlx, lesson.dlx or
     erasure.dlx (direct) ---------> the queue's name with .parked at its end
 
-With partitions, which reject into the same parking queue:
+With partitions, which share the parking queue:
 
     exchange watch (topic) ----*--> exchange recommendation.watch (x-consistent-hash)
                                         | by the header x-user-id
                                         +--> queue recommendation.watch.*.1
                                         +--> queue recommendation.watch.*.2, and so on
 
-Whoever starts first declares what it needs; declaring again changes nothing. The arguments are
-given at declaration and not by policy, because losing them would lose messages.
+Each process declares what it needs; declaring again changes nothing. The arguments are given at
+declaration and not by policy, because losing them would lose messages.
 """
 
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ from typing import Final, Literal
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A durable exchange. The nameless one routes to the queue that the routing key names.
+    """A durable exchange. The default one has no name, and routes to the queue named by the key.
 
-    One of the type `x-consistent-hash` routes by the header `x-user-id`.
+    An exchange of the type `x-consistent-hash` routes by the header `x-user-id`.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Queue:
     name: str
     exchange: Exchange
     binding_key: str
-    parking: "Queue | None" = None  # where rejected and too often delivered messages go
+    parking: "Queue | None" = None  # for messages that are rejected, or delivered too often
     delivery_limit: int | None = None  # redeliveries before a message is parked
-    partitions: int | None = None  # that are wanted; None: it can have none
-    single_active_consumer: bool = False  # one of its consumers gets everything, the others wait
+    partitions: int | None = None  # the number wanted; None: it can have none
+    single_active_consumer: bool = False  # one consumer gets everything, the others stand by
 
 
 def queue_name(service: str, exchange: Exchange, binding_key: str) -> str:
@@ -53,7 +53,7 @@ def queue_name(service: str, exchange: Exchange, binding_key: str) -> str:
 
 
 def parking_queue(name: str, exchange: Exchange) -> Queue:
-    """Return the queue that parks what the queue of this name does not want."""
+    """Return the parking queue: where the queue of this name dead-letters to."""
     return Queue(
         name=f"{name}.parked",
         exchange=Exchange(f"{exchange.name}.dlx", "direct"),
@@ -63,23 +63,23 @@ def parking_queue(name: str, exchange: Exchange) -> Queue:
 
 
 def consuming_queue(service: str, exchange: Exchange) -> Queue:
-    """Return the queue by which a service gets all of an exchange."""
+    """Return the queue by which a service consumes all messages of an exchange."""
     name = queue_name(service, exchange, "*")
     return Queue(name, exchange, "*", parking=parking_queue(name, exchange), delivery_limit=20)
 
 
 def partitioned(queue: Queue, partitions: int) -> Queue:
-    """Return the queue with so many partitions that take its place; 1: it keeps its place."""
+    """Return the queue with so many partitions instead of itself; 1: it has none."""
     return replace(queue, partitions=partitions)
 
 
 def hash_exchange(queue: Queue) -> Exchange:
-    """Return the exchange that gives each message to one of the queue's partitions."""
+    """Return the exchange that routes each message to one of the queue's partitions."""
     return Exchange(queue.name.removesuffix(f".{queue.binding_key}"), "x-consistent-hash")
 
 
 def partition(queue: Queue, number: int) -> Queue:
-    """Return a partition of the queue; they are numbered from 1."""
+    """Return a partition of the queue. The first one has the number 1."""
     return Queue(
         name=f"{queue.name}.{number}",
         exchange=hash_exchange(queue),
@@ -91,11 +91,11 @@ def partition(queue: Queue, number: int) -> Queue:
 
 
 def partition_vote(queue: Queue) -> Queue:
-    """Return a queue without messages: who wants as many partitions consumes it."""
+    """Return a queue without messages. A process votes for this number by consuming it."""
     return Queue(f"{queue.name}.partitions.{queue.partitions}", DEFAULT, "")
 
 
-USER_HEADER: Final = "x-user-id"  # in decimal: whose message it is
+USER_HEADER: Final = "x-user-id"  # the user that the message is about, in decimal
 
 DEFAULT: Final = Exchange("", "direct")
 WATCH: Final = Exchange("watch", "topic")

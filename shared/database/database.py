@@ -139,7 +139,7 @@ class Database:
             async with engine.connect() as connection:
                 yield connection
 
-    def among(self, column: ColumnElement[T], values: Collection[T]) -> ColumnElement[bool]:
+    def is_any_of(self, column: ColumnElement[T], values: Collection[T]) -> ColumnElement[bool]:
         """Return the condition that the column is one of the values.
 
         On PostgreSQL it is one array parameter, so the statement is prepared once for all sizes.
@@ -148,7 +148,7 @@ class Database:
             return column.in_(values)
         return column == any_(bindparam(None, list(values), ARRAY(column.type)))
 
-    def listed(self, column: ColumnElement[T], values: Collection[int]) -> TableValuedAlias:
+    def values_table(self, column: ColumnElement[T], values: Collection[int]) -> TableValuedAlias:
         """Return whole numbers as a table to select from, a row with its `value` for each."""
         if self.is_sqlite:
             return func.json_each(json.dumps(list(values))).table_valued("value")

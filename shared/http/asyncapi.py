@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from pydantic.json_schema import models_json_schema
 
-from shared.broker.topic import matches
+from shared.broker.topic import topic_matches
 from shared.broker.topology import RECOMMENDATION, USER_HEADER, WATCH, Exchange, Queue
 from shared.events import SCHEMA_VERSION
 from shared.http.asyncapi_page import STYLE, asyncapi_page
@@ -197,7 +197,7 @@ def _messages_of(queue: Queue) -> list[MessageType]:
     return [
         one
         for one in MESSAGES
-        if one.exchange == queue.exchange and matches(queue.binding_key, one.routing_key)
+        if one.exchange == queue.exchange and topic_matches(queue.binding_key, one.routing_key)
     ]
 
 

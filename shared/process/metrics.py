@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
+from time import time
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from typing_extensions import override
@@ -23,6 +24,7 @@ from typing_extensions import override
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNKNOWN: Final = "unknown"  # the label of all paths without a route
 
+Read = Callable[[], float]
 Refresh = Callable[[], Awaitable[None]]
 
 
@@ -31,8 +33,20 @@ class Metrics:
 
     def metrics(self) -> list[Collector]:
         """Return the metrics."""
-        kinds = MetricWrapperBase, FastHistogram
+        kinds = MetricWrapperBase, CallbackCounter, FastHistogram
         return [one for one in vars(self).values() if isinstance(one, kinds)]
+
+
+class CallbackCounter(Collector):
+    """A counter that is kept elsewhere, and read when Prometheus asks."""
+
+    def __init__(self, name: str, documentation: str, read: Read) -> None:
+        self._described = name, documentation
+        self._read, self._created = read, time()
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(*self._described, value=self._read(), created=self._created)
 
 
 class BucketCounts:

@@ -1,7 +1,6 @@
 """A real browser, and the product with somebody's watches in it."""
 
 import json
-import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from shared.broker.connect import open_broker
-from shared.broker.interface import Message, Outcome
+from shared.broker.interface import Message, PublishOutcome
 from shared.broker.topology import RECOMMENDATION, WATCH
 from tests.infrastructure import fresh_vhost
 from tests.support.http_client import tell
@@ -32,12 +31,6 @@ PATIENCE: Final = 100_000  # milliseconds, on a machine that is busy with other 
 SCREENSHOTS: Final = ROOT / "var" / "screenshots"
 LEARNERS: Final = 12
 LESSONS: Final = 10
-
-
-@pytest.fixture(scope="session")
-def chromium_program() -> str:
-    """Where the browser is."""
-    return os.environ["TEST_CHROMIUM"]
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -68,7 +61,7 @@ async def dead_letters(vhost: str) -> None:
     ]
     async with open_broker(vhost) as broker, broker.subscription(RECOMMENDATION, 10) as queue:
         async with broker.publisher(WATCH) as publisher:
-            assert set(await publisher.publish(messages)) == {Outcome.CONFIRMED}
+            assert set(await publisher.publish(messages)) == {PublishOutcome.CONFIRMED}
         rejected = 0
         while rejected < len(messages):
             for delivery in await queue.receive(10):

@@ -1,4 +1,4 @@
-"""Both brokers, each with nothing declared yet."""
+"""Both brokers, and RabbitMQ by its plain client, each with nothing declared yet."""
 
 from collections.abc import AsyncIterator
 
@@ -9,16 +9,18 @@ from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Broker
 from shared.broker.rabbitmq import partitions
 from shared.broker.rabbitmq.broker import RabbitMQ
+from shared.broker.rabbitmq.wire import PLAIN
 from tests.contract.partitions import Api
 
 
-@pytest_asyncio.fixture(params=["in_process", "rabbitmq"])
+@pytest_asyncio.fixture(params=["in_process", "rabbitmq", "rabbitmq_plain"])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
     """A broker that keeps the contract, one after the other."""
     if request.param == "in_process":
         yield InProcessBroker()
         return
-    rabbitmq = RabbitMQ(request.getfixturevalue("amqp_vhost"))
+    client = PLAIN if request.param == "rabbitmq_plain" else None
+    rabbitmq = RabbitMQ(request.getfixturevalue("amqp_vhost"), client=client)
     yield rabbitmq
     await rabbitmq.close()
 

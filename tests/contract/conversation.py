@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
-from shared.broker.interface import Broker, Delivery, Depth, Message, Outcome, Subscription
+from shared.broker.interface import Broker, Delivery, Depth, Message, PublishOutcome, Subscription
 from shared.broker.topology import Exchange, Queue
 from tests.support.eventually import PATIENCE, eventually
 
@@ -33,7 +33,7 @@ def messages(count: int) -> list[Message]:
 @asynccontextmanager
 async def sending(
     broker: Broker, *sent: Message, exchange: Exchange = WATCHED
-) -> AsyncIterator[asyncio.Task[list[Outcome]]]:
+) -> AsyncIterator[asyncio.Task[list[PublishOutcome]]]:
     """Publish beside the block: the in-process broker confirms what was consumed, not before."""
     async with broker.publisher(exchange) as publisher:
         publishing = asyncio.create_task(publisher.publish(sent))
@@ -47,7 +47,7 @@ async def sending(
 @asynccontextmanager
 async def sending_to_declared(
     broker: Broker, count: int
-) -> AsyncIterator[asyncio.Task[list[Outcome]]]:
+) -> AsyncIterator[asyncio.Task[list[PublishOutcome]]]:
     """Publish so many messages to a queue that nobody consumes from yet."""
     async with broker.subscription(LEARNER, PREFETCH):
         pass  # which leaves the queue behind
@@ -73,7 +73,7 @@ async def consumed(subscription: Subscription, count: int) -> list[Delivery]:
     return deliveries
 
 
-async def answered(publishing: "asyncio.Task[list[Outcome]]") -> list[Outcome]:
+async def answered(publishing: "asyncio.Task[list[PublishOutcome]]") -> list[PublishOutcome]:
     """Return the outcomes of what is published beside us."""
     async with asyncio.timeout(PATIENCE):
         return await publishing

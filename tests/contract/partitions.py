@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from shared.broker.interface import Delivery, Message, Outcome, Subscription
+from shared.broker.interface import Delivery, Message, PublishOutcome, Subscription
 from shared.broker.rabbitmq.broker import RabbitMQ
 from shared.broker.topology import partition, partitioned
 from shared.process.background import running
@@ -73,7 +73,7 @@ def of_users(numbers: Sequence[int]) -> list[Message]:
 
 async def publish(broker: RabbitMQ, batch: Sequence[Message]) -> None:
     async with broker.publisher(WATCHED) as publisher:
-        assert set(await publisher.publish(batch)) == {Outcome.CONFIRMED}
+        assert set(await publisher.publish(batch)) == {PublishOutcome.CONFIRMED}
 
 
 async def emptied(broker: RabbitMQ, number: int) -> list[int]:
@@ -130,7 +130,7 @@ class Load:
         async with broker.publisher(WATCHED) as publisher:
             while self._is_going_on:
                 batch = of_users(range(self.sent, self.sent + 20))
-                assert set(await publisher.publish(batch)) == {Outcome.CONFIRMED}
+                assert set(await publisher.publish(batch)) == {PublishOutcome.CONFIRMED}
                 self.sent += 20
                 await asyncio.sleep(PAUSE)
 

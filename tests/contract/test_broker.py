@@ -9,7 +9,7 @@ from shared.broker.interface import (
     BrokerRefused,
     BrokerUnavailable,
     Message,
-    Outcome,
+    PublishOutcome,
 )
 from shared.broker.topology import DEFAULT, Exchange, Queue
 from tests.contract.conversation import (
@@ -34,12 +34,12 @@ async def test_a_message_that_a_queue_takes_is_confirmed(broker: Broker) -> None
     ):
         await consumed(subscription, 1)
 
-        assert await answered(publishing) == [Outcome.CONFIRMED]
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED]
 
 
 async def test_a_message_that_no_queue_would_receive_is_reported(broker: Broker) -> None:
     async with sending(broker, a_message()) as publishing:
-        assert await answered(publishing) == [Outcome.UNROUTABLE]
+        assert await answered(publishing) == [PublishOutcome.UNROUTABLE]
 
 
 async def test_an_unroutable_message_does_not_touch_its_neighbours(broker: Broker) -> None:
@@ -52,10 +52,10 @@ async def test_an_unroutable_message_does_not_touch_its_neighbours(broker: Broke
         await consumed(subscription, 2)
 
         assert await answered(publishing) == [
-            Outcome.CONFIRMED,
-            Outcome.UNROUTABLE,
-            Outcome.CONFIRMED,
-            Outcome.UNROUTABLE,
+            PublishOutcome.CONFIRMED,
+            PublishOutcome.UNROUTABLE,
+            PublishOutcome.CONFIRMED,
+            PublishOutcome.UNROUTABLE,
         ]
 
 
@@ -82,7 +82,7 @@ async def test_each_queue_gets_its_own_copy(broker: Broker) -> None:
     ):
         assert bodies(await consumed(learner, 1)) == [b"both"]
         assert bodies(await consumed(historian, 1)) == [b"both"]
-        assert await answered(publishing) == [Outcome.CONFIRMED]
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED]
 
 
 async def test_a_message_arrives_with_all_it_was_sent_with(broker: Broker) -> None:
@@ -136,8 +136,8 @@ async def test_a_topic_binding_takes_the_keys_it_means(
         await consumed(subscription, len(taken))
         outcomes = await answered(publishing)
 
-    confirmed = [Outcome.CONFIRMED] * len(taken)
-    assert outcomes == confirmed + [Outcome.UNROUTABLE] * len(not_taken)
+    confirmed = [PublishOutcome.CONFIRMED] * len(taken)
+    assert outcomes == confirmed + [PublishOutcome.UNROUTABLE] * len(not_taken)
 
 
 async def test_the_default_exchange_routes_to_the_queue_that_is_named(broker: Broker) -> None:
@@ -147,7 +147,7 @@ async def test_the_default_exchange_routes_to_the_queue_that_is_named(broker: Br
     ):
         await consumed(subscription, 1)
 
-        assert await answered(publishing) == [Outcome.CONFIRMED]
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED]
 
 
 async def test_a_thousand_messages_go_through_in_batches(broker: Broker) -> None:
@@ -161,7 +161,7 @@ async def test_a_thousand_messages_go_through_in_batches(broker: Broker) -> None
         deliveries = await consumed(subscription, 1000)
         outcomes = await answered(first) + await answered(second)
 
-    assert outcomes == [Outcome.CONFIRMED] * 1000
+    assert outcomes == [PublishOutcome.CONFIRMED] * 1000
     assert {one.message_id for one in deliveries} == {one.message_id for one in sent}
 
 
@@ -183,7 +183,7 @@ async def test_a_message_id_may_be_published_again_later(broker: Broker) -> None
         for _ in range(2):
             async with sending(broker, message) as publishing:
                 await consumed(subscription, 1)
-                assert await answered(publishing) == [Outcome.CONFIRMED]
+                assert await answered(publishing) == [PublishOutcome.CONFIRMED]
 
 
 async def test_an_unroutable_message_may_be_published_again_by_the_same_publisher(
@@ -192,8 +192,8 @@ async def test_an_unroutable_message_may_be_published_again_by_the_same_publishe
     message = a_message()
 
     async with broker.publisher(WATCHED) as publisher:
-        assert await publisher.publish([message]) == [Outcome.UNROUTABLE]
-        assert await publisher.publish([message]) == [Outcome.UNROUTABLE]
+        assert await publisher.publish([message]) == [PublishOutcome.UNROUTABLE]
+        assert await publisher.publish([message]) == [PublishOutcome.UNROUTABLE]
 
 
 async def test_a_queue_cannot_be_declared_with_other_promises(broker: Broker) -> None:

@@ -6,7 +6,7 @@ from shared.broker.interface import (
     Broker,
     BrokerUnavailable,
     Depth,
-    Outcome,
+    PublishOutcome,
 )
 from tests.contract.conversation import (
     DELIVERY_LIMIT,
@@ -58,7 +58,7 @@ async def test_an_acknowledgement_settles_all_earlier_deliveries(broker: Broker)
 
         async with broker.subscription(LEARNER, PREFETCH) as subscription:
             assert bodies(await consumed(subscription, 2)) == [b"3", b"4"]
-        assert await answered(publishing) == [Outcome.CONFIRMED] * 5
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED] * 5
         await until_depth(broker, LEARNER, ready=0, consumers=0)
 
 
@@ -114,7 +114,7 @@ async def test_a_rejected_message_is_parked_with_the_reason(broker: Broker) -> N
         assert parked.headers["x-first-death-reason"] == "rejected"
         assert parked.headers["x-first-death-queue"] == LEARNER.name
         assert parked.headers["x-first-death-exchange"] == WATCHED.name
-        assert await answered(publishing) == [Outcome.CONFIRMED] * 3
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED] * 3
 
 
 async def test_a_rejected_delivery_may_be_acknowledged_through(broker: Broker) -> None:
@@ -144,7 +144,7 @@ async def test_a_message_that_comes_back_too_often_is_parked(broker: Broker) -> 
             [parked] = await consumed(parking, 1)
 
         assert parked.headers["x-first-death-reason"] == "delivery_limit"
-        assert await answered(publishing) == [Outcome.CONFIRMED]
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED]
         await until_depth(broker, LEARNER, ready=0, consumers=0)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from shared.broker.in_process import InProcessBroker
-from shared.broker.interface import Outcome
+from shared.broker.interface import PublishOutcome
 from tests.contract.conversation import (
     HISTORIAN,
     LEARNER,
@@ -29,7 +29,7 @@ async def test_a_message_is_confirmed_when_its_last_copy_is_settled() -> None:
 
         await consumed(historian, 1)
 
-        assert await answered(publishing) == [Outcome.CONFIRMED]
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED]
 
 
 async def test_a_rejected_message_is_confirmed_when_it_is_taken_from_the_parking_queue() -> None:
@@ -45,7 +45,7 @@ async def test_a_rejected_message_is_confirmed_when_it_is_taken_from_the_parking
 
         await consumed(parking, 1)
 
-        assert await answered(publishing) == [Outcome.CONFIRMED]
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED]
 
 
 async def test_a_rejected_message_without_a_parking_queue_is_dropped() -> None:
@@ -57,10 +57,10 @@ async def test_a_rejected_message_without_a_parking_queue_is_dropped() -> None:
         [delivery] = await received(historian, 1)
         await historian.reject(delivery.tag)
 
-        assert await answered(publishing) == [Outcome.CONFIRMED]
+        assert await answered(publishing) == [PublishOutcome.CONFIRMED]
 
 
-async def is_answered(publishing: "asyncio.Task[list[Outcome]]") -> bool:
+async def is_answered(publishing: "asyncio.Task[list[PublishOutcome]]") -> bool:
     """Give the loop its turns, and look."""
     done, _ = await asyncio.wait([publishing], timeout=0.05)
     return bool(done)

@@ -9,9 +9,9 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from pamqp.common import FieldTable
 
-from shared.broker.interface import Broker, BrokerUnavailable, Depth, Outcome
+from shared.broker.interface import Broker, BrokerUnavailable, Depth, PublishOutcome
 from shared.broker.rabbitmq.broker import RabbitMQ
-from shared.broker.rabbitmq.wire.batch_publish import MAX_BODY
+from shared.broker.rabbitmq.wire.plain import MAX_BODY
 from shared.broker.topology import DEFAULT, Queue
 from tests.contract.conversation import (
     LEARNER,
@@ -66,7 +66,7 @@ async def test_after_its_exchange_is_deleted_nobody_knows_what_became_of_a_batch
         await channel.exchange_delete(WATCHED.name)
 
         async with asyncio.timeout(PATIENCE):
-            assert await publisher.publish(messages(5)) == [Outcome.UNKNOWN] * 5
+            assert await publisher.publish(messages(5)) == [PublishOutcome.UNKNOWN] * 5
         with pytest.raises(BrokerUnavailable):
             await publisher.publish(messages(1))
 
@@ -84,7 +84,7 @@ async def test_a_connection_lost_while_publishing_leaves_the_outcome_unknown(
         await asyncio.wait([publishing], timeout=0)
         proxy.cut()
 
-        assert await answered(publishing) == [Outcome.UNKNOWN] * 300
+        assert await answered(publishing) == [PublishOutcome.UNKNOWN] * 300
 
 
 async def test_a_silent_broker_leaves_the_outcome_unknown_in_time(
@@ -97,7 +97,7 @@ async def test_a_silent_broker_leaves_the_outcome_unknown_in_time(
 
             # So large that most of it never leaves this machine.
             outcomes = await publisher.publish([a_message(bytes(MAX_BODY)), a_message()])
-            assert outcomes == [Outcome.UNKNOWN] * 2
+            assert outcomes == [PublishOutcome.UNKNOWN] * 2
             with pytest.raises(BrokerUnavailable):
                 await publisher.publish(messages(1))
 
@@ -151,8 +151,8 @@ async def test_a_full_queue_refuses_and_loses_nothing(
         batch = [a_message(routing_key="small") for _ in range(20)]
         outcomes = [(await publisher.publish([message]))[0] for message in batch]
 
-    assert set(outcomes) == {Outcome.CONFIRMED, Outcome.REFUSED}
-    await until_depth(rabbitmq, queue, ready=outcomes.count(Outcome.CONFIRMED), consumers=0)
+    assert set(outcomes) == {PublishOutcome.CONFIRMED, PublishOutcome.REFUSED}
+    await until_depth(rabbitmq, queue, ready=outcomes.count(PublishOutcome.CONFIRMED), consumers=0)
 
 
 async def test_one_full_queue_leaves_room_for_others_in_the_same_batch(
@@ -165,16 +165,16 @@ async def test_one_full_queue_leaves_room_for_others_in_the_same_batch(
     async with rabbitmq.publisher(DEFAULT) as publisher:
         outcomes = await publisher.publish([a_message(routing_key=key) for key in keys])
 
-    assert set(outcomes[0::3]) == {Outcome.CONFIRMED, Outcome.REFUSED}
-    assert set(outcomes[1::3]) == {Outcome.CONFIRMED}
-    assert set(outcomes[2::3]) == {Outcome.UNROUTABLE}
+    assert set(outcomes[0::3]) == {PublishOutcome.CONFIRMED, PublishOutcome.REFUSED}
+    assert set(outcomes[1::3]) == {PublishOutcome.CONFIRMED}
+    assert set(outcomes[2::3]) == {PublishOutcome.UNROUTABLE}
 
 
 async def test_a_body_larger_than_any_broker_takes_is_refused_alone(rabbitmq: RabbitMQ) -> None:
     async with subscribed(rabbitmq), rabbitmq.publisher(WATCHED) as publisher:
         outcomes = await publisher.publish([a_message(), a_message(bytes(MAX_BODY + 1))])
 
-    assert outcomes == [Outcome.CONFIRMED, Outcome.REFUSED]
+    assert outcomes == [PublishOutcome.CONFIRMED, PublishOutcome.REFUSED]
 
 
 async def test_a_batch_with_one_id_twice_is_a_mistake(rabbitmq: RabbitMQ) -> None:
@@ -182,7 +182,7 @@ async def test_a_batch_with_one_id_twice_is_a_mistake(rabbitmq: RabbitMQ) -> Non
         with pytest.raises(ValueError, match="distinct"):
             await publisher.publish([a_message()] * 2)
 
-        assert await publisher.publish([a_message()]) == [Outcome.UNROUTABLE]
+        assert await publisher.publish([a_message()]) == [PublishOutcome.UNROUTABLE]
 
 
 async def test_the_depth_is_read_again_after_its_connection_was_lost(amqp_vhost: str) -> None:

@@ -57,7 +57,7 @@ class Doom:
     def look_at(self, frames: list[FrameType]) -> None:
         """Die if the fatal message is being processed."""
         for frame in frames:
-            if self._message and frame.f_code.co_name == "_process":
+            if self._message and frame.f_code.co_name == "process_batch":
                 batch = frame.f_locals["batch"]
                 if any(self._message in delivery.body for delivery in batch):
                     die()

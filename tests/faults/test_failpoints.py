@@ -18,13 +18,13 @@ SEED = int(os.environ.get("SEED", "1"))
 
 # Where a crash can do most harm: one await of each is chosen by the seed.
 DECISIVE = {
-    "consumption_service": (" _commit+", " _publish+", " forget_confirmed+"),
+    "consumption_service": (" _commit+", " _publish+", " delete_confirmed+"),
     "recommendation_service": (" _commit+", " learn+", " _settle+"),
 }
 
 # The way from the request to the acknowledgement, each part by where its task begins.
 PATHS = {
-    "consumption_service": (" __call__+", "record/group_commit.py", "publish/relay.py"),
+    "consumption_service": (" __call__+", "record/group_commit.py", "publish/"),
     "recommendation_service": ("consume/watches.py",),
 }
 MOST = int(os.environ.get("FAILPOINTS", "20"))  # points to die at, chosen by the seed

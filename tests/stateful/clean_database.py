@@ -11,8 +11,8 @@ from recommendation_service.tables import (
     erased_users,
     evaluation,
     inbox,
+    interactions,
     learned_watches,
-    meetings,
     model_changes,
     model_state,
     model_weights,
@@ -26,7 +26,7 @@ TABLES = {
     recommendation_service: (
         inbox,
         learned_watches,
-        meetings,
+        interactions,
         model_changes,
         evaluation,
         parked,

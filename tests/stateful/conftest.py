@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from consumption_service import app
-from consumption_service.publish import relay
-from recommendation_service.consume import watches
+from consumption_service.publish import confirmed, relay
 from recommendation_service.learn import histories, recent_interactions
 from recommendation_service.serve import batched_reads, recommender
+from shared.broker import reconnect
 from tests.infrastructure import fresh_database
 
 
@@ -19,9 +19,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done now and then is done at once."""
     monkeypatch.setattr(relay, "RELAY_GRACE", timedelta(0))
     monkeypatch.setattr(relay, "RELAY_INTERVAL", 0.02)
-    monkeypatch.setattr(relay, "FORGET_INTERVAL", 0.02)
-    monkeypatch.setattr(relay, "RECONNECT_DELAY", 0.02)
-    monkeypatch.setattr(watches, "RECONNECT_DELAY", 0.02)
+    monkeypatch.setattr(confirmed, "DELETE_INTERVAL", 0.02)
+    monkeypatch.setattr(reconnect, "RECONNECT_DELAY", 0.02)
     monkeypatch.setattr(app, "DRAIN_TIMEOUT", 0.05)
 
 
@@ -37,7 +36,7 @@ def garbage_again() -> Generator[None]:
 def long_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     """A history counts as long when it has a dozen meetings."""
     monkeypatch.setattr(histories, "RECENT", 12)
-    monkeypatch.setattr(batched_reads, "SHORT", 12)
+    monkeypatch.setattr(batched_reads, "SHORT_HISTORY", 12)
     for module in (recent_interactions, recommender):
         monkeypatch.setattr(module, "KNOWN", 14)
 

@@ -12,8 +12,8 @@ from shared.broker.interface import (
     Delivery,
     Depth,
     Message,
-    Outcome,
     Publisher,
+    PublishOutcome,
     Subscription,
 )
 from shared.broker.topology import WATCH, Exchange, Queue
@@ -32,9 +32,9 @@ class Switch:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._away = asyncio.Event()
-        self._answer: Outcome | None = None
+        self._answer: PublishOutcome | None = None
 
-    def cut(self, answer: Outcome | None = None) -> None:
+    def cut(self, answer: PublishOutcome | None = None) -> None:
         self._away.set()
         self._answer = answer
 
@@ -52,7 +52,9 @@ class Switch:
         async with self._broker.publisher(exchange) as publisher:
             yield SwitchedPublisher(self, publisher)
 
-    async def publish(self, publisher: Publisher, messages: Sequence[Message]) -> list[Outcome]:
+    async def publish(
+        self, publisher: Publisher, messages: Sequence[Message]
+    ) -> list[PublishOutcome]:
         """Publish, unless the broker is away; when it goes away meanwhile, nobody knows."""
         self._refuse_while_away()
         if self._away.is_set() and self._answer:
@@ -61,7 +63,11 @@ class Switch:
         cut = asyncio.ensure_future(self._away.wait())
         try:
             await asyncio.wait([publishing, cut], return_when=asyncio.FIRST_COMPLETED)
-            return publishing.result() if publishing.done() else [Outcome.UNKNOWN] * len(messages)
+            return (
+                publishing.result()
+                if publishing.done()
+                else [PublishOutcome.UNKNOWN] * len(messages)
+            )
         finally:
             publishing.cancel()
             cut.cancel()
@@ -84,7 +90,7 @@ class SwitchedPublisher:
         self._switch = switch
         self._publisher = publisher
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def publish(self, messages: Sequence[Message]) -> list[PublishOutcome]:
         """Publish, and return what is known of each message."""
         return await self._switch.publish(self._publisher, messages)
 

@@ -16,7 +16,7 @@ import consumption_service
 from consumption_service.app import open_app
 from consumption_service.settings import ConsumptionSettings
 from shared.broker.in_process import InProcessBroker
-from shared.broker.interface import Outcome
+from shared.broker.interface import PublishOutcome
 from shared.database.database import open_database
 from shared.process.background import running
 from tests.stateful.announced import check_events, missing
@@ -92,8 +92,12 @@ class ConsumptionMachine(Machine):
     def kill_in_the_midst(self, posts: list[Post], turns: int) -> None:
         self.run(self._recorder.send_until_killed(posts, turns))
 
-    @rule(answer=st.sampled_from([None, Outcome.UNKNOWN, Outcome.REFUSED, Outcome.UNROUTABLE]))
-    def lose_the_broker(self, answer: Outcome | None) -> None:
+    @rule(
+        answer=st.sampled_from(
+            [None, PublishOutcome.UNKNOWN, PublishOutcome.REFUSED, PublishOutcome.UNROUTABLE]
+        )
+    )
+    def lose_the_broker(self, answer: PublishOutcome | None) -> None:
         self._switch.cut(answer)
 
     @rule()

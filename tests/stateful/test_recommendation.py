@@ -17,7 +17,7 @@ from recommendation_service.event import Event
 from recommendation_service.learn.rebuild import rebuild
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.in_process import InProcessBroker
-from shared.broker.interface import Outcome
+from shared.broker.interface import PublishOutcome
 from shared.broker.topology import WATCH
 from shared.database.database import open_database
 from tests.stateful.clean_database import empty
@@ -175,7 +175,7 @@ class RecommendationMachine(Machine):
         """Publish; the broker confirms what was settled."""
         messages = [one.message for one in sent]
         async with self._broker.publisher(WATCH) as publisher:
-            assert set(await publisher.publish(messages)) <= {Outcome.CONFIRMED}
+            assert set(await publisher.publish(messages)) <= {PublishOutcome.CONFIRMED}
 
     def _take(self, sent: Sequence[Sent]) -> None:
         self._known.take(sent, self._limit)

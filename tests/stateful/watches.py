@@ -188,15 +188,15 @@ class State:
         if one.status != 202 or any(instant(at) <= instant(it["recorded_at"]) for it in own):
             return None
         gone: list[Change] = []
-        key_line: list[Change] = []
+        kept: list[Change] = []
         for change in self.changes:
             is_of_user = change.kind != "erased" and change.watch["user_id"] == user_id
-            (gone if is_of_user else key_line).append(change)
+            (gone if is_of_user else kept).append(change)
         told = {"user_id": user_id, "erasure_id": one.body["id"], "erased_at": at}
         return State(
             {id_: watch for id_, watch in self.watches.items() if watch["user_id"] != user_id},
             {key: known for key, known in self.keys.items() if known[1][0] != user_id},
-            (*key_line, Change("erased", told, one)),
+            (*kept, Change("erased", told, one)),
             (*self.gone, *gone),
         )
 

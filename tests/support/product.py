@@ -116,5 +116,5 @@ def running_product(folder: Path, settings: Mapping[str, str] | None = None) -> 
 
 
 def _inherited() -> dict[str, str]:
-    key_line = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return key_line | {"PYTHONPATH": str(ROOT)}
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return kept | {"PYTHONPATH": str(ROOT)}

@@ -5,7 +5,9 @@ own: one half of them and the other. What takes longest comes first, so that in 
 alone with it.
 """
 
-from pathlib import PurePath
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 from typing import Final
 
 from typing_extensions import override
@@ -43,14 +45,24 @@ def scope_of(nodeid: str) -> str:
     return str(file)
 
 
-def turn_of(nodeid: str) -> int:
+def order_of(nodeid: str) -> int:
     """Return the place in the order of all tests; most have the last one."""
     file = PurePath(nodeid.partition("::")[0])
     names = {file.parent.name, file.stem}
     return next((turn for turn, name in enumerate(LONGEST) if name in names), len(LONGEST))
 
 
-class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+def max_scopes(arguments: Iterable[str]) -> int:
+    """Return how many scopes these arguments of pytest can hold, without collecting them."""
+    files = {file for one in arguments for file in _files(Path(one.partition("::")[0]))}
+    return sum(sys.maxsize if file.parent.name in APART else 1 for file in files) or 1
+
+
+def _files(path: Path) -> Iterator[Path]:
+    yield from path.rglob("test_*.py") if path.is_dir() else [path]
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """The order of work of pytest-xdist, which knows no folders."""
 
     @override

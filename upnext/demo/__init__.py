@@ -1,1 +1,1 @@
-"""`upnext demo`: simulated learners, and what they are recommended."""
+"""`upnext demo`: simulated learners, and their recommendations."""

@@ -1,4 +1,4 @@
-"""Demo command: what `upnext demo` takes."""
+"""Demo command: the options of `upnext demo`."""
 
 from typing import Annotated
 

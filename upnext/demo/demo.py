@@ -1,4 +1,4 @@
-"""Demo: simulated learners watch, and three of them are told what to watch next."""
+"""Demo: simulated learners watch, and three of them get recommendations."""
 
 import asyncio
 import time
@@ -17,36 +17,36 @@ from shared.errors import CannotStart
 from shared.uuid7 import new_id
 from upnext.credentials import credentials
 from upnext.demo.stream import SimulatedWatch, catalogue, title
-from upnext.post_watches import MAX_BATCH, Lane, Posted, open_lanes
+from upnext.post_batches import MAX_BATCH, BatchItem, BatchPoster, open_posters
 from upnext.progress_bar import Show, progress
 
 IN_FLIGHT: Final = 4  # requests at a time
-PATIENCE: Final = 60.0  # seconds without any answer
-ANSWER_TIMEOUT: Final = 30.0  # seconds
-LEARNING_PATIENCE: Final = 60.0  # seconds without anything learned
-LOOK_INTERVAL: Final = 0.05  # seconds between two looks at what is learned
-TOLD: Final = 3  # learners
-SHOWN: Final = 5  # watches, and recommendations, of each
-REASONS: Final = 3  # of each recommendation
+RETRY_TIMEOUT: Final = 60.0  # seconds without any answer
+REQUEST_TIMEOUT: Final = 30.0  # seconds
+LEARNING_TIMEOUT: Final = 60.0  # seconds without anything learned
+POLL_INTERVAL: Final = 0.05  # seconds between two polls of the learned watches
+SHOWN_LEARNERS: Final = 3
+SHOWN_LESSONS: Final = 5  # watched, and recommended, for each learner
+SHOWN_REASONS: Final = 3  # for each recommendation
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where the two services are."""
+    """The addresses of the two services."""
 
     consumption: str
     recommendation: str
 
 
 async def demo(services: Services, watches: Sequence[SimulatedWatch], console: Console) -> None:
-    """Post the watches, wait until they are learned, and show what came of it.
+    """Post the watches, wait until they are learned, and show some recommendations.
 
-    Raises `CannotStart` when a service is not there.
+    Raises `CannotStart` when a service cannot be reached.
     """
     async with httpx.AsyncClient(
         base_url=services.recommendation,
         headers=credentials(),
-        timeout=ANSWER_TIMEOUT,
+        timeout=REQUEST_TIMEOUT,
         trust_env=False,
     ) as client:
         before = await _applied(client)
@@ -56,9 +56,9 @@ async def demo(services: Services, watches: Sequence[SimulatedWatch], console: C
         await _wait_until_learned(client, before + len(watches), console)
         seconds = time.monotonic() - posted
         typer.echo(f"{len(watches):,} watches are recorded, and learned {seconds:.2f} s later.")
-        for user_id in _liveliest(watches):
-            await _tell(client, user_id, watches)
-    _point_further(services, watches[-1])
+        for user_id in _latest_learners(watches):
+            await _show(client, user_id, watches)
+    _show_examples(services, watches[-1])
 
 
 async def _describe_lessons(client: httpx.AsyncClient) -> None:
@@ -68,21 +68,21 @@ async def _describe_lessons(client: httpx.AsyncClient) -> None:
 
 
 async def _post_all(url: str, watches: Sequence[SimulatedWatch], console: Console) -> None:
-    async with open_lanes(url, IN_FLIGHT, PATIENCE) as lanes:
+    async with open_posters(url, IN_FLIGHT, RETRY_TIMEOUT) as posters:
         with progress(console, "Watching", len(watches)) as show:
-            counted = _counted(_posted(watches), show)
-            await asyncio.gather(*(_post(lane, counted) for lane in lanes))
+            items = _counting(_batch_items(watches), show)
+            await asyncio.gather(*(_post(poster, items) for poster in posters))
             show(len(watches))
 
 
-async def _post(lane: Lane, watches: Iterator[Posted]) -> None:
-    while batch := list(islice(watches, MAX_BATCH)):
-        for answer in await lane.post(batch):
-            if answer.reason:
-                raise CannotStart(f"The service refused a watch: {answer.reason}.")
+async def _post(poster: BatchPoster, items: Iterator[BatchItem]) -> None:
+    while batch := list(islice(items, MAX_BATCH)):
+        for result in await poster.post(batch):
+            if result.reason:
+                raise CannotStart(f"The service refused a watch: {result.reason}.")
 
 
-def _posted(watches: Sequence[SimulatedWatch]) -> Iterator[Posted]:
+def _batch_items(watches: Sequence[SimulatedWatch]) -> Iterator[BatchItem]:
     now = utc_now()
     for watch in watches:
         occurred_at = (now - timedelta(seconds=watch.age)).isoformat()
@@ -91,13 +91,13 @@ def _posted(watches: Sequence[SimulatedWatch]) -> Iterator[Posted]:
             f'"position":{watch.position},"duration":{watch.duration},'
             f'"occurred_at":"{occurred_at}"}}'
         )
-        yield Posted(body.encode(), b"demo-%b" % str(new_id()).encode())
+        yield BatchItem(body.encode(), b"demo-%b" % str(new_id()).encode())
 
 
-def _counted(watches: Iterator[Posted], show: Show) -> Iterator[Posted]:
-    for done, watch in enumerate(watches):
+def _counting(items: Iterator[BatchItem], show: Show) -> Iterator[BatchItem]:
+    for done, item in enumerate(items):
         show(done)
-        yield watch
+        yield item
 
 
 async def _applied(client: httpx.AsyncClient) -> int:
@@ -105,17 +105,17 @@ async def _applied(client: httpx.AsyncClient) -> int:
 
 
 async def _wait_until_learned(client: httpx.AsyncClient, wanted: int, console: Console) -> None:
-    applied, deadline = 0, time.monotonic() + LEARNING_PATIENCE
+    applied, deadline = 0, time.monotonic() + LEARNING_TIMEOUT
     with console.status("Learning"):
         while (now_applied := await _applied(client)) < wanted:
             if now_applied > applied:
-                applied, deadline = now_applied, time.monotonic() + LEARNING_PATIENCE
+                applied, deadline = now_applied, time.monotonic() + LEARNING_TIMEOUT
             if time.monotonic() > deadline:
                 raise CannotStart(
                     f"{wanted - applied:,} watches are recorded and not learned: look at "
                     f"{client.base_url}/health/ready and the services' log."
                 )
-            await asyncio.sleep(LOOK_INTERVAL)
+            await asyncio.sleep(POLL_INTERVAL)
 
 
 async def _get(client: httpx.AsyncClient, path: str, **query: Any) -> Mapping[str, Any]:
@@ -132,33 +132,33 @@ async def _get(client: httpx.AsyncClient, path: str, **query: Any) -> Mapping[st
     return found
 
 
-def _liveliest(watches: Sequence[SimulatedWatch]) -> list[int]:
-    """Return the learners who watched last."""
+def _latest_learners(watches: Sequence[SimulatedWatch]) -> list[int]:
+    """Return the learners with the latest watches."""
     latest = dict.fromkeys(watch.user_id for watch in reversed(watches))
-    return list(latest)[:TOLD]
+    return list(latest)[:SHOWN_LEARNERS]
 
 
-async def _tell(client: httpx.AsyncClient, user_id: int, watches: Sequence[SimulatedWatch]) -> None:
+async def _show(client: httpx.AsyncClient, user_id: int, watches: Sequence[SimulatedWatch]) -> None:
     path = f"/users/{user_id}/recommendations"
-    answer = await _get(client, path, limit=SHOWN, explain=True)
+    answer = await _get(client, path, limit=SHOWN_LESSONS, explain=True)
     mine = [title(watch.lesson_id) for watch in watches if watch.user_id == user_id]
-    typer.echo(f"\nLearner {user_id} watched {', '.join(mine[-SHOWN:])} last. Up next:")
+    typer.echo(f"\nLearner {user_id} watched {', '.join(mine[-SHOWN_LESSONS:])} last. Up next:")
     for item in answer["items"]:
-        because = [title(one["lesson_id"]) for one in item["because"] or ()][:REASONS]
+        because = [title(one["lesson_id"]) for one in item["because"] or ()][:SHOWN_REASONS]
         reason = f"because you watched {', '.join(because)}" if because else "because it is popular"
         name = f"{title(item['lesson_id'])} ({item['lesson_id']})"
         typer.echo(f"  {name:<18}{item['score']:7.3f}  {reason}")
     typer.echo(f"  (lag {answer['lag_ms']} ms)")
 
 
-def _point_further(services: Services, watch: SimulatedWatch) -> None:
-    known, learned = services.consumption, services.recommendation
+def _show_examples(services: Services, watch: SimulatedWatch) -> None:
+    consumption, recommendation = services.consumption, services.recommendation
     typer.echo(
         "\nLesson 304 is the fourth lesson of course 3. Look further:\n"
-        f"  curl '{learned}/users/{watch.user_id}/recommendations?explain=true'\n"
-        f"  curl '{learned}/lessons/{watch.lesson_id}/next'\n"
-        f"  curl '{learned}/lessons/popular'\n"
-        f"  curl '{known}/watches?user_id={watch.user_id}'\n"
-        f"  curl '{learned}/stats'\n"
-        f"  {known}/docs and {learned}/docs"
+        f"  curl '{recommendation}/users/{watch.user_id}/recommendations?explain=true'\n"
+        f"  curl '{recommendation}/lessons/{watch.lesson_id}/next'\n"
+        f"  curl '{recommendation}/lessons/popular'\n"
+        f"  curl '{consumption}/watches?user_id={watch.user_id}'\n"
+        f"  curl '{recommendation}/stats'\n"
+        f"  {consumption}/docs and {recommendation}/docs"
     )

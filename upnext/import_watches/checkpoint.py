@@ -1,7 +1,8 @@
-"""Import memory: how far an import came, kept on disk, so that the next run continues there.
+"""Import checkpoint: how far an import came, on disk, so that the next run resumes there.
 
-The first `rows` lines are answered, and the refused ones of them are in the first `rejected_bytes`
-of the file of refused lines. What came after is sent again, and is recorded once all the same.
+The first `rows` lines are answered. The refused ones of them are in the first `rejected_bytes` of
+the file of refused lines. Later lines are sent again; their keys keep them from being recorded
+twice.
 """
 
 import csv
@@ -21,72 +22,72 @@ FOLDER: Final = Path("var/imports")
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """A point: nothing before it needs to be sent again."""
+class Checkpoint:
+    """A position in the file; no line before it needs to be sent again."""
 
     rows: int = 0
     refused: int = 0
     rejected_bytes: int = 0
 
 
-class Memory:
-    """What is remembered of one import: of one content, read one way, sent to one address."""
+class CheckpointFile:
+    """The checkpoint of one import, identified by content, columns and address."""
 
     def __init__(self, folder: Path, *identity: str) -> None:
         name = blake2b("\n".join(identity).encode(), digest_size=16).hexdigest()
         self._path = folder / f"{name}.json"
 
-    def recall(self) -> Reached:
-        """Return how far the last run came; the start, if there was none or it is unreadable."""
+    def load(self) -> Checkpoint:
+        """Return the last checkpoint; the start of the file if there is none or it is damaged."""
         try:
-            return Reached(**json.loads(self._path.read_bytes()))
+            return Checkpoint(**json.loads(self._path.read_bytes()))
         except (OSError, ValueError, TypeError):
-            return Reached()
+            return Checkpoint()
 
-    def remember(self, reached: Reached) -> None:
-        """Replace what is remembered, all at once."""
-        with writing(self._path):
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint atomically."""
+        with naming_write_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._path.with_suffix(".new")
-            fresh.write_text(json.dumps(asdict(reached)))
-            fresh.replace(self._path)
+            temporary = self._path.with_suffix(".new")
+            temporary.write_text(json.dumps(asdict(checkpoint)))
+            temporary.replace(self._path)
 
-    def forget(self) -> None:
-        """Forget the import: it is complete, or begins anew."""
-        with writing(self._path):
+    def delete(self) -> None:
+        """Delete the checkpoint of a complete import."""
+        with naming_write_errors(self._path):
             self._path.unlink(missing_ok=True)
 
 
 class RejectedFile:
-    """The refused lines as a CSV file that can be corrected and imported, made when needed."""
+    """The refused lines as a CSV file that can be corrected and imported; created when needed."""
 
     def __init__(self, path: Path, header: Sequence[str], size: int) -> None:
-        """Keep the first `size` bytes of the file, and nothing else of an earlier run."""
+        """Keep the first `size` bytes of an earlier run's file, and cut off the rest."""
         self.path = path
         self.size = size if path.exists() else 0
         self._header = header
-        with writing(path):
+        with naming_write_errors(path):
             if self.size:
                 os.truncate(path, size)
             else:
                 path.unlink(missing_ok=True)
 
     def append(self, lines: Iterable[tuple[Sequence[str], str]]) -> None:
-        """Add lines, each with the reason."""
+        """Add lines, each with its reason."""
         text = io.StringIO()
         writer = csv.writer(text)
         if not self.size:
             writer.writerow([*self._header, "refused_because"])
         writer.writerows([*cells, reason] for cells, reason in lines)
         added = text.getvalue().encode(errors="surrogateescape")
-        with writing(self.path), self.path.open("ab") as file:
+        with naming_write_errors(self.path), self.path.open("ab") as file:
             file.write(added)
         self.size += len(added)
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say in one sentence what cannot be written."""
+def naming_write_errors(path: Path) -> Iterator[None]:
+    """Raise `CannotStart` with the path in place of an `OSError`."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Import command: what `upnext import` takes, and with which status it ends."""
+"""Import command: the options of `upnext import`, and its exit status."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +8,9 @@ from rich.console import Console
 
 from shared.process.program import run_to_completion
 from upnext.addresses import consumption_address
-from upnext.import_watches.file import Result, Wish, import_file
+from upnext.import_watches.file import ImportOptions, ImportResult, import_file
 from upnext.import_watches.statement_source import holds_statements
-from upnext.import_watches.statements import Tally, import_statements
+from upnext.import_watches.statements import StatementCounts, import_statements
 
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="The column with this value.")]
 
@@ -38,24 +38,24 @@ def import_command(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     xAPI statements (of the video profile) stand in a JSON array or one on each line.
     """
-    named = {
+    column_names = {
         "user": user,
         "lesson": lesson,
         "time": time,
         "position": position,
         "duration": duration,
     }
-    result, tally = Result(), Tally()
+    result, statement_counts = ImportResult(), StatementCounts()
 
     async def work() -> None:
         address = (url or consumption_address()).rstrip("/")
         console = Console(stderr=True, markup=False, highlight=False)
         if holds_statements(file):
-            await import_statements(file, address, patience, tally, console)
+            await import_statements(file, address, patience, statement_counts, console)
             return
-        wish = Wish(file, address, named, in_flight, patience, from_start)
-        await import_file(wish, result, console)
+        options = ImportOptions(file, address, column_names, in_flight, patience, from_start)
+        await import_file(options, result, console)
 
     run_to_completion(work())
-    if result.refused or tally.refused:
+    if result.refused or statement_counts.refused:
         raise typer.Exit(1)

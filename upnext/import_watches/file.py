@@ -1,7 +1,7 @@
 """Import file: every line of a CSV file becomes one watch, however often it is imported.
 
-The file is read twice; `upnext.import_source` says why. An interrupted import goes on where it was;
-`upnext.import_memory` says how. What was recorded meanwhile is recognised by the keys.
+The file is read twice (`import_watches/source.py`). An interrupted import resumes at its checkpoint
+(`import_watches/checkpoint.py`). Idempotency keys tell lines that are already recorded.
 """
 
 import asyncio
@@ -16,146 +16,145 @@ import typer
 from rich.console import Console
 
 from shared.errors import CannotStart
-from upnext.import_watches.checkpoint import FOLDER, Memory, Reached, RejectedFile
-from upnext.import_watches.outcomes import Ledger
-from upnext.import_watches.source import Row, Survey, breathe, rows_of, survey
-from upnext.post_watches import MAX_BATCH, Answer, Lane, Posted, open_lanes
+from upnext.import_watches.checkpoint import FOLDER, Checkpoint, CheckpointFile, RejectedFile
+from upnext.import_watches.outcomes import Outcomes
+from upnext.import_watches.source import FileScan, Row, read_rows, scan, yield_to_loop
+from upnext.post_batches import MAX_BATCH, BatchItem, BatchPoster, ItemResult, open_posters
 from upnext.progress_bar import Show, progress
 
-INTERVAL: Final = 0.25  # seconds between two notes of how far the import is
+CHECKPOINT_INTERVAL: Final = 0.25  # seconds
 NOT_SENT: Final = 0  # instead of an HTTP status: the line is unreadable
-SHOWN_REFUSALS: Final = 5
+MAX_SHOWN_REFUSALS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ImportOptions:
     """What to import, and how."""
 
     path: Path
     url: str
-    named: Mapping[str, str | None]  # what the columns are called, where that is not usual
+    column_names: Mapping[str, str | None]  # None: found by the usual names
     in_flight: int
     patience: float  # seconds without any answer
     from_start: bool
 
 
 @dataclass(slots=True)
-class Result:
-    """What a run ends with."""
+class ImportResult:
+    """The result of a run."""
 
-    refused: int = 0  # lines, those of the runs that this one continues too
+    refused: int = 0  # lines, with those of the runs that this one resumes
 
 
-async def import_file(wish: Wish, result: Result, console: Console) -> None:
-    """Send every line that is not known to be answered.
-
-    Raises `CannotStart` when that cannot go on.
-    """
-    console.print(f"Reading {wish.path}")
-    found = await survey(wish.path, wish.named)
-    ledger = _open_ledger(wish, found)
-    start = ledger.tally.settled
+async def import_file(options: ImportOptions, result: ImportResult, console: Console) -> None:
+    """Send every line after the checkpoint. Raises `CannotStart` when that cannot go on."""
+    console.print(f"Reading {options.path}")
+    found = await scan(options.path, options.column_names)
+    outcomes = _open_outcomes(options, found)
+    start = outcomes.counts.done
     if start:
         console.print(f"Going on after {start:,} rows, which were answered in an earlier run")
-    rows = rows_of(wish.path, found)
+    rows = read_rows(options.path, found)
     await _skip(rows, start)
     began = time.monotonic()
-    async with open_lanes(wish.url, wish.in_flight, wish.patience) as lanes:
-        with progress(console, wish.path.name, found.rows, start) as show:
-            await _send(Sending(rows, ledger, show, console), lanes)
-    ledger.forget()
-    result.refused = ledger.tally.refused
-    _report(ledger, time.monotonic() - began)
+    async with open_posters(options.url, options.in_flight, options.patience) as posters:
+        with progress(console, options.path.name, found.rows, start) as show:
+            await _send_all(RowSender(rows, outcomes, show, console), posters)
+    outcomes.delete_checkpoint()
+    result.refused = outcomes.counts.refused
+    _report(outcomes, time.monotonic() - began)
 
 
-def _open_ledger(wish: Wish, found: Survey) -> Ledger:
-    memory = Memory(FOLDER, found.content, repr(found.columns), wish.url)
-    reached = Reached() if wish.from_start else memory.recall()
-    path = wish.path.with_name(f"{wish.path.name}.rejected.csv")
-    return Ledger(memory, RejectedFile(path, found.header, reached.rejected_bytes), reached)
+def _open_outcomes(options: ImportOptions, found: FileScan) -> Outcomes:
+    file = CheckpointFile(FOLDER, found.content, repr(found.columns), options.url)
+    start = Checkpoint() if options.from_start else file.load()
+    path = options.path.with_name(f"{options.path.name}.rejected.csv")
+    return Outcomes(file, RejectedFile(path, found.header, start.rejected_bytes), start)
 
 
 async def _skip(rows: Iterator[Row], count: int) -> None:
     for row in islice(rows, count):
-        await breathe(row.number)
+        await yield_to_loop(row.number)
 
 
-async def _send(sending: "Sending", lanes: Sequence[Lane]) -> None:
-    """Let every lane work until there are no rows; leave on disk how far that came."""
+async def _send_all(sender: "RowSender", posters: Sequence[BatchPoster]) -> None:
+    """Send the rows over all connections, and save a checkpoint however that ends."""
     try:
-        await _work_on_all(sending, lanes)
+        await _send_concurrently(sender, posters)
     except asyncio.CancelledError:
-        sending.say("Stopped. The same command goes on from here.")
+        sender.print("Stopped. The same command goes on from here.")
         raise
     finally:
-        sending.note()
+        sender.save_checkpoint()
 
 
-async def _work_on_all(sending: "Sending", lanes: Sequence[Lane]) -> None:
-    end: BaseException | None = None
+async def _send_concurrently(sender: "RowSender", posters: Sequence[BatchPoster]) -> None:
+    failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
-            for lane in lanes:
-                tasks.create_task(sending.work(lane))
+            for poster in posters:
+                tasks.create_task(sender.run(poster))
     except* CannotStart as group:
-        end = group.exceptions[0]  # they all tell the same
-    if end:
-        raise end
+        failure = group.exceptions[0]  # every connection fails for the same reason
+    if failure:
+        raise failure
 
 
-class Sending:
-    """The rows on their way."""
+class RowSender:
+    """Sends the rows in batches, and tracks their outcomes."""
 
-    def __init__(self, rows: Iterator[Row], ledger: Ledger, show: Show, console: Console) -> None:
+    def __init__(
+        self, rows: Iterator[Row], outcomes: Outcomes, show: Show, console: Console
+    ) -> None:
         self._rows = rows
-        self._ledger = ledger
+        self._outcomes = outcomes
         self._show = show
         self._console = console
-        self._noted_at = 0.0
-        self._complaints = 0
+        self._saved_at = 0.0
+        self._refusals = 0
 
-    async def work(self, lane: Lane) -> None:
-        """Send batch after batch; all lanes take theirs from the same rows."""
+    async def run(self, poster: BatchPoster) -> None:
+        """Send batch after batch; all posters take theirs from the same rows."""
         while rows := list(islice(self._rows, MAX_BATCH)):
             for row in rows:
-                self._ledger.take(row)
-            readable = [row for row in rows if row.body]
-            answers = iter(await lane.post([Posted(row.body, row.key) for row in readable]))
+                self._outcomes.begin(row)
+            items = [BatchItem(row.body, row.key) for row in rows if row.body]
+            results = iter(await poster.post(items))
             for row in rows:
-                self._settle(row, next(answers) if row.body else Answer(NOT_SENT, row.trouble))
-            if time.monotonic() - self._noted_at > INTERVAL:
-                self.note()
+                self._complete(row, next(results) if row.body else ItemResult(NOT_SENT, row.error))
+            if time.monotonic() - self._saved_at > CHECKPOINT_INTERVAL:
+                self.save_checkpoint()
             await asyncio.sleep(0)  # a file without a readable line would not hear Ctrl-C
 
-    def _settle(self, row: Row, answer: Answer) -> None:
-        self._ledger.settle(row, answer)
-        if answer.reason:
-            self._complain(row, answer.reason)
+    def _complete(self, row: Row, result: ItemResult) -> None:
+        self._outcomes.complete(row, result)
+        if result.reason:
+            self._print_refusal(row, result.reason)
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Show a line."""
         self._console.print(text)
 
-    def note(self) -> None:
-        """Put on disk, and show, how far it is."""
-        self._ledger.remember()
-        self._show(self._ledger.tally.settled)
-        self._noted_at = time.monotonic()
+    def save_checkpoint(self) -> None:
+        """Save the checkpoint, and update the progress bar."""
+        self._outcomes.save_checkpoint()
+        self._show(self._outcomes.counts.done)
+        self._saved_at = time.monotonic()
 
-    def _complain(self, row: Row, reason: str) -> None:
-        self._complaints += 1
-        if self._complaints <= SHOWN_REFUSALS:
-            self.say(f"Line {row.line} is refused: {reason}")
-        elif self._complaints == SHOWN_REFUSALS + 1:
-            self.say("More lines are refused.")
+    def _print_refusal(self, row: Row, reason: str) -> None:
+        self._refusals += 1
+        if self._refusals <= MAX_SHOWN_REFUSALS:
+            self.print(f"Line {row.line} is refused: {reason}")
+        elif self._refusals == MAX_SHOWN_REFUSALS + 1:
+            self.print("More lines are refused.")
 
 
-def _report(ledger: Ledger, seconds: float) -> None:
-    tally = ledger.tally
+def _report(outcomes: Outcomes, seconds: float) -> None:
+    counts = outcomes.counts
     typer.echo(
-        f"{tally.sent:,} sent, {tally.recorded:,} recorded, {tally.known:,} already there, "
-        f"{tally.refused:,} refused; {seconds:,.1f} s, {tally.sent / max(seconds, 0.001):,.0f}"
+        f"{counts.sent:,} sent, {counts.recorded:,} recorded, {counts.duplicates:,} already there, "
+        f"{counts.refused:,} refused; {seconds:,.1f} s, {counts.sent / max(seconds, 0.001):,.0f}"
         " rows/s"
     )
-    if tally.refused:
-        typer.echo(f"The refused lines, each with its reason: {ledger.rejected}")
+    if counts.refused:
+        typer.echo(f"The refused lines, each with its reason: {outcomes.rejected}")

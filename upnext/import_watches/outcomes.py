@@ -1,67 +1,70 @@
-"""Import ledger: what came of each line, and from where the next run would have to go on."""
+"""Import outcomes: the result of each line, and the checkpoint that follows from them.
 
-from dataclasses import dataclass, replace
+Requests overlap, so lines are answered out of order. A checkpoint covers only the leading lines
+without a gap.
+"""
+
+from dataclasses import dataclass
 from http import HTTPStatus
 
-from upnext.import_watches.checkpoint import Memory, Reached, RejectedFile
+from upnext.import_watches.checkpoint import Checkpoint, CheckpointFile, RejectedFile
 from upnext.import_watches.source import Row
-from upnext.post_watches import Answer
+from upnext.post_batches import ItemResult
 
 
 @dataclass(slots=True)
-class Tally:
-    """What came of the lines of this run, and how many are settled, those of earlier runs too."""
+class Counts:
+    """Lines by outcome. `done` and `refused` include the runs that this one resumes."""
 
-    settled: int = 0
+    done: int = 0
     sent: int = 0
     recorded: int = 0
-    known: int = 0
+    duplicates: int = 0
     refused: int = 0
 
 
-class Ledger:
-    """The lines in hand, and those that are settled."""
+class Outcomes:
+    """Tracks the lines in flight and those that are done."""
 
-    def __init__(self, memory: Memory, rejected: RejectedFile, reached: Reached) -> None:
-        self._memory = memory
+    def __init__(self, file: CheckpointFile, rejected: RejectedFile, start: Checkpoint) -> None:
+        self._file = file
         self._rejected = rejected
         self.rejected = rejected.path
-        self._noted = reached
-        self._in_hand: set[int] = set()
-        self._last = reached.rows  # the last line that was taken in hand
-        self._refusals: list[tuple[Row, str]] = []  # not in the file yet
-        self.tally = Tally(settled=reached.rows, refused=reached.refused)
+        self._saved = start
+        self._in_flight: set[int] = set()
+        self._last_begun = start.rows
+        self._unsaved_refusals: list[tuple[Row, str]] = []
+        self.counts = Counts(done=start.rows, refused=start.refused)
 
-    def take(self, row: Row) -> None:
-        """Take a line in hand; they come in order."""
-        self._in_hand.add(row.number)
-        self._last = row.number
+    def begin(self, row: Row) -> None:
+        """Note that a line is about to be sent; lines begin in order."""
+        self._in_flight.add(row.number)
+        self._last_begun = row.number
 
-    def settle(self, row: Row, answer: Answer) -> None:
-        """Note the answer."""
-        self._in_hand.remove(row.number)
-        self.tally.settled += 1
-        self.tally.sent += bool(row.body)
-        self.tally.recorded += answer.status == HTTPStatus.CREATED
-        self.tally.known += answer.status == HTTPStatus.OK
-        if answer.reason:
-            self.tally.refused += 1
-            self._refusals.append((row, answer.reason))
+    def complete(self, row: Row, result: ItemResult) -> None:
+        """Count the result of a line that was begun; lines complete in any order."""
+        self._in_flight.remove(row.number)
+        self.counts.done += 1
+        self.counts.sent += bool(row.body)
+        self.counts.recorded += result.status == HTTPStatus.CREATED
+        self.counts.duplicates += result.status == HTTPStatus.OK
+        if result.reason:
+            self.counts.refused += 1
+            self._unsaved_refusals.append((row, result.reason))
 
-    def remember(self) -> None:
-        """Put on disk how far the leading lines are settled, and the refused ones of them."""
-        leading = min(self._in_hand, default=self._last + 1) - 1
-        if leading == self._noted.rows:
+    def save_checkpoint(self) -> None:
+        """Write the refused lines of the leading done lines, and then the checkpoint."""
+        leading = min(self._in_flight, default=self._last_begun + 1) - 1
+        if leading == self._saved.rows:
             return
-        ready = sorted(one for one in self._refusals if one[0].number <= leading)
-        self._refusals = [one for one in self._refusals if one[0].number > leading]
+        ready = sorted(one for one in self._unsaved_refusals if one[0].number <= leading)
+        self._unsaved_refusals = [one for one in self._unsaved_refusals if one[0].number > leading]
         if ready:
             self._rejected.append((row.cells, reason) for row, reason in ready)
-        refused = self._noted.refused + len(ready)
-        self._noted = replace(self._noted, rows=leading, refused=refused)
-        self._noted = replace(self._noted, rejected_bytes=self._rejected.size)
-        self._memory.remember(self._noted)
+        refused = self._saved.refused + len(ready)
+        self._saved = Checkpoint(leading, refused, self._rejected.size)
+        self._file.save(self._saved)
 
-    def forget(self) -> None:
-        """Forget it all: every line is settled."""
-        self._memory.forget()
+    def delete_checkpoint(self) -> None:
+        """Delete the checkpoint: every line is done."""
+        self._file.delete()

@@ -1,4 +1,4 @@
-"""Import rows: the cells of a line become the body of a request, and the key that names it.
+"""Import rows: the cells of a line become a request body and its idempotency key.
 
 The body is canonical: the same watch gives the same bytes, however its line writes the numbers and
 the time. So the same watch in two files gives the same key.
@@ -14,20 +14,20 @@ from typing import Final
 
 from shared.errors import CannotStart
 
-# How files call their columns, in small letters without the signs between words; the best first.
-ALIASES: Final = {
+# The usual column names, in lower case without punctuation; the preferred one first.
+COLUMN_ALIASES: Final = {
     "user": ("userid", "user", "learnerid", "learner", "visitorid", "studentid", "memberid"),
     "lesson": ("lessonid", "lesson", "itemid", "item", "videoid", "video", "movieid", "contentid"),
     "time": ("occurredat", "timestamp", "time", "watchedat", "datetime", "date", "createdat", "ts"),
     "position": ("position", "positionseconds", "positions"),
     "duration": ("duration", "durationseconds", "durations", "length"),
 }
-OPTIONAL: Final = {"position", "duration"}
+OPTIONAL_COLUMNS: Final = {"position", "duration"}
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138, as milliseconds 1973
+MIN_MILLISECONDS: Final = 100_000_000_000  # as seconds this is the year 5138, as milliseconds 1973
 NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-SIGNS: Final = re.compile(r"[\W_]+")
+PUNCTUATION: Final = re.compile(r"[\W_]+")
 
 
 class UnreadableRow(Exception):
@@ -36,7 +36,7 @@ class UnreadableRow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where in a line each value stands."""
+    """Column mapping: the index of each value in a line."""
 
     user: int
     lesson: int
@@ -45,33 +45,33 @@ class Columns:
     duration: int | None = None
 
 
-def find_columns(header: Sequence[str], named: Mapping[str, str | None]) -> Columns:
-    """Return where the values stand; `named` is what the columns are called, where that is known.
+def find_columns(header: Sequence[str], chosen: Mapping[str, str | None]) -> Columns:
+    """Return the column mapping; `chosen` names win over the usual ones.
 
     Raises `CannotStart` when a column is missing.
     """
     names = [name.strip() for name in header]
     found = {
-        value: _named(names, name) if (name := named.get(value)) else _usual(names, value)
-        for value in ALIASES
+        value: _by_name(names, name) if (name := chosen.get(value)) else _by_alias(names, value)
+        for value in COLUMN_ALIASES
     }
     for value, index in found.items():
-        if index is None and value not in OPTIONAL:
+        if index is None and value not in OPTIONAL_COLUMNS:
             raise CannotStart(
                 f"No column is the {value}, of: {', '.join(names)}. Name it with --{value}."
             )
     return Columns(**found)  # type: ignore[arg-type]  # what is not optional was found
 
 
-def _named(names: Sequence[str], name: str) -> int:
+def _by_name(names: Sequence[str], name: str) -> int:
     if name not in names:
         raise CannotStart(f"There is no column {name!r}, only: {', '.join(names)}.")
     return names.index(name)
 
 
-def _usual(names: Sequence[str], value: str) -> int | None:
-    plain = [SIGNS.sub("", name).lower() for name in names]
-    return next((plain.index(alias) for alias in ALIASES[value] if alias in plain), None)
+def _by_alias(names: Sequence[str], value: str) -> int | None:
+    plain = [PUNCTUATION.sub("", name).lower() for name in names]
+    return next((plain.index(alias) for alias in COLUMN_ALIASES[value] if alias in plain), None)
 
 
 def watch_json(cells: Sequence[str], columns: Columns) -> bytes:
@@ -82,11 +82,11 @@ def watch_json(cells: Sequence[str], columns: Columns) -> bytes:
     width = max(columns.user, columns.lesson, columns.time, columns.position or 0)
     if len(cells) <= max(width, columns.duration or 0):
         raise UnreadableRow(f"the line has {len(cells)} columns only")
-    user = _whole(cells[columns.user], "user")
-    lesson = _whole(cells[columns.lesson], "lesson")
-    position = _optional(cells, columns.position, "position")
-    duration = _optional(cells, columns.duration, "duration")
-    time = instant(cells[columns.time]).isoformat()
+    user = _integer(cells[columns.user], "user")
+    lesson = _integer(cells[columns.lesson], "lesson")
+    position = _optional_integer(cells, columns.position, "position")
+    duration = _optional_integer(cells, columns.duration, "duration")
+    time = parse_time(cells[columns.time]).isoformat()
     last = "" if duration is None else f',"duration":{duration}'
     return (
         f'{{"user_id":{user},"lesson_id":{lesson},"position":{position or 0},'
@@ -94,7 +94,7 @@ def watch_json(cells: Sequence[str], columns: Columns) -> bytes:
     ).encode()
 
 
-def instant(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Read RFC 3339, or seconds or milliseconds since 1970, as UTC; or raise `UnreadableRow`."""
     text = text.strip()
     try:
@@ -110,17 +110,17 @@ def instant(text: str) -> datetime:
 
 def _since_1970(number: Decimal) -> datetime:
     # Not as a float: that has no room for the microseconds of every year.
-    unit = 1_000 if abs(number) >= MILLISECONDS_FROM else 1_000_000
+    unit = 1_000 if abs(number) >= MIN_MILLISECONDS else 1_000_000
     return EPOCH + timedelta(microseconds=int(number * unit))
 
 
-def _optional(cells: Sequence[str], index: int | None, what: str) -> int | None:
+def _optional_integer(cells: Sequence[str], index: int | None, what: str) -> int | None:
     if index is None or not cells[index].strip():
         return None
-    return _whole(cells[index], what)
+    return _integer(cells[index], what)
 
 
-def _whole(text: str, what: str) -> int:
+def _integer(text: str, what: str) -> int:
     try:
         # Tools that know missing values write whole numbers as 314.0.
         return int(text.strip().removesuffix(".0"))
@@ -128,14 +128,14 @@ def _whole(text: str, what: str) -> int:
         raise UnreadableRow(f"the {what} {text!r} is not a whole number") from None
 
 
-def digest_of(body: bytes) -> bytes:
-    """Return what tells this watch from all others."""
+def watch_digest(body: bytes) -> bytes:
+    """Return the digest that identifies this watch."""
     return blake2b(body, digest_size=16).digest()
 
 
-def key_of(digest: bytes, occurrence: int) -> bytes:
-    """Return the idempotency key of the n-th time that this very watch stands in a file.
+def idempotency_key(digest: bytes, occurrence: int) -> bytes:
+    """Return the key of the n-th occurrence of this watch in a file.
 
-    It says nothing of the file, so that files that overlap record each watch once.
+    It does not depend on the file, so that overlapping files record each watch once.
     """
     return b"import-%b-%d" % (digest.hex().encode(), occurrence)

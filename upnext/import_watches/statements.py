@@ -1,7 +1,7 @@
 """Import statements: every xAPI statement of a file is sent, and recorded once.
 
-They go in their order, so that a session's first statement begins its watch. What was recorded by
-an earlier run is known by its id; a statement without one gets an id that follows from its content.
+They are sent in order, so that a session's first statement begins its watch. The id of a statement
+makes sending it again harmless; a statement without one gets an id derived from its content.
 """
 
 import json
@@ -16,84 +16,86 @@ from uuid import NAMESPACE_OID, uuid5
 import typer
 from rich.console import Console
 
-from upnext.import_watches.checkpoint import writing
-from upnext.import_watches.source import breathe
-from upnext.import_watches.statement_source import statements_of
-from upnext.post_watches import MAX_BATCH, STATEMENTS, Answer, Lane, Posted, open_lanes
+from upnext.import_watches.checkpoint import naming_write_errors
+from upnext.import_watches.source import yield_to_loop
+from upnext.import_watches.statement_source import read_statements
+from upnext.post_batches import MAX_BATCH, STATEMENTS, BatchItem, BatchPoster, open_posters
 from upnext.progress_bar import progress
 
-SHOWN_REFUSALS: Final = 5
-REASON: Final = "refused_because"
+MAX_SHOWN_REFUSALS: Final = 5
+REASON: Final = "refused_because"  # added to a refused statement
 
 
 @dataclass(slots=True)
-class Tally:
-    """What came of the statements."""
+class StatementCounts:
+    """How many statements were answered, and how many of them refused."""
 
     sent: int = 0
     refused: int = 0
 
 
 async def import_statements(
-    path: Path, url: str, patience: float, tally: Tally, console: Console
+    path: Path, url: str, patience: float, counts: StatementCounts, console: Console
 ) -> None:
     """Send every statement of the file. Raises `CannotStart` when that cannot go on."""
     console.print(f"Reading {path}")
     total = 0
-    for _ in statements_of(path):
+    for _ in read_statements(path):
         total += 1
-        await breathe(total)
+        await yield_to_loop(total)
     rejected = path.with_name(f"{path.name}.rejected.jsonl")
-    with writing(rejected):
+    with naming_write_errors(rejected):
         rejected.unlink(missing_ok=True)
     began = time.monotonic()
-    async with open_lanes(url, 1, patience, STATEMENTS) as (lane,):
+    async with open_posters(url, 1, patience, STATEMENTS) as (poster,):
         with progress(console, path.name, total) as show:
-            statements = _posted(path)
+            statements = _batch_items(path)
             while batch := list(islice(statements, MAX_BATCH)):
-                await _send(batch, lane, tally, rejected)
-                show(tally.sent)
-    _report(tally, rejected, time.monotonic() - began)
+                await _send(batch, poster, counts, rejected)
+                show(counts.sent)
+    _report(counts, rejected, time.monotonic() - began)
 
 
-def _posted(path: Path) -> Iterator[Posted]:
-    """Return each statement as it is sent, with its id."""
-    for statement in statements_of(path):
+def _batch_items(path: Path) -> Iterator[BatchItem]:
+    """Return each statement with an id, as JSON."""
+    for statement in read_statements(path):
         if isinstance(statement, dict):
             statement.pop(REASON, None)
-            statement.setdefault("id", _id_of(statement))
+            statement.setdefault("id", _content_id(statement))
         body = json.dumps(statement).encode()
-        yield Posted(body, body)
+        yield BatchItem(body, body)
 
 
-def _id_of(statement: dict[str, Any]) -> str:
+def _content_id(statement: dict[str, Any]) -> str:
     return str(uuid5(NAMESPACE_OID, json.dumps(statement, sort_keys=True)))
 
 
-async def _send(batch: list[Posted], lane: Lane, tally: Tally, rejected: Path) -> None:
-    answers = await lane.post(batch)
-    tally.sent += len(batch)
-    for statement, answer in zip(batch, answers, strict=True):
-        if answer.reason:
-            tally.refused += 1
-            _refuse(statement, answer, tally, rejected)
+async def _send(
+    batch: list[BatchItem], poster: BatchPoster, counts: StatementCounts, rejected: Path
+) -> None:
+    results = await poster.post(batch)
+    counts.sent += len(batch)
+    for statement, result in zip(batch, results, strict=True):
+        if result.reason:
+            counts.refused += 1
+            _append_refused(statement, result.reason, rejected)
+            if counts.refused <= MAX_SHOWN_REFUSALS:
+                typer.echo(f"A statement is refused: {result.reason}", err=True)
 
 
-def _refuse(statement: Posted, answer: Answer, tally: Tally, rejected: Path) -> None:
-    """Keep the statement beside the file, with the reason, and show the first ones."""
+def _append_refused(statement: BatchItem, reason: str, rejected: Path) -> None:
+    """Add the statement, with its reason, to the file of refused statements."""
     content = json.loads(statement.body)
-    said = content if isinstance(content, dict) else {"statement": content}
-    with writing(rejected), rejected.open("a") as file:
-        file.write(json.dumps({**said, REASON: answer.reason}) + "\n")
-    if tally.refused <= SHOWN_REFUSALS:
-        typer.echo(f"A statement is refused: {answer.reason}", err=True)
+    fields = content if isinstance(content, dict) else {"statement": content}
+    with naming_write_errors(rejected), rejected.open("a") as file:
+        file.write(json.dumps({**fields, REASON: reason}) + "\n")
 
 
-def _report(tally: Tally, rejected: Path, seconds: float) -> None:
+def _report(counts: StatementCounts, rejected: Path, seconds: float) -> None:
     typer.echo(
-        f"{tally.sent:,} statements sent, {tally.sent - tally.refused:,} accepted, "
-        f"{tally.refused:,} refused; {seconds:,.1f} s, "
-        f"{tally.sent / max(seconds, 0.001):,.0f} statements/s"
+        f"{counts.sent:,} statements sent, {counts.sent - counts.refused:,} accepted, "
+        f"{counts.refused:,} refused; {seconds:,.1f} s, "
+        f"{counts.sent / max(seconds, 0.001):,.0f} statements/s"
     )
-    if tally.refused:
+    if counts.refused:
         typer.echo(f"The refused ones, each with its reason: {rejected}")

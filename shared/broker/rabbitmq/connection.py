@@ -1,7 +1,7 @@
 """Connections to RabbitMQ: opened and closed in bounded time, with errors that people understand.
 
-A connection that is lost stays lost: whoever uses it gets an error, and opens another. Reconnecting
-behind the user's back would hide which acknowledgements and confirms went down with it.
+A lost connection stays lost: its user gets an error, and opens another one. Reconnecting behind the
+user's back would hide which acknowledgements and confirms were lost with it.
 """
 
 import asyncio
@@ -10,10 +10,9 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from aio_pika import connect
-from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 from aiormq.exceptions import (
     AMQPError,
@@ -29,27 +28,27 @@ from aiormq.exceptions import (
 from yarl import URL
 
 from shared.broker.interface import BrokerError, BrokerRefused, BrokerUnavailable
-from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection
+from shared.broker.rabbitmq.wire import PlainConnection
 
 log = logging.getLogger(__name__)
 
-C = TypeVar("C", bound=AbortableConnection)
+C = TypeVar("C", bound=PlainConnection)
 
-HEARTBEAT: Final = 10  # seconds; a peer that is gone without a word is noticed after 33
+HEARTBEAT: Final = 10  # seconds; a peer that vanishes is noticed after 33
 OPEN_TIMEOUT: Final = 10.0  # seconds to connect and to declare
-CLOSE_TIMEOUT: Final = 2.0  # seconds for the broker to say goodbye
+CLOSE_TIMEOUT: Final = 2.0  # seconds for the broker to close the connection
 
-# When the connection ends between two steps of its opening, aiormq raises what ends loops.
-HUNG_UP: Final = (AMQPError, OSError, StopAsyncIteration)
-LOST: Final = (AMQPError, ChannelInvalidStateError, OSError)
-# "Not found" is none of them: what was just declared is missing because its home is down.
-REFUSALS: Final = (ChannelAccessRefused, ChannelLockedResource, ChannelPreconditionFailed)
+# When the connection ends between two steps of its opening, aiormq raises `StopAsyncIteration`.
+CONNECT_ERRORS: Final = (AMQPError, OSError, StopAsyncIteration)
+LOST_ERRORS: Final = (AMQPError, ChannelInvalidStateError, OSError)
+# "Not found" is none of them: a queue that was just declared is missing because its node is down.
+REFUSED_ERRORS: Final = (ChannelAccessRefused, ChannelLockedResource, ChannelPreconditionFailed)
 
 
 @asynccontextmanager
 async def connected(url: URL, role: str, kind: type[C]) -> AsyncIterator[C]:
-    """Connect for the length of the block. `role` is what an operator sees in lists."""
-    with _explained_connecting(url):
+    """Connect for the length of the block. `role` names the connection in RabbitMQ's lists."""
+    with _translated_connect_errors(url):
         async with asyncio.timeout(OPEN_TIMEOUT):
             connection = await connect(
                 url,
@@ -62,43 +61,30 @@ async def connected(url: URL, role: str, kind: type[C]) -> AsyncIterator[C]:
         await _close(connection)
 
 
-async def _close(connection: AbortableConnection) -> None:
-    """Say goodbye to a broker that listens, and hang up on one that does not."""
-    goodbye = asyncio.ensure_future(connection.close())
+async def _close(connection: PlainConnection) -> None:
+    """Close the connection; abort it if the broker does not answer in time."""
+    closing = asyncio.ensure_future(connection.close())
     try:
-        await asyncio.wait([goodbye], timeout=CLOSE_TIMEOUT)
+        await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
     finally:
-        connection.cut()
-    await asyncio.wait([goodbye], timeout=CLOSE_TIMEOUT)
-    if goodbye.done() and (error := goodbye.exception()):
+        connection.abort()
+    await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
+    if closing.done() and (error := closing.exception()):
         log.info("the connection to RabbitMQ did not end well: %r", error)
 
 
-async def open_channel(connection: AbstractConnection) -> Channel:
-    """Open a channel with confirms, on which an unroutable message is a failure.
-
-    It is a channel of aiormq, the layer below aio-pika, whose own can neither publish nor
-    acknowledge in batches.
-    """
-    transport = connection.transport
-    if transport is None or transport.connection.is_closed:
-        raise ChannelInvalidStateError("the connection was closed")
-    channel = await transport.connection.channel(publisher_confirms=True, on_return_raises=True)
-    return cast("Channel", channel)
-
-
 @asynccontextmanager
-async def passing_channel(connection: AbstractConnection) -> AsyncIterator[Channel]:
-    """Open a channel for the length of the block, that may be lost without harm."""
-    channel = await open_channel(connection)
+async def temporary_channel(connection: PlainConnection) -> AsyncIterator[Channel]:
+    """Open a channel for the length of the block, for commands that may close it."""
+    channel = await connection.open_channel()
     try:
         yield channel
     finally:
         await channel.close()
 
 
-def parsed(url: str) -> URL:
-    """Return the URL with our heartbeat, unless it sets its own."""
+def parse_url(url: str) -> URL:
+    """Return the URL with the default heartbeat, unless it sets its own."""
     try:
         parsed_url = URL(url)
     except ValueError:
@@ -119,61 +105,61 @@ _NOT_A_URL: Final = BrokerRefused(
 
 
 @contextmanager
-def _explained_connecting(url: URL) -> Iterator[None]:
-    """Translate what can go wrong while connecting; nothing of it quotes the password."""
+def _translated_connect_errors(url: URL) -> Iterator[None]:
+    """Translate the errors of connecting. No text quotes the password."""
     try:
         yield
     except (ProbableAuthenticationError, AuthenticationError) as error:
-        raise BrokerRefused(f"{place(url)} refuses the login of user {url.user!r}") from error
+        raise BrokerRefused(f"{address(url)} refuses the login of user {url.user!r}") from error
     except InvalidFrameError as error:
-        raise _refused_host(url, error) from error
+        raise _handshake_error(url, error) from error
     except ValueError as error:
-        raise BrokerRefused(f"the URL of {place(url)} has an option of a wrong kind") from error
+        raise BrokerRefused(f"the URL of {address(url)} has an option of a wrong kind") from error
     except TimeoutError as error:
-        raise BrokerUnavailable(f"{place(url)} does not answer in {OPEN_TIMEOUT:g} s") from error
-    except HUNG_UP as error:
-        raise _unreachable(url, error) from error
+        raise BrokerUnavailable(f"{address(url)} does not answer in {OPEN_TIMEOUT:g} s") from error
+    except CONNECT_ERRORS as error:
+        raise _connect_error(url, error) from error
 
 
-def _refused_host(url: URL, error: InvalidFrameError) -> BrokerError:
-    # aiormq drops the broker's reason when it closes the connection instead of opening the host.
+def _handshake_error(url: URL, error: InvalidFrameError) -> BrokerError:
+    # When the broker closes the connection instead of opening the host, aiormq drops the reason.
     if "Connection.Close" in str(error):
         return BrokerRefused(
-            f"{place(url)} has no virtual host {url.path.removeprefix('/') or '/'!r}"
+            f"{address(url)} has no virtual host {url.path.removeprefix('/') or '/'!r}"
             f" that user {url.user!r} may use"
         )
-    return BrokerUnavailable(f"{place(url)} does not speak AMQP 0-9-1")
+    return BrokerUnavailable(f"{address(url)} does not speak AMQP 0-9-1")
 
 
-def _unreachable(url: URL, error: Exception) -> BrokerError:
+def _connect_error(url: URL, error: Exception) -> BrokerError:
     if isinstance(cause := error.__cause__, ssl.SSLCertVerificationError):
         why = cause.verify_message.rstrip(".")
-        return BrokerRefused(f"{place(url)} shows a certificate that is not to be trusted: {why}")
-    return BrokerUnavailable(f"{place(url)} cannot be reached: {_reason(error)}")
+        return BrokerRefused(f"{address(url)} shows a certificate that is not to be trusted: {why}")
+    return BrokerUnavailable(f"{address(url)} cannot be reached: {_reason(error)}")
 
 
 @contextmanager
-def explained(url: URL) -> Iterator[None]:
-    """Translate what can go wrong on an open connection while declaring and asking."""
+def translated_errors(url: URL) -> Iterator[None]:
+    """Translate the errors of commands on an open connection."""
     try:
         yield
     except ConnectionCommandInvalid as error:  # an exchange of a type that it does not know
-        raise BrokerRefused(f"{place(url)} lacks a plugin: {_reason(error)}") from error
-    except REFUSALS as error:
-        raise BrokerRefused(f"{place(url)} refuses: {_reason(error)}") from error
+        raise BrokerRefused(f"{address(url)} lacks a plugin: {_reason(error)}") from error
+    except REFUSED_ERRORS as error:
+        raise BrokerRefused(f"{address(url)} refuses: {_reason(error)}") from error
     except TimeoutError as error:
-        raise BrokerUnavailable(f"{place(url)} does not answer in time") from error
-    except LOST as error:
-        raise BrokerUnavailable(f"{place(url)} cannot do it now: {_reason(error)}") from error
+        raise BrokerUnavailable(f"{address(url)} does not answer in time") from error
+    except LOST_ERRORS as error:
+        raise BrokerUnavailable(f"{address(url)} cannot do it now: {_reason(error)}") from error
 
 
-def place(url: URL) -> str:
-    """Name the broker in a message, without the password."""
-    usual = 5671 if url.scheme == "amqps" else 5672
-    return f"RabbitMQ at {url.host}:{url.port or usual}"
+def address(url: URL) -> str:
+    """Return how messages name the broker, without the password."""
+    default = 5671 if url.scheme == "amqps" else 5672
+    return f"RabbitMQ at {url.host}:{url.port or default}"
 
 
 def _reason(error: BaseException) -> str:
-    """Return the broker's own words, or the kind of error where there are none."""
-    words = [argument for argument in error.args if isinstance(argument, str) and argument]
-    return words[-1] if words else type(error).__name__
+    """Return the text of the broker, or the kind of error where there is none."""
+    texts = [argument for argument in error.args if isinstance(argument, str) and argument]
+    return texts[-1] if texts else type(error).__name__

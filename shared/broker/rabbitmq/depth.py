@@ -1,33 +1,38 @@
-"""How deep a queue is, asked often and cheaply over a connection that is kept."""
+"""The depth of queues, read over one connection that stays open."""
 
 import asyncio
 from contextlib import AsyncExitStack
 from typing import Final
 
-from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from shared.broker.interface import BrokerError, Depth
-from shared.broker.rabbitmq.connection import connected, explained, parsed, passing_channel
+from shared.broker.rabbitmq.connection import (
+    connected,
+    parse_url,
+    temporary_channel,
+    translated_errors,
+)
 from shared.broker.rabbitmq.topology import find_queue
-from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection
+from shared.broker.rabbitmq.wire import PlainConnection
 
 ANSWER_TIMEOUT: Final = 5.0  # seconds
-NO_SUCH_QUEUE: Final = "NOT_FOUND - no queue"  # other texts mean that its home is down
+NO_SUCH_QUEUE: Final = "NOT_FOUND - no queue"  # other texts mean that its node is down
 
 
 class DepthGauge:
-    """Looks at queues without declaring them; one that nobody declared yet is empty."""
+    """Reads queues without declaring them; one that is not declared is empty."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kind: type[PlainConnection]) -> None:
         self._url = url
-        self._turn = asyncio.Lock()
+        self._kind = kind
+        self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()
-        self._connection: AbstractConnection | None = None
+        self._connection: PlainConnection | None = None
 
     async def read(self, queue: str) -> Depth:
         """Return the depth, connecting first when needed."""
-        async with self._turn:
+        async with self._lock:
             try:
                 return await self._read(queue)
             except BrokerError:
@@ -36,13 +41,13 @@ class DepthGauge:
 
     async def _read(self, queue: str) -> Depth:
         connection = await self._connected()
-        with explained(parsed(self._url)):
+        with translated_errors(parse_url(self._url)):
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                return await _look(connection, queue)
+                return await _read_depth(connection, queue)
 
-    async def _connected(self) -> AbstractConnection:
+    async def _connected(self) -> PlainConnection:
         if self._connection is None:
-            opened = connected(parsed(self._url), "upnext observing", AbortableConnection)
+            opened = connected(parse_url(self._url), "upnext observing", self._kind)
             self._connection = await self._stack.enter_async_context(opened)
         return self._connection
 
@@ -52,14 +57,14 @@ class DepthGauge:
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
-        async with self._turn:
+        async with self._lock:
             await self._disconnect()
 
 
-async def _look(connection: AbstractConnection, queue: str) -> Depth:
-    """Ask over a channel of its own: the broker closes it over a queue that does not exist."""
+async def _read_depth(connection: PlainConnection, queue: str) -> Depth:
+    """Read on a channel of its own: the broker closes it over a queue that does not exist."""
     try:
-        async with passing_channel(connection) as channel:
+        async with temporary_channel(connection) as channel:
             found = await find_queue(channel, queue)
     except ChannelNotFoundEntity as error:
         if NO_SUCH_QUEUE not in str(error):

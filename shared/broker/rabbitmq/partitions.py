@@ -1,14 +1,15 @@
-"""The partitions of a queue: found, consumed, shared, and changed in number without a loss.
+"""Partitions of a queue: found, consumed, shared, and changed in number without a loss.
 
-The queue itself stays, and everybody consumes it first, however many partitions they want. So its
-consumers are all there are. Everybody then looks for partitions, consumes all that exist, and last
-the ballot of the number they want. When the ballot has as many consumers as the queue, everybody
-wants this number and consumes what is to receive messages. Only then bindings are changed: what is
-missing is bound before the rest is unbound. Processes that want different numbers, or know nothing
-of partitions, so change nothing as long as they are side by side.
+The queue itself stays. Every process consumes it first, however many partitions it wants, so the
+consumers of the queue are all consumers there are. A process then consumes all partitions that
+exist, and last the vote queue of the number that it wants. When the vote queue has as many
+consumers as the queue, all processes want this number, and consume every queue that is to receive
+messages. Only then are bindings changed: first the missing ones are added, then the others removed.
+Processes that want different numbers, or know nothing of partitions, can therefore run side by side
+and change nothing.
 
-Nothing is deleted. RabbitMQ deletes a quorum queue whatever it holds, and between a look and the
-deletion a message may arrive. What a partition held when it was unbound is consumed like the rest.
+Nothing is deleted. RabbitMQ deletes a quorum queue with its messages, and one may arrive between a
+look and the deletion. The messages of an unbound partition are consumed like all others.
 """
 
 import asyncio
@@ -18,46 +19,45 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 
-from shared.broker.rabbitmq.connection import LOST, open_channel, passing_channel
+from shared.broker.rabbitmq.connection import LOST_ERRORS, temporary_channel
 from shared.broker.rabbitmq.depth import NO_SUCH_QUEUE
 from shared.broker.rabbitmq.subscription import RabbitMQSubscription, subscribed
 from shared.broker.rabbitmq.topology import bind, declare, find_queue, unbind
-from shared.broker.rabbitmq.wire.delivery_stream import ConsumingConnection
+from shared.broker.rabbitmq.wire import PlainConnection
 from shared.broker.topology import Queue, hash_exchange, partition, partition_vote
 from shared.process.background import running
 
 log = logging.getLogger(__name__)
 
-INTERVAL: Final = 1.0  # seconds between two looks at who consumes
+INTERVAL: Final = 1.0  # seconds between two counts of the consumers
 
 
 class Partitions:
     """The partitions of a queue, as one of its consumers sees them."""
 
     def __init__(self, channel: Channel, queue: Queue, subscription: RabbitMQSubscription) -> None:
-        """`channel` is of the connection that consumes, and changes nothing without it."""
+        """`channel` belongs to the consuming connection, so that it is lost together with it."""
         self._channel = channel
         self._queue = queue
         self._wanted = queue.partitions or 1
         self._subscription = subscription
-        self._consumers: dict[int, str] = {}  # tags, by the number of the partition
-        self._agreed: bool | None = None  # None: nobody has looked yet
+        self._consumers: dict[int, str] = {}  # tags, by number of the partition
+        self._agreed: bool | None = None  # on the number; None: not counted yet
 
     @property
     def queues(self) -> list[str]:
-        """The names of all that is consumed, the undivided queue first."""
+        """The names of all queues that are consumed, the queue itself first."""
         numbers = sorted(self._consumers)
         return [self._queue.name, *(partition(self._queue, number).name for number in numbers)]
 
-    async def open(self, connection: AbstractConnection) -> None:
-        """Consume the queue, and the partitions that there are or ought to be."""
+    async def open(self, connection: PlainConnection) -> None:
+        """Consume the queue, and the partitions that exist or are wanted."""
         await declare(self._channel, self._queue)
         await self._subscription.consume(self._queue.name)
-        count = await _count(connection, self._queue)
+        count = await _count_partitions(connection, self._queue)
         if not count:
             await bind(self._channel, self._queue)
         if self._wanted > 1:
@@ -65,16 +65,16 @@ class Partitions:
             count = max(count, self._wanted)
         if count:
             await self._consume(count)
-            await self._look()
+            await self._rebalance()
 
     async def _declare(self) -> None:
         for number in range(1, self._wanted + 1):
             await declare(self._channel, partition(self._queue, number))
-        # That something is bound to the exchange tells that there are partitions.
+        # A binding of the exchange tells others that there are partitions.
         await bind(self._channel, partition(self._queue, 1))
 
     async def _consume(self, count: int) -> None:
-        # In an order of one's own: the first who consumes a partition gets it.
+        # In random order: the first consumer of a partition is its active one.
         for number in random.sample(range(1, count + 1), count):
             await self._consume_partition(number)
         await declare(self._channel, partition_vote(self._queue))
@@ -84,88 +84,90 @@ class Partitions:
         name = partition(self._queue, number).name
         self._consumers[number] = await self._subscription.consume(name)
 
-    async def look_after(self) -> None:
-        """Route as everybody wants it, and keep no more partitions than others do, for ever."""
+    async def rebalance_for_ever(self) -> None:
+        """Bind the number of partitions that all consumers want, and keep a fair share of them."""
         while True:
             await asyncio.sleep(INTERVAL)
-            await self._look()
+            await self._rebalance()
 
-    async def _look(self) -> None:
-        before = await self._count_consumers(partition_vote(self._queue))
-        everybody = await self._count_consumers(self._queue)
-        # Once more, lest one who left meanwhile stands for one who wants another number.
-        in_favour = min(before, await self._count_consumers(partition_vote(self._queue)))
-        await self._agree(in_favour, everybody)
-        await self._share(everybody)
+    async def _rebalance(self) -> None:
+        votes_before = await self._count_consumers(partition_vote(self._queue))
+        consumers = await self._count_consumers(self._queue)
+        # Counted twice, lest a voter that left meanwhile hides a consumer with another wish.
+        votes_after = await self._count_consumers(partition_vote(self._queue))
+        await self._apply_votes(min(votes_before, votes_after), consumers)
+        await self._release_surplus(consumers)
 
     async def _count_consumers(self, queue: Queue) -> int:
         return (await find_queue(self._channel, queue.name)).consumer_count or 0
 
-    async def _agree(self, in_favour: int, everybody: int) -> None:
-        before, self._agreed = self._agreed, in_favour == everybody
+    async def _apply_votes(self, votes: int, consumers: int) -> None:
+        before, self._agreed = self._agreed, votes == consumers
         if self._agreed == before:
             return
         if self._agreed:
-            await self._route()
+            await self._change_bindings()
         log.info(
             "partitions of %s: %d are wanted by %d of %d consumers%s",
-            *(self._queue.name, self._wanted, in_favour, everybody),
+            *(self._queue.name, self._wanted, votes, consumers),
             "" if self._agreed else ", so nothing changes",
         )
 
-    async def _route(self) -> None:
-        channel, queue, dividing = self._channel, self._queue, hash_exchange(self._queue)
+    async def _change_bindings(self) -> None:
+        channel, queue, exchange = self._channel, self._queue, hash_exchange(self._queue)
         if self._wanted == 1:
             await bind(channel, queue)
-            await channel.exchange_unbind(dividing.name, queue.exchange.name, queue.binding_key)
+            await channel.exchange_unbind(exchange.name, queue.exchange.name, queue.binding_key)
             return
         for number in range(1, self._wanted + 1):
             await bind(channel, partition(queue, number))
-        await channel.exchange_bind(dividing.name, queue.exchange.name, queue.binding_key)
+        await channel.exchange_bind(exchange.name, queue.exchange.name, queue.binding_key)
         for number in range(self._wanted + 1, len(self._consumers) + 1):
             await unbind(channel, partition(queue, number))
         await unbind(channel, queue)
 
-    async def _share(self, everybody: int) -> None:
-        """Give back what is more than a fair share; those who wait are served before us."""
-        heard, self._subscription.heard = self._subscription.heard, set()
-        mine = [number for number, tag in self._consumers.items() if tag.encode() in heard]
+    async def _release_surplus(self, consumers: int) -> None:
+        """Release the active partitions beyond a fair share: consume them anew, behind others."""
+        active, self._subscription.active = self._subscription.active, set()
+        mine = [number for number, tag in self._consumers.items() if tag.encode() in active]
         mine = [number for number in mine if number <= self._wanted]
-        fair = -(-self._wanted // max(everybody, 1))  # rounded up
-        for number in mine[fair:]:
+        fair_share = -(-self._wanted // max(consumers, 1))  # rounded up
+        for number in mine[fair_share:]:
             await self._subscription.cancel(self._consumers[number])
             await self._consume_partition(number)
 
 
 @asynccontextmanager
 async def consuming_partitions(
-    connection: ConsumingConnection, queue: Queue, prefetch: int
+    connection: PlainConnection, queue: Queue, prefetch: int
 ) -> AsyncIterator[tuple[RabbitMQSubscription, list[str]]]:
-    """Consume while the block lasts; yield the subscription, and the names of what is consumed."""
+    """Consume while the block lasts; yield the subscription, and the names of its queues."""
     async with subscribed(connection, prefetch) as subscription:
-        partitions = Partitions(await open_channel(connection), queue, subscription)
+        partitions = Partitions(await connection.open_channel(), queue, subscription)
         await partitions.open(connection)
         if len(partitions.queues) == 1:
             yield subscription, partitions.queues
             return
-        async with running(_look_after(partitions, subscription), f"partitions of {queue.name}"):
+        async with running(
+            _rebalance_until_lost(partitions, subscription), f"partitions of {queue.name}"
+        ):
             yield subscription, partitions.queues
 
 
-async def _look_after(partitions: Partitions, subscription: RabbitMQSubscription) -> None:
+async def _rebalance_until_lost(partitions: Partitions, subscription: RabbitMQSubscription) -> None:
     try:
-        await partitions.look_after()
-    except LOST as error:
-        subscription.lose(f"the partitions are out of sight: {error}")
+        await partitions.rebalance_for_ever()
+    except LOST_ERRORS as error:
+        subscription.fail(f"the channel of the partitions was lost: {error}")
 
 
-async def _count(connection: AbstractConnection, queue: Queue) -> int:
+async def _count_partitions(connection: PlainConnection, queue: Queue) -> int:
     """Return how many partitions there are."""
-    if not await _is_divided(connection, queue):
+    if not await _has_partitions(connection, queue):
         return 0
     count = 0
     try:
-        async with passing_channel(connection) as channel:
+        async with temporary_channel(connection) as channel:
             while True:
                 await find_queue(channel, partition(queue, count + 1).name)
                 count += 1
@@ -175,14 +177,14 @@ async def _count(connection: AbstractConnection, queue: Queue) -> int:
     return count
 
 
-async def _is_divided(connection: AbstractConnection, queue: Queue) -> bool:
+async def _has_partitions(connection: PlainConnection, queue: Queue) -> bool:
     """Tell whether there are partitions.
 
-    An exchange may be deleted unless something is bound to it, and be it because it never was.
-    Looking for a queue instead would be an error in RabbitMQ's log, wherever nobody has partitions.
+    RabbitMQ refuses to delete an exchange only while something is bound to it. Reading a queue
+    instead would write an error into RabbitMQ's log wherever there are no partitions.
     """
     try:
-        async with passing_channel(connection) as channel:
+        async with temporary_channel(connection) as channel:
             await channel.exchange_delete(hash_exchange(queue).name, if_unused=True)
     except ChannelPreconditionFailed:
         return True

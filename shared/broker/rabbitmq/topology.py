@@ -1,20 +1,19 @@
-"""The topology, declared on a RabbitMQ."""
+"""Declare the topology on RabbitMQ."""
 
 from typing import Final
 
-from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 from pamqp.commands import Queue as Commands
 from pamqp.common import FieldTable
-from typing_extensions import override
 
-from shared.broker.rabbitmq.connection import passing_channel
+from shared.broker.rabbitmq.connection import temporary_channel
+from shared.broker.rabbitmq.wire import DeclareByAnyName, PlainConnection
 from shared.broker.topology import DEFAULT, USER_HEADER, Exchange, Queue
 
 QUORUM: Final[FieldTable] = {
     "x-queue-type": "quorum",
-    # A full queue says no to the publisher, whose outbox keeps the message. Dropping the oldest
-    # one would lose it, and switch dead-lettering back to "at most once".
+    # A full queue refuses the message, which the publisher's outbox keeps. Dropping the oldest
+    # message would lose it, and switch dead-lettering back to "at most once".
     "x-overflow": "reject-publish",
 }
 
@@ -23,29 +22,21 @@ BY_USER: Final[FieldTable] = {"hash-header": USER_HEADER}
 LAST_DECLARED: Final = ""  # the queue that was declared last on the channel
 
 
-class DeclareByAnyName(Commands.Declare):
-    """Declares a queue whose name pamqp would refuse: it does not know that `*` is allowed."""
-
-    @override
-    def validate(self) -> None:
-        """Leave it to RabbitMQ."""
-
-
-async def declare_exchange(connection: AbstractConnection, exchange: Exchange) -> None:
-    """Declare the exchange, on a channel of its own: a refusal closes the channel."""
-    async with passing_channel(connection) as channel:
+async def declare_exchange(connection: PlainConnection, exchange: Exchange) -> None:
+    """Declare the exchange on a channel of its own: a refusal closes the channel."""
+    async with temporary_channel(connection) as channel:
         await _declare_exchange(channel, exchange)
 
 
-async def declare_queue(connection: AbstractConnection, queue: Queue) -> None:
+async def declare_queue(connection: PlainConnection, queue: Queue) -> None:
     """Declare the queue with its exchange and its binding, its parking queue first."""
-    async with passing_channel(connection) as channel:
+    async with temporary_channel(connection) as channel:
         await declare(channel, queue)
         await bind(channel, queue)
 
 
 async def declare(channel: Channel, queue: Queue) -> None:
-    """Declare the queue, where it parks, and the exchange that it can be bound to."""
+    """Declare the queue, its parking queue, and the exchange that it can be bound to."""
     if queue.parking is not None:
         await declare(channel, queue.parking)
         await bind(channel, queue.parking)
@@ -55,20 +46,20 @@ async def declare(channel: Channel, queue: Queue) -> None:
 
 
 async def bind(channel: Channel, queue: Queue) -> None:
-    """Let the queue, which is declared, receive messages."""
+    """Bind the queue, which is declared, to its exchange."""
     if queue.exchange != DEFAULT:
         await find_queue(channel, queue.name)
         await channel.queue_bind(LAST_DECLARED, queue.exchange.name, queue.binding_key)
 
 
 async def unbind(channel: Channel, queue: Queue) -> None:
-    """Let the queue receive no more messages, if it does; it keeps those that it has."""
+    """Unbind the queue from its exchange if it is bound; it keeps the messages that it has."""
     await find_queue(channel, queue.name)
     await channel.queue_unbind(LAST_DECLARED, queue.exchange.name, queue.binding_key)
 
 
 async def find_queue(channel: Channel, name: str) -> Commands.DeclareOk:
-    """Return how full the queue is. It must exist, and is `LAST_DECLARED` from now on."""
+    """Return the counts of the queue. It must exist, and is `LAST_DECLARED` from now on."""
     return await channel.rpc(DeclareByAnyName(queue=name, passive=True))
 
 
@@ -81,7 +72,7 @@ async def _declare_exchange(channel: Channel, exchange: Exchange) -> None:
 
 
 def queue_arguments(queue: Queue) -> FieldTable:
-    """Return the arguments that make losing a message impossible, whatever policies say."""
+    """Return the arguments by which no message can be lost, whatever policies say."""
     arguments = QUORUM.copy()
     if queue.delivery_limit is not None:
         arguments["x-delivery-limit"] = queue.delivery_limit

@@ -12,10 +12,10 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.consume.poison import SUSPICIOUS
-from recommendation_service.learn.lessons import LessonState, deleted, describe
+from recommendation_service.learn.lessons import LessonState, deleted, upsert_lessons
 from recommendation_service.replicate.catalogue import Catalogue
 from recommendation_service.tables import lessons
-from shared.broker.interface import Message, Outcome
+from shared.broker.interface import Message, PublishOutcome
 from shared.broker.topology import LESSON, RECOMMENDATION_LESSON
 from shared.clock import utc_now
 from shared.database.database import Database
@@ -35,7 +35,7 @@ def a_message(key: str, **body: Any) -> Message:
 
 async def publish(set_up: SetUp, *messages: Message) -> None:
     async with set_up.broker.publisher(LESSON) as publisher:
-        assert set(await publisher.publish(messages)) == {Outcome.CONFIRMED}
+        assert set(await publisher.publish(messages)) == {PublishOutcome.CONFIRMED}
 
 
 async def test_lessons_are_learned_from_the_exchange(set_up: SetUp) -> None:
@@ -99,9 +99,9 @@ async def test_a_message_that_came_back_often_is_processed_alone_after_its_neigh
         database: Database, connection: AsyncConnection, states: Sequence[LessonState]
     ) -> Any:
         batches.append([one.lesson_id for one in states])
-        return await describe(database, connection, states)
+        return await upsert_lessons(database, connection, states)
 
-    monkeypatch.setattr("recommendation_service.consume.lessons.describe", described)
+    monkeypatch.setattr("recommendation_service.consume.lessons.upsert_lessons", described)
     for number in range(SUSPICIOUS):
         async with real.broker.subscription(RECOMMENDATION_LESSON, prefetch=1) as source:
             if number == 0:
@@ -165,7 +165,7 @@ async def stored_after(database: Database, states: Sequence[LessonState], size: 
     catalogue = Catalogue(database)
     for start in range(0, len(states), size):
         async with database.write() as connection:
-            await describe(database, connection, states[start : start + size])
+            await upsert_lessons(database, connection, states[start : start + size])
         await catalogue.catch_up()
     async with database.read() as connection:
         rows = (await connection.execute(select(lessons))).all()

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from consumption_service.publish import relay
 from consumption_service.tables import idempotency_keys, outbox
 from shared.broker.in_process import InProcessBroker
-from shared.broker.interface import Broker, Message, Outcome, Subscription
+from shared.broker.interface import Broker, Message, PublishOutcome, Subscription
 from shared.broker.topology import (
     CONSUMPTION_ERASURE_PARKED,
     ERASURE,
@@ -78,7 +78,7 @@ async def confirm(broker: Broker, receipt: Any, done_at: datetime, **other: obje
     message = Message(str(uuid4()), "done", body, type="erasure.done")
     async with broker.publisher(ERASURE) as publisher:
         async with asyncio.timeout(PATIENCE):
-            assert await publisher.publish([message]) == [Outcome.CONFIRMED]
+            assert await publisher.publish([message]) == [PublishOutcome.CONFIRMED]
 
 
 async def test_nothing_of_an_erased_user_stays(database_url: str) -> None:

@@ -16,7 +16,7 @@ from recommendation_service.learn import erase as erase_module
 from recommendation_service.learn.erase import erase
 from recommendation_service.learn.learn import learn
 from recommendation_service.replicate.model import ModelReplica
-from recommendation_service.tables import erased_users, learned_watches, meetings, model_state
+from recommendation_service.tables import erased_users, interactions, learned_watches, model_state
 from shared.database.database import Database
 from shared.events import Kind, UserErased
 from shared.ids import UserId
@@ -131,7 +131,7 @@ async def test_a_long_history_goes_portion_by_portion(
     assert replica.version > 14
     assert replica.model.fingerprint == expected_fingerprint([*others, *back])
     async with recommendation_database.read() as connection:
-        for table in (meetings, learned_watches):
+        for table in (interactions, learned_watches):
             of_user = select(func.count()).where(table.c.user_id == 1)
             assert await connection.scalar(of_user) == len(back)
 
@@ -144,7 +144,7 @@ async def test_what_was_broken_off_is_completed_by_the_next_delivery(
     replica = await learn_all(recommendation_database, [events])
     erasure = an_erasure(1, 100)
 
-    take_away = erase_module._take_away  # noqa: SLF001
+    take_away = erase_module._remove_portion  # noqa: SLF001
     steps = iter([True, True])
 
     async def break_off(*arguments: object) -> bool:
@@ -152,12 +152,12 @@ async def test_what_was_broken_off_is_completed_by_the_next_delivery(
             return bool(await take_away(*arguments))  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(erase_module, "_take_away", break_off)
+    monkeypatch.setattr(erase_module, "_remove_portion", break_off)
     with pytest.raises(KeyboardInterrupt):
         await erase(recommendation_database, erasure)
     await replica.catch_up()
     assert replica.model.fingerprint != 0
-    monkeypatch.setattr(erase_module, "_take_away", take_away)
+    monkeypatch.setattr(erase_module, "_remove_portion", take_away)
 
     await erase(recommendation_database, erasure)
 
@@ -173,7 +173,7 @@ async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_sinc
     back = [an_event(1, lesson, minutes=200 + lesson) for lesson in (8, 0)]
     replica = await learn_all(recommendation_database, [events])
 
-    take_away = erase_module._take_away  # noqa: SLF001
+    take_away = erase_module._remove_portion  # noqa: SLF001
     coming = iter(back)
 
     async def watch_before(
@@ -183,7 +183,7 @@ async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_sinc
             await learn(database, connection, [event])
         return await take_away(database, connection, erasure)
 
-    monkeypatch.setattr(erase_module, "_take_away", watch_before)
+    monkeypatch.setattr(erase_module, "_remove_portion", watch_before)
     await erase(recommendation_database, an_erasure(1, 100))
     await replica.catch_up()
 
@@ -193,7 +193,7 @@ async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_sinc
 async def test_very_many_watches_go_in_several_statements(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erase_module, "STATEMENT", 3)
+    monkeypatch.setattr(erase_module, "DELETE_SIZE", 3)
     events = [an_event(1, place % 2, minutes=place) for place in range(20)]
     others = [an_event(2, lesson) for lesson in range(4)]
     back = [an_event(1, 0, minutes=200)]

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import func, select
 
 from recommendation_service.evaluate import attribution
-from recommendation_service.evaluate.attribution import Served, attributed
+from recommendation_service.evaluate.attribution import Impressions, read_attribution
 from recommendation_service.learn.erase import erase
-from recommendation_service.learn.retention import forget_lists
+from recommendation_service.learn.retention import delete_served_lists
 from recommendation_service.tables import served_lists
 from shared.clock import utc_now
 from shared.database.database import Database
@@ -25,7 +25,7 @@ from tests.support.pair import Pair, learned
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is served is written, and what is learned looked at, at once."""
     monkeypatch.setattr(attribution, "INTERVAL", 0.01)
-    monkeypatch.setattr(attribution, "SETTLED", timedelta(seconds=0.5))
+    monkeypatch.setattr(attribution, "WRITE_DELAY", timedelta(seconds=0.5))
 
 
 async def rows(database: Database) -> int:
@@ -51,43 +51,43 @@ async def test_the_share_of_watches_that_came_from_a_list_is_shown(pair: Pair) -
 async def test_a_list_counts_for_a_day_and_is_forgotten_then(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = Served(recommendation_database)
-    process.note_list(UserId(1), [LessonId(5)])
+    process = Impressions(recommendation_database)
+    process.record_impression(UserId(1), [LessonId(5)])
     await process.save()
     later = an_event(1, 5)._replace(occurred_at=utc_now() + timedelta(hours=25))
     earlier = an_event(1, 5)._replace(occurred_at=utc_now() - timedelta(hours=1))
     retry_while_unavailable = an_event(1, 5)._replace(occurred_at=utc_now() + timedelta(hours=23))
 
-    process.note_watches([later, earlier, retry_while_unavailable])
+    process.record_watches([later, earlier, retry_while_unavailable])
     await process.attribute(utc_now())
 
-    found = await attributed(recommendation_database)
+    found = await read_attribution(recommendation_database)
     assert (found.watches, found.from_lists) == (1, 1)
-    await forget_lists(recommendation_database)
+    await delete_served_lists(recommendation_database)
     assert await rows(recommendation_database) == 1
     monkeypatch.setattr(
         "recommendation_service.learn.retention.LISTS_RETENTION", -timedelta(days=1)
     )
-    await forget_lists(recommendation_database)
+    await delete_served_lists(recommendation_database)
     assert await rows(recommendation_database) == 0
 
 
 async def test_of_too_many_users_a_sample_is_remembered(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attribution, "MAX_LISTS", 10)
-    process = Served(recommendation_database)
+    monkeypatch.setattr(attribution, "MAX_USERS", 10)
+    process = Impressions(recommendation_database)
 
     for _ in range(8):
         for user in range(1000):
-            process.note_list(UserId(user), [LessonId(5)])
+            process.record_impression(UserId(user), [LessonId(5)])
         before = await rows(recommendation_database)
         await process.save()
         assert 0 <= await rows(recommendation_database) - before <= 10
 
     for _ in range(20):
         await process.save()
-    process.note_list(UserId(77), [LessonId(5)])
+    process.record_impression(UserId(77), [LessonId(5)])
     before = await rows(recommendation_database)
     await process.save()
     assert await rows(recommendation_database) == before + 1
@@ -96,10 +96,10 @@ async def test_of_too_many_users_a_sample_is_remembered(
 async def test_lists_of_an_erased_user_are_neither_kept_nor_written_late(
     recommendation_database: Database,
 ) -> None:
-    process = Served(recommendation_database)
-    process.note_list(UserId(1), [LessonId(5)])
+    process = Impressions(recommendation_database)
+    process.record_impression(UserId(1), [LessonId(5)])
     await process.save()
-    process.note_list(UserId(1), [LessonId(6)])
+    process.record_impression(UserId(1), [LessonId(6)])
     erased_at = utc_now()
 
     await erase(
@@ -109,6 +109,6 @@ async def test_lists_of_an_erased_user_are_neither_kept_nor_written_late(
     await process.save()
     assert await rows(recommendation_database) == 0
 
-    process.note_list(UserId(1), [LessonId(7)])  # they come back
+    process.record_impression(UserId(1), [LessonId(7)])  # they come back
     await process.save()
     assert await rows(recommendation_database) == 1

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
-from recommendation_service.learn.change_log import News, advance
-from recommendation_service.learn.locks import alone, learn_beside_others
-from recommendation_service.learn.retention import forget_events
-from recommendation_service.model.counts import FIRST, LAST, MET
+from recommendation_service.learn.change_log import LogEntry, append
+from recommendation_service.learn.locks import lock_exclusive, lock_users
+from recommendation_service.learn.retention import delete_event_ids
+from recommendation_service.model.counts import Figure
 from recommendation_service.model.model import Model
 from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import inbox, model_state
@@ -81,7 +81,7 @@ async def test_learners_wait_for_each_other_only_where_they_share_a_user(
     shared_database: Database,
 ) -> None:
     async with shared_database.write() as connection:
-        await learn_beside_others(connection, [UserId(1), UserId(2)])
+        await lock_users(connection, [UserId(1), UserId(2)])
 
         await learn_all(shared_database, [[an_event(user=3)]])
         sharing = asyncio.create_task(learn_all(shared_database, [[an_event(user=2)]]))
@@ -96,17 +96,17 @@ async def test_who_works_alone_waits_for_learners_and_they_for_it(
 
     async def work_alone() -> None:
         async with shared_database.write() as connection:
-            await alone(connection)
+            await lock_exclusive(connection)
             alone_now.set()
 
     async with shared_database.write() as connection:
-        await learn_beside_others(connection, [UserId(1)])
+        await lock_users(connection, [UserId(1)])
         other = asyncio.create_task(work_alone())
         await eventually(lambda: waiting(shared_database, "relation"))
         late = asyncio.create_task(learn_all(shared_database, [[an_event(user=2)]]))
         await eventually(lambda: waiting(shared_database, "relation", count=2))
         assert not alone_now.is_set()
-        await advance(shared_database, connection, News(applied=1))
+        await append(shared_database, connection, LogEntry(applied=1))
     await asyncio.gather(other, late)
 
 
@@ -115,9 +115,9 @@ async def test_events_are_forgotten_when_no_learner_takes_them_for_remembered(
 ) -> None:
     await learn_all(shared_database, [[an_event(user=1)]])
     async with shared_database.write() as connection:
-        await learn_beside_others(connection, [UserId(2)])
+        await lock_users(connection, [UserId(2)])
         tomorrow = utc_now() + timedelta(days=1)
-        forgetting = asyncio.create_task(forget_events(shared_database, tomorrow))
+        forgetting = asyncio.create_task(delete_event_ids(shared_database, tomorrow))
         await eventually(lambda: waiting(shared_database, "relation"))
         assert await connection.scalar(REMEMBERED) == 1
     await forgetting
@@ -134,7 +134,8 @@ async def waiting(database: Database, kind: str, count: int = 1) -> bool:
 
 def met_from_to(model: Model) -> dict[int, tuple[float, float]]:
     """When each lesson was first and last met, of those that anybody meets."""
-    first, last, met = (model.counts.figures[row] for row in (FIRST, LAST, MET))
+    rows = [Figure.FIRST, Figure.LAST, Figure.INTERACTIONS]
+    first, last, met = model.counts.figures[rows]
     return {
         lesson: (first[index], last[index])
         for lesson, index in model.counts.index.items()

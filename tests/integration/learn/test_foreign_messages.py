@@ -8,7 +8,7 @@ import kombu
 import pytest
 from sqlalchemy import text
 
-from shared.broker.interface import Broker, Message, Outcome
+from shared.broker.interface import Broker, Message, PublishOutcome
 from shared.broker.topology import RECOMMENDATION, WATCH
 from shared.database.database import open_database
 from shared.uuid7 import new_id
@@ -82,7 +82,7 @@ BAD: dict[str, tuple[Message, str, str]] = {
 
 async def publish(broker: Broker, *messages: Message) -> None:
     async with broker.publisher(WATCH) as publisher:
-        assert set(await publisher.publish(messages)) == {Outcome.CONFIRMED}
+        assert set(await publisher.publish(messages)) == {PublishOutcome.CONFIRMED}
 
 
 @pytest.mark.parametrize("name", list(BAD))

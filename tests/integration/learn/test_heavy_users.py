@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from recommendation_service.event import Event
 from recommendation_service.learn import histories
 from recommendation_service.learn.recent_interactions import (
-    KNOWN,
-    latest_meetings,
-    latest_meetings_of,
+    MAX_HISTORY,
+    recent_interactions,
+    recent_interactions_of,
 )
 from recommendation_service.model.history import Interaction
 from recommendation_service.replicate.model import ModelReplica
@@ -23,7 +23,7 @@ from shared.ids import LessonId, UserId
 from tests.integration.learn.test_learn import expected_fingerprint, forget_all, learn_all
 from tests.support.examples import NOON, an_event
 
-LESSONS = KNOWN + 300
+LESSONS = MAX_HISTORY + 300
 FEW_MORE = 5
 
 
@@ -70,8 +70,8 @@ async def test_the_latest_meetings_are_read_in_order(
 
     users = [UserId(user) for user in lengths]
     async with recommendation_database.read() as connection:
-        found = await latest_meetings_of(recommendation_database, connection, users, count)
-        alone = {user: await latest_meetings(connection, user) for user in users}
+        found = await recent_interactions_of(recommendation_database, connection, users, count)
+        alone = {user: await recent_interactions(connection, user) for user in users}
 
     for user, length in lengths.items():
         everything = [meeting_of(lesson) for lesson in range(length)]

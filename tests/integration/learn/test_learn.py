@@ -16,8 +16,8 @@ from recommendation_service.model.history import Interaction, contributions, ord
 from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import (
     inbox,
+    interactions,
     learned_watches,
-    meetings,
     model_changes,
     model_state,
 )
@@ -37,14 +37,14 @@ async def learn_all(
     for batch in batches:
         async with database.write() as connection:
             learned = await learn(database, connection, batch)
-        replica.note(learned)
-        await replica.adopt()
+        replica.enqueue(learned)
+        await replica.apply_committed()
     return replica
 
 
 async def forget_all(database: Database) -> None:
     async with database.write() as connection:
-        for table in (inbox, learned_watches, meetings, model_changes):
+        for table in (inbox, learned_watches, interactions, model_changes):
             await connection.execute(delete(table))
         nothing = {"version": 0, "fingerprint": bytes(16), "applied": 0, "duplicates": 0}
         await connection.execute(update(model_state).values(nothing))

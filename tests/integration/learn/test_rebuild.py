@@ -9,7 +9,7 @@ from recommendation_service.event import Event
 from recommendation_service.learn.learn import learn
 from recommendation_service.learn.rebuild import Rebuilt, rebuild
 from recommendation_service.replicate.model import ModelReplica
-from recommendation_service.tables import inbox, learned_watches, meetings
+from recommendation_service.tables import inbox, interactions, learned_watches
 from shared.database.database import Database
 from shared.events import Kind
 from tests.support.examples import an_event
@@ -30,8 +30,8 @@ async def learned(database: Database, events: Sequence[Event]) -> ModelReplica:
     await replica.load()
     async with database.write() as connection:
         what = await learn(database, connection, events)
-    replica.note(what)
-    await replica.adopt()
+    replica.enqueue(what)
+    await replica.apply_committed()
     return replica
 
 
@@ -50,7 +50,7 @@ async def test_a_sound_model_is_the_same_afterwards(recommendation_database: Dat
 async def test_what_was_never_learned_is_learned(recommendation_database: Database) -> None:
     expected = (await learned(recommendation_database, EVENTS)).model.fingerprint
     async with recommendation_database.write() as connection:
-        for table in (inbox, learned_watches, meetings):
+        for table in (inbox, learned_watches, interactions):
             await connection.execute(delete(table))
 
     found = await rebuild(recommendation_database, pages(EVENTS))
@@ -69,7 +69,7 @@ async def test_damaged_meetings_are_made_good_and_every_process_notices(
     await other.load()
     expected = replica.model.fingerprint
     async with recommendation_database.write() as connection:
-        await connection.execute(delete(meetings).where(meetings.c.user_id == 3))
+        await connection.execute(delete(interactions).where(interactions.c.user_id == 3))
 
     await rebuild(recommendation_database, pages(EVENTS))
     for process in (replica, other):
@@ -84,12 +84,12 @@ async def test_a_deleted_watch_does_not_come_back(
     recommendation_database: Database,
     listed: bool,  # noqa: FBT001 - the page may have been read just before the deletion
 ) -> None:
-    key_line, gone = an_event(lesson=1), an_event(lesson=2)
+    kept, gone = an_event(lesson=1), an_event(lesson=2)
     deletion = an_event(lesson=2, kind=Kind.DELETED, watch_id=gone.watch_id)
-    replica = await learned(recommendation_database, [key_line, gone, deletion])
+    replica = await learned(recommendation_database, [kept, gone, deletion])
     before = replica.model.fingerprint
 
-    await rebuild(recommendation_database, pages([key_line, gone] if listed else [key_line]))
+    await rebuild(recommendation_database, pages([kept, gone] if listed else [kept]))
     await replica.catch_up()
 
     assert replica.model.fingerprint == before

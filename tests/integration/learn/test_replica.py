@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import delete, insert
 
 from recommendation_service.event import Event
-from recommendation_service.learn import interactions
-from recommendation_service.learn.histories import Step
+from recommendation_service.learn import load_model
+from recommendation_service.learn.histories import ModelStep
 from recommendation_service.learn.learn import Learned, learn
-from recommendation_service.replicate.model import Look, ModelReplica
+from recommendation_service.replicate.model import ModelReplica, StepObserver
 from recommendation_service.tables import model_changes
 from shared.clock import utc_now
 from shared.database.database import Database
@@ -22,8 +22,8 @@ def some_events(first_user: int) -> list[Event]:
     return [an_event(first_user + user, lesson) for user in range(3) for lesson in range(5)]
 
 
-def seeing(seen: list[Step]) -> Look:
-    async def look(step: Step) -> None:
+def seeing(seen: list[ModelStep]) -> StepObserver:
+    async def look(step: ModelStep) -> None:
         seen.append(step)
 
     return look
@@ -53,12 +53,12 @@ async def is_up_to_date(replica: ModelReplica, database: Database) -> bool:
 async def test_batches_are_applied_in_the_order_of_their_commits(
     recommendation_database: Database,
 ) -> None:
-    replica, seen = await a_follower(recommendation_database), list[Step]()
+    replica, seen = await a_follower(recommendation_database), list[ModelStep]()
     batches = [await commit(recommendation_database, some_events(user)) for user in (10, 20, 30)]
 
     for learned in batches:
-        replica.note(learned, seeing(seen))
-    await replica.adopt()
+        replica.enqueue(learned, seeing(seen))
+    await replica.apply_committed()
 
     assert seen == [step for learned in batches for step in learned.steps]
     assert await is_up_to_date(replica, recommendation_database)
@@ -67,12 +67,12 @@ async def test_batches_are_applied_in_the_order_of_their_commits(
 async def test_what_was_committed_is_seen_by_the_evaluation_whoever_applies_it(
     recommendation_database: Database,
 ) -> None:
-    replica, seen = await a_follower(recommendation_database), list[Step]()
+    replica, seen = await a_follower(recommendation_database), list[ModelStep]()
     learned = await commit(recommendation_database, some_events(10))
 
-    replica.note(learned, seeing(seen))
+    replica.enqueue(learned, seeing(seen))
     await replica.catch_up()
-    await replica.adopt()
+    await replica.apply_committed()
 
     assert seen == list(learned.steps)
     assert await is_up_to_date(replica, recommendation_database)
@@ -81,12 +81,12 @@ async def test_what_was_committed_is_seen_by_the_evaluation_whoever_applies_it(
 async def test_what_others_committed_before_is_applied_before(
     recommendation_database: Database,
 ) -> None:
-    replica, seen = await a_follower(recommendation_database), list[Step]()
+    replica, seen = await a_follower(recommendation_database), list[ModelStep]()
     await commit(recommendation_database, some_events(10))
     learned = await commit(recommendation_database, some_events(20))
 
-    replica.note(learned, seeing(seen))
-    await replica.adopt()
+    replica.enqueue(learned, seeing(seen))
+    await replica.apply_committed()
 
     assert seen == list(learned.steps)
     assert await is_up_to_date(replica, recommendation_database)
@@ -100,8 +100,8 @@ async def test_a_batch_that_changes_nothing_leaves_what_others_committed_before_
     replica = await a_follower(recommendation_database)
     await commit(recommendation_database, some_events(20))
 
-    replica.note(await commit(recommendation_database, known))
-    await replica.adopt()
+    replica.enqueue(await commit(recommendation_database, known))
+    await replica.apply_committed()
 
     assert await is_up_to_date(replica, recommendation_database)
 
@@ -113,8 +113,8 @@ async def test_a_model_behind_the_log_is_folded_anew(recommendation_database: Da
         await connection.execute(delete(model_changes))
     learned = await commit(recommendation_database, some_events(20))
 
-    replica.note(learned)
-    await replica.adopt()
+    replica.enqueue(learned)
+    await replica.apply_committed()
 
     assert await is_up_to_date(replica, recommendation_database)
 
@@ -125,14 +125,14 @@ async def test_a_change_that_was_applied_in_part_is_made_good(
     replica = await a_follower(recommendation_database)
     learned = await commit(recommendation_database, some_events(10))
 
-    async def fail_at_the_fifth(step: Step) -> None:
+    async def fail_at_the_fifth(step: ModelStep) -> None:
         if step == learned.steps[4]:
             raise ZeroDivisionError
 
-    replica.note(learned, fail_at_the_fifth)
+    replica.enqueue(learned, fail_at_the_fifth)
     with pytest.raises(ZeroDivisionError):
-        await replica.adopt()
-    await replica.adopt()
+        await replica.apply_committed()
+    await replica.apply_committed()
 
     assert await is_up_to_date(replica, recommendation_database)
 
@@ -146,7 +146,7 @@ async def test_following_goes_on_after_a_record_that_cannot_be_read(
         await connection.execute(insert(model_changes).values(unreadable))
 
     async with running(replica.run(0.01), "follow"):
-        await eventually(lambda: "the model cannot follow" in caplog.text)
+        await eventually(lambda: "the model replica is behind" in caplog.text)
         async with recommendation_database.write() as connection:
             await connection.execute(delete(model_changes))
         await commit(recommendation_database, some_events(10))
@@ -158,9 +158,9 @@ async def test_a_model_is_folded_in_portions_that_leave_histories_whole(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replica = await a_follower(recommendation_database)
-    replica.note(await commit(recommendation_database, some_events(10)))
-    await replica.adopt()
-    monkeypatch.setattr(interactions, "PORTION", 7)  # two users, of whom each met five lessons
-    monkeypatch.setattr(interactions, "AT_ONCE", 3)
+    replica.enqueue(await commit(recommendation_database, some_events(10)))
+    await replica.apply_committed()
+    monkeypatch.setattr(load_model, "PORTION", 7)  # two users, of whom each met five lessons
+    monkeypatch.setattr(load_model, "FETCH_SIZE", 3)
 
     assert await is_up_to_date(replica, recommendation_database)

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from consumption_service.retention import forget_keys
+from consumption_service.retention import delete_old_keys
 from consumption_service.tables import idempotency_keys
-from recommendation_service.consume.parse import read
+from recommendation_service.consume.parse import parse_event
 from recommendation_service.event import Event
-from recommendation_service.learn.retention import forget, forget_changes
+from recommendation_service.learn.retention import delete_log_entries, delete_old
 from recommendation_service.model.fingerprint import MODULUS
 from recommendation_service.replicate.model import ModelReplica
 from recommendation_service.tables import inbox, model_changes, model_state
@@ -30,7 +30,7 @@ async def make_old(database: Database) -> None:
     """Let everything learned so far have been learned a while ago, and be forgotten."""
     async with database.write() as connection:
         await connection.execute(update(inbox).values(learned_at=OLD))
-    await forget(database, DAYS)
+    await delete_old(database, DAYS)
     async with database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(inbox)) == 0
 
@@ -44,7 +44,7 @@ async def counted(database: Database) -> tuple[int, int, int]:
 def three_fields(message_id: str) -> Event:
     """A message of another producer, which does not say when it happened."""
     body = b'{"user_id": 7, "lesson_id": 9, "position": 1}'
-    return read(
+    return parse_event(
         Delivery(1, message_id, "created", body, None, None, {}, False, 0),  # noqa: FBT003
         10_000,
     )
@@ -105,7 +105,7 @@ async def test_an_old_message_without_a_time_is_not_counted_twice(
 async def test_events_learned_lately_are_not_forgotten(recommendation_database: Database) -> None:
     await learn_all(recommendation_database, [[an_event(), an_event()]])
 
-    await forget(recommendation_database, DAYS)
+    await delete_old(recommendation_database, DAYS)
 
     async with recommendation_database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(inbox)) == 2
@@ -119,7 +119,7 @@ async def test_of_the_log_the_newest_record_stays(recommendation_database: Datab
     async with recommendation_database.write() as connection:
         await connection.execute(update(model_changes).values(learned_at=OLD))
 
-    await forget_changes(recommendation_database)
+    await delete_log_entries(recommendation_database)
 
     late = ModelReplica(recommendation_database)
     late.version = 1
@@ -135,7 +135,7 @@ async def test_more_rows_than_one_transaction_deletes(recommendation_database: D
     async with recommendation_database.write() as connection:
         await connection.execute(insert(inbox), rows)
 
-    await forget(recommendation_database, DAYS)
+    await delete_old(recommendation_database, DAYS)
 
     async with recommendation_database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(inbox)) == 0
@@ -155,8 +155,8 @@ async def test_an_old_idempotency_key_is_free_again(consumption_database: Databa
     async with consumption_database.write() as connection:
         await connection.execute(insert(idempotency_keys), rows)
 
-    await forget_keys(consumption_database, days=7)
+    await delete_old_keys(consumption_database, days=7)
 
     async with consumption_database.read() as connection:
-        key_line: Sequence[str] = list(await connection.scalars(select(idempotency_keys.c.key)))
-    assert key_line == ["yesterday"]
+        kept: Sequence[str] = list(await connection.scalars(select(idempotency_keys.c.key)))
+    assert kept == ["yesterday"]

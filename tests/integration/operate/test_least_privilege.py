@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from shared.broker.connect import open_broker
-from shared.broker.interface import Broker, BrokerRefused, Message, Outcome
+from shared.broker.interface import Broker, BrokerRefused, Message, PublishOutcome
 from shared.broker.topology import (
     CONSUMPTION_ERASURE,
     CONSUMPTION_ERASURE_PARKED,
@@ -113,8 +113,8 @@ async def test_who_learns_cannot_make_up_watches_and_confirms_erasures(accounts:
             done = await publisher.publish([Message("an id", "done", b"{}")])
         made_up = await publish(learning, b"{}")
 
-    assert done == [Outcome.CONFIRMED]
-    assert made_up != [Outcome.CONFIRMED]
+    assert done == [PublishOutcome.CONFIRMED]
+    assert made_up != [PublishOutcome.CONFIRMED]
 
 
 async def test_who_records_cannot_confirm_its_own_erasures(accounts: Accounts) -> None:
@@ -123,7 +123,7 @@ async def test_who_records_cannot_confirm_its_own_erasures(accounts: Accounts) -
         async with recording.publisher(ERASURE) as publisher:
             done = await publisher.publish([Message("an id", "done", b"{}")])
 
-    assert done != [Outcome.CONFIRMED]
+    assert done != [PublishOutcome.CONFIRMED]
 
 
 async def declare(broker: Broker, queue: Queue) -> None:
@@ -131,7 +131,7 @@ async def declare(broker: Broker, queue: Queue) -> None:
         pass
 
 
-async def publish(broker: Broker, body: bytes) -> list[Outcome]:
+async def publish(broker: Broker, body: bytes) -> list[PublishOutcome]:
     async with broker.publisher(WATCH) as publisher:
         return list(await publisher.publish([Message("an id", "created", body)]))
 

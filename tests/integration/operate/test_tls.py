@@ -15,7 +15,7 @@ import trustme
 from sqlalchemy import text
 
 from shared.broker.connect import open_broker
-from shared.broker.interface import Message, Outcome
+from shared.broker.interface import Message, PublishOutcome
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import WATCH
 from shared.database.database import open_database
@@ -140,7 +140,7 @@ async def test_a_broker_with_a_certificate_of_the_right_authority_is_used(
         async with opened.publisher(WATCH) as publisher:
             [outcome] = await publisher.publish([Message("an id", "created", b"{}")])
 
-    assert outcome is Outcome.UNROUTABLE
+    assert outcome is PublishOutcome.UNROUTABLE
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

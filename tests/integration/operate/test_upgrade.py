@@ -15,7 +15,7 @@ import pytest
 
 import consumption_service
 import recommendation_service
-from recommendation_service.learn.load_model import fold_model
+from recommendation_service.learn.load_model import load_model
 from shared.access.keys import new_key
 from shared.database.database import open_database
 from shared.database.migrate import migrate
@@ -149,7 +149,7 @@ async def folded_anew(settings: Mapping[str, str]) -> str:
     """Return the fingerprint of a model made of the database alone."""
     url = settings["RECOMMENDATION_DATABASE_URL"]
     async with open_database(url) as database, database.snapshot() as connection:
-        return f"{(await fold_model(connection)).fingerprint:032x}"
+        return f"{(await load_model(connection)).fingerprint:032x}"
 
 
 async def recommends(service: Service, user_id: int) -> bool:

@@ -99,12 +99,12 @@ async def test_an_event_that_no_queue_would_receive_stays_until_one_does(
     relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
     async with running(relay.run(), "announce"):
-        await eventually(lambda: relay.trouble and "unroutable" in relay.trouble)
+        await eventually(lambda: relay.link.outage and "unroutable" in relay.link.outage)
         assert await in_outbox(consumption_database) == 1
 
         async with broker.subscription(RECOMMENDATION, 10) as subscription:
             (delivery,) = await take(subscription, 1)
-            await eventually(lambda: relay.trouble is None)
+            await eventually(lambda: relay.link.outage is None)
 
     assert delivery.message_id == id_
 
@@ -114,7 +114,7 @@ async def test_an_outbox_that_is_broken_for_a_while_does_not_end_the_announcing(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("consumption_service.publish.relay.RECONNECT_DELAY", 0.05)
+    monkeypatch.setattr("shared.broker.reconnect.RECONNECT_DELAY", 0.05)
     ids = await leave_over(consumption_database, 1)
     broker = InProcessBroker()
     relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
@@ -145,7 +145,7 @@ async def test_an_event_that_was_not_settled_is_not_forgotten(
         running(relay.run(), "announce"),
     ):
         await subscription.receive(3)
-        await relay.forget_confirmed()
+        await relay.confirmed.delete_confirmed()
 
     assert await in_outbox(consumption_database) == 3
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumption_service.api.dependencies import AppState
-from consumption_service.api.fast_path import Recording
+from consumption_service.api.fast_path import RecordWatchHandler
 from consumption_service.publish.relay import OutboxRelay
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.settings import ConsumptionSettings
@@ -70,12 +70,12 @@ def client(product: Product) -> Generator[httpx.Client]:
 
 
 @pytest_asyncio.fixture
-async def recording(consumption_database: Database) -> AsyncGenerator[Recording]:
+async def recording(consumption_database: Database) -> AsyncGenerator[RecordWatchHandler]:
     settings = ConsumptionSettings()
     relay = OutboxRelay(consumption_database, InProcessBroker(), max_outbox=10)
     group_commit = GroupCommit(consumption_database, relay, max_waiting=10)
     async with running(group_commit.run(), "commit"):
-        yield Recording(AppState(settings, consumption_database, group_commit), 1000)
+        yield RecordWatchHandler(AppState(settings, consumption_database, group_commit), 1000)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def recording(consumption_database: Database) -> AsyncGenerator[Recording]
     ],
 )
 async def test_what_is_plain_is_recorded_directly(
-    recording: Recording, headers: list[tuple[bytes, bytes]], body: bytes
+    recording: RecordWatchHandler, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     asked = recording.parse({"headers": headers}, body)
 

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import consumption_service
 from consumption_service.event import OutboxEvent
 from consumption_service.publish.relay import OutboxRelay
-from consumption_service.record.commands import Create, Done
+from consumption_service.record.commands import Create, Success
+from consumption_service.record.erase import erase
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.record.timestamps import TICK
 from consumption_service.tables import outbox, watches
@@ -108,7 +109,7 @@ async def test_groups_that_are_in_flight_together_share_no_time(
         return now, []
 
     async with asyncio.timeout(PATIENCE):
-        await asyncio.gather(*(group.transact(work, most_events=10**6) for _ in range(2)))
+        await asyncio.gather(*(group.transact(work, max_events=10**6) for _ in range(2)))
 
     earlier, later = sorted(began)
     assert later - earlier >= TICK * 10**6
@@ -125,7 +126,7 @@ async def test_what_is_recorded_after_an_erasure_is_later_than_it(
         watch = (await group.submit(A_WATCH)).watch
         async with consumption_database.write() as connection:
             await connection.execute(update(watches).values(recorded_at=ahead))
-        erasure = await group.erase(watch.user_id)
+        erasure = await erase(consumption_database, group, watch.user_id)
         after = (await group.submit(A_WATCH)).watch
 
     assert after.recorded_at > erasure.erased_at == ahead
@@ -141,7 +142,7 @@ async def test_a_bad_row_does_not_fail_its_neighbours(consumption_database: Data
             *(group.submit(command) for command in commands), return_exceptions=True
         )
 
-    assert [isinstance(one, Done) for one in outcomes] == [place != 7 for place in range(20)]
+    assert [isinstance(one, Success) for one in outcomes] == [place != 7 for place in range(20)]
     assert await count(consumption_database) == (19, 19)
 
 
@@ -180,7 +181,7 @@ async def test_a_file_that_has_no_room_takes_watches_again_when_it_has(
             await group.submit(A_WATCH)
 
         assert any(isinstance(one, Unavailable) for one in full)
-        recorded = sum(isinstance(one, Done) for one in full) + 1
+        recorded = sum(isinstance(one, Success) for one in full) + 1
         assert await count(database) == (recorded, recorded)
 
 

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumption_service.record import erase as erase_module
 from consumption_service.record import group_commit
-from consumption_service.record.erase import erase as erase_rows
 from consumption_service.record.write import record
 from consumption_service.record.write_at_once import record_at_once
 from shared.broker.topology import RECOMMENDATION
@@ -86,8 +86,8 @@ async def test_what_is_being_recorded_is_erased(
 async def test_what_comes_during_an_erasure_is_recorded_after_it(
     real: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(erase_rows)
-    monkeypatch.setattr(group_commit, "erase", pause)
+    pause = Pause(erase_module.erase_rows)
+    monkeypatch.setattr(erase_module, "erase_rows", pause)
 
     async with two_services(real) as (one, other):
         erasing = asyncio.create_task(erase(other, 42))

@@ -1,4 +1,4 @@
-"""Group read: together when together, alone when alone, and nobody gets another's history."""
+"""Batched reads: together when together, alone when alone, and nobody gets another's history."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from contextlib import contextmanager
 
 from sqlalchemy import event
 
-from recommendation_service.serve.batched_reads import GROUP_SIZE, SHORT, GroupRead
-from recommendation_service.tables import meetings
+from recommendation_service.serve.batched_reads import MAX_BATCH_SIZE, SHORT_HISTORY, BatchedReads
+from recommendation_service.tables import interactions
 from shared.database.database import Database, DatabaseUnavailable
 from shared.ids import UserId
 from tests.integration.learn.test_learn import learn_all
 from tests.support.examples import an_event
 
-LENGTHS = {1: 0, 2: 1, 3: 30, 4: SHORT, 5: SHORT + 7}
+LENGTHS = {1: 0, 2: 1, 3: 30, 4: SHORT_HISTORY, 5: SHORT_HISTORY + 7}
 
 
-async def with_users(database: Database) -> GroupRead:
+async def with_users(database: Database) -> BatchedReads:
     """Users of different lengths, who met the lessons 0, 1, 2 ..."""
     events = [
         an_event(user, lesson, minutes=lesson)
@@ -24,7 +24,7 @@ async def with_users(database: Database) -> GroupRead:
         for lesson in range(length)
     ]
     await learn_all(database, [events])
-    return GroupRead(database)
+    return BatchedReads(database)
 
 
 @contextmanager
@@ -41,13 +41,13 @@ def statements(database: Database) -> Iterator[list[object]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-async def lessons_of(group: GroupRead, user: int) -> list[int]:
-    return [meeting.lesson_id for meeting in (await group.known(UserId(user))).history]
+async def lessons_of(group: BatchedReads, user: int) -> list[int]:
+    return [meeting.lesson_id for meeting in (await group.read(UserId(user))).history]
 
 
 async def test_everybody_gets_their_own_history(recommendation_database: Database) -> None:
     group = await with_users(recommendation_database)
-    asked = [*LENGTHS, *LENGTHS] * GROUP_SIZE
+    asked = [*LENGTHS, *LENGTHS] * MAX_BATCH_SIZE
 
     found = await asyncio.gather(*(lessons_of(group, user) for user in asked))
 
@@ -58,9 +58,9 @@ async def test_requests_that_come_together_share_queries(recommendation_database
     group = await with_users(recommendation_database)
 
     with statements(recommendation_database) as seen:
-        await asyncio.gather(*(lessons_of(group, 3) for _ in range(2 * GROUP_SIZE)))
+        await asyncio.gather(*(lessons_of(group, 3) for _ in range(2 * MAX_BATCH_SIZE)))
 
-    assert len([one for one in seen if meetings.name in str(one)]) == 2
+    assert len([one for one in seen if interactions.name in str(one)]) == 2
 
 
 async def test_a_request_that_goes_away_holds_nobody_up(recommendation_database: Database) -> None:

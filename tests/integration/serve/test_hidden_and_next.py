@@ -57,7 +57,7 @@ async def test_a_hidden_lesson_is_on_no_list_of_its_user_until_it_is_shown_again
 async def test_a_user_can_hide_so_many_lessons_and_no_more(
     service: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hidden_lessons, "MOST", 2)
+    monkeypatch.setattr(hidden_lessons, "MAX_HIDDEN", 2)
 
     answers = [await service.put(f"/users/3/hidden-lessons/{lesson}") for lesson in (1, 2, 3, 2)]
 

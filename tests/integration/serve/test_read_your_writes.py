@@ -8,13 +8,19 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from recommendation_service.learn.learn import Learned
 from recommendation_service.replicate.model import ModelReplica
-from recommendation_service.serve.read_your_writes import ConsistencyToken, NotYetLearned, Waiting
+from recommendation_service.serve.read_your_writes import (
+    ConsistencyToken,
+    NotYetLearned,
+    ReadYourWrites,
+)
 from recommendation_service.tables import inbox
 from shared.broker.interface import Message
 from shared.broker.topology import WATCH
 from shared.database.bulk import insert_new_rows
 from shared.database.database import Database
+from shared.process.background import running
 from tests.integration.learn.test_learn import learn_all
 from tests.support.eventually import eventually
 from tests.support.examples import an_event
@@ -99,15 +105,26 @@ async def test_what_is_not_learned_in_time_is_said_to_be_late(pair: Pair) -> Non
         assert answer.headers["Retry-After"] == "1"
 
 
+async def hold_up(replica: ModelReplica) -> None:
+    """Let a transaction not end, as while the model is loaded."""
+
+    async def transaction() -> Learned:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    await replica.commit(transaction)
+
+
 async def test_nobody_waits_longer_for_a_model_that_is_being_made_anew(
     recommendation_database: Database,
 ) -> None:
     replica, event = ModelReplica(recommendation_database), an_event()
-    waiting = Waiting(recommendation_database, replica)
+    waiting = ReadYourWrites(recommendation_database, replica)
     async with recommendation_database.write() as connection:
         await insert_new_rows(connection, inbox, [(event.event_id, event.recorded_at)])
 
-    async with replica.learning:  # as while the model is folded
+    async with running(hold_up(replica), "hold up the replica"):
+        await asyncio.sleep(0)  # the transaction begins
         with pytest.raises(NotYetLearned):
             await waiting.until_known(ConsistencyToken(event.user_id, event.event_id), 0)
 
@@ -118,7 +135,7 @@ async def test_whoever_waits_is_told_what_this_process_learns(
     recommendation_database: Database,
 ) -> None:
     replica, event = ModelReplica(recommendation_database), an_event()
-    waiting = Waiting(recommendation_database, replica)  # nobody looks for what others learn
+    waiting = ReadYourWrites(recommendation_database, replica)  # nobody looks for what others learn
     awaited = ConsistencyToken(event.user_id, event.watch_id)
     request = asyncio.create_task(waiting.until_known(awaited, 60))
     with pytest.raises(NotYetLearned):

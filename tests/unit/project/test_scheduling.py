@@ -3,7 +3,7 @@
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.repository import ROOT
-from tests.support.scheduling import LONGEST, Together, scope_of, turn_of
+from tests.support.scheduling import LONGEST, GroupScheduling, order_of, scope_of
 
 
 def test_a_file_stays_together_and_so_do_the_halves_of_the_faults() -> None:
@@ -20,10 +20,10 @@ def test_machines_have_nothing_in_common() -> None:
 
 
 def test_the_longest_come_first() -> None:
-    first = [turn_of(f"tests/{name}/test_a.py::test") for name in LONGEST]
+    first = [order_of(f"tests/{name}/test_a.py::test") for name in LONGEST]
 
     assert first == sorted(first)
-    assert max(first) < turn_of("tests/unit/project/test_scheduling.py::test")
+    assert max(first) < order_of("tests/unit/project/test_scheduling.py::test")
 
 
 def test_what_is_begun_with_is_there() -> None:
@@ -33,4 +33,4 @@ def test_what_is_begun_with_is_there() -> None:
 
 
 def test_xdist_asks_for_the_scope_under_this_name() -> None:
-    assert Together._split_scope is not LoadScopeScheduling._split_scope  # noqa: SLF001
+    assert GroupScheduling._split_scope is not LoadScopeScheduling._split_scope  # noqa: SLF001

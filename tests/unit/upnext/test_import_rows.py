@@ -14,12 +14,12 @@ from shared.ids import MAX_INTEGER
 from upnext.import_watches.rows import (
     Columns,
     UnreadableRow,
-    digest_of,
     find_columns,
-    instant,
+    parse_time,
+    watch_digest,
     watch_json,
 )
-from upnext.import_watches.source import Row, rows_of, survey
+from upnext.import_watches.source import Row, read_rows, scan
 
 USUAL = Columns(user=0, lesson=1, position=2, time=3)
 NOON = "2026-11-23T12:00:00Z"
@@ -34,7 +34,7 @@ times = st.datetimes(
 
 
 async def read(file: Path) -> list[Row]:
-    return list(rows_of(file, await survey(file, {})))
+    return list(read_rows(file, await scan(file, {})))
 
 
 def a_file(path: Path, text: str) -> Path:
@@ -72,18 +72,18 @@ def test_the_same_moment_is_the_same_however_it_is_written(
     ]
 
     bodies = {watch_json(["1", "2", "3", text], USUAL) for text in written}
-    assert len({digest_of(body) for body in bodies}) == 1
+    assert len({watch_digest(body) for body in bodies}) == 1
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01T00:00:00Z", "9" * 30, "nan", "12:00"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(UnreadableRow, match="time"):
-        instant(text)
+        parse_time(text)
 
 
 def test_a_time_without_an_offset_is_refused() -> None:
     with pytest.raises(UnreadableRow, match="offset"):
-        instant("2026-11-23T12:00:00")
+        parse_time("2026-11-23T12:00:00")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ async def test_lines_are_numbered_as_an_editor_does(tmp_path: Path) -> None:
 
     assert [(row.number, row.line) for row in rows] == [(1, 3), (2, 5)]
     assert not rows[1].body
-    assert "the user 'x'" in rows[1].trouble
+    assert "the user 'x'" in rows[1].error
 
 
 async def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ async def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, content: byte
     path.write_bytes(content)
 
     with pytest.raises(CannotStart, match=r"file\.csv"):
-        await survey(path, {})
+        await scan(path, {})
 
 
 async def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CannotStart, match=r"Cannot read .*: No such file"):
-        await survey(tmp_path / "absent.csv", {})
+        await scan(tmp_path / "absent.csv", {})

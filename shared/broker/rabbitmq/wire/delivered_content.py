@@ -1,7 +1,7 @@
-"""A delivery, out of the bytes of its frames: what AMQP 0-9-1 says in 4.2.6 and 1.8.3.13.
+"""Parse a delivery from its frames, as AMQP 0-9-1 defines them in 4.2.6 and 1.8.3.13.
 
-pamqp reads the same, property by property, into objects of its own; most of what it reads is
-needed by nobody here. `tests/unit/shared/broker/test_delivered_content.py` holds the two together.
+pamqp parses the same property by property into objects of its own, most of which nobody needs here.
+`tests/unit/shared/broker/test_delivered_content.py` compares the two.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,38 +16,38 @@ from pamqp.decode import field_table
 from shared.broker.interface import Delivery
 from shared.broker.topology import USER_HEADER
 
-DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60: what its frame begins with
+DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60: how the method frame begins
 LATEST: Final = 2**32  # a later timestamp, in seconds, is one in milliseconds
-MAX_KEPT: Final = 256  # bytes of headers that are kept to know them by; few producers, many alike
+MAX_CACHED: Final = 256  # bytes of headers that are cached; the few producers repeat theirs
 
 _TAG: Final = Struct(">QB")  # the delivery tag, and whether it was delivered before
-_SIZE: Final = Struct(">4xQH")  # of the body, and which properties there are
+_SIZE: Final = Struct(">4xQH")  # of the body, and the flags of the properties
 _WORD: Final = Struct(">Q")
 _LENGTH: Final = Struct(">I")
-# How a header with the user begins, before the length of its text; pamqp writes it last.
+# The header of the user up to the length of its text; pamqp writes it last.
 _USER: Final = bytes((len(USER_HEADER),)) + USER_HEADER.encode() + b"S"
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-# A version that nobody knows, so that the message is set aside and its neighbours are not.
+_NO_HEADERS: Final[Mapping[str, Any]] = MappingProxyType({})
+# An unknown version, so that this message is dead-lettered and its neighbours are not.
 _UNREADABLE: Final[Mapping[str, Any]] = MappingProxyType(
     {"x-schema-version": "unknown: the headers cannot be read"}
 )
 
 
 def body_size(header: bytes) -> int:
-    """Return how many bytes follow a content header."""
+    """Return the size of the body that follows a content header, in bytes."""
     size: int = _SIZE.unpack_from(header)[0]
     return size
 
 
 def delivery(method: bytes, header: bytes, body: bytes) -> Delivery:
-    """Return the delivery that came in these frames."""
+    """Return the delivery of these frames."""
     at = 5 + method[4]
     consumer = method[5:at]
     tag, redelivered = _TAG.unpack_from(method, at)
     at += _TAG.size
-    at += 1 + method[at]  # behind the exchange
+    at += 1 + method[at]  # past the exchange
     found = _properties(header)
-    headers = found.get("headers", _NOTHING)
+    headers = found.get("headers", _NO_HEADERS)
     count = headers.get("x-delivery-count", redelivered)
     return Delivery(
         tag,
@@ -74,7 +74,7 @@ def _properties(header: bytes) -> dict[str, Any]:
 
 
 def _text(data: bytes, at: int) -> str:
-    # What is no UTF-8 stays a text of its own: two ids that differ must not become one.
+    # Invalid UTF-8 is escaped, not replaced: two ids that differ must not become one.
     return data[at + 1 : at + 1 + data[at]].decode(errors="backslashreplace")
 
 
@@ -92,25 +92,25 @@ def _time(data: bytes, at: int) -> datetime | None:
 
 def _table(data: bytes, at: int) -> Mapping[str, Any]:
     table = data[at : at + _table_length(data, at)]
-    if len(table) > MAX_KEPT:
+    if len(table) > MAX_CACHED:
         return _headers(table)
     user = table.rfind(_USER)
     text = user + len(_USER) + _LENGTH.size
     if user < 0 or text + int.from_bytes(table[text - _LENGTH.size : text]) != len(table):
-        return _known_headers(table)
-    # All others of the producer's headers are the same in each message.
-    others = _known_headers(_LENGTH.pack(user - _LENGTH.size) + table[_LENGTH.size : user])
+        return _cached_headers(table)
+    # A producer's other headers are the same in each message.
+    others = _cached_headers(_LENGTH.pack(user - _LENGTH.size) + table[_LENGTH.size : user])
     return {**others, USER_HEADER: table[text:].decode(errors="backslashreplace")}
 
 
 def _headers(table: bytes) -> Mapping[str, Any]:
     try:
         return MappingProxyType(field_table(table)[1])
-    except Exception:  # noqa: BLE001 - pamqp raises many; none may end the connection
+    except Exception:  # noqa: BLE001 - of the many that pamqp raises none may end the connection
         return _UNREADABLE
 
 
-_known_headers: Final = lru_cache(maxsize=256)(_headers)
+_cached_headers: Final = lru_cache(maxsize=256)(_headers)
 
 
 def _table_length(data: bytes, at: int) -> int:
@@ -129,7 +129,7 @@ def _eight_bytes(_data: bytes, _at: int) -> int:
 Length = Callable[[bytes, int], int]
 Property = tuple[str, Callable[[bytes, int], Any] | None, Length]
 
-# Name, how it is read if anybody wants it, and its length; by the bits of the flags, downwards.
+# Name, its parser where it is needed, and its length; in the order of the flags, highest bit first.
 _PROPERTIES: Final[tuple[Property, ...]] = (
     ("content_type", None, _text_length),
     ("content_encoding", None, _text_length),
@@ -142,11 +142,11 @@ _PROPERTIES: Final[tuple[Property, ...]] = (
     ("message_id", _text, _text_length),
     ("timestamp", _time, _eight_bytes),
     ("type", _text, _text_length),
-    # What follows, if anything, is of no interest.
+    # The rest is not needed.
 )
 
 
 @lru_cache(maxsize=256)
 def _layout(flags: int) -> tuple[Property, ...]:
-    """Return the properties that are there, in their order."""
+    """Return the properties that are present, in their order."""
     return tuple(one for bit, one in enumerate(_PROPERTIES) if flags & 1 << 15 - bit)

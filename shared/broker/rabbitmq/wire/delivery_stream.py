@@ -1,18 +1,17 @@
 """Take deliveries off a connection in bulk, before aiormq makes a task of each.
 
-aiormq reads a delivery in nine steps, three for each frame, makes objects of all its parts, and
+aiormq reads a delivery in nine steps, three for each frame, creates objects of all its parts, and
 runs a task for it: three quarters of what consuming costs. This stream stands between the socket
-and aiormq. It reads what has arrived, takes the deliveries of the channels that asked for it, and
-passes every other frame on as it came. It relies on these parts of aiormq 7.2:
+and aiormq. It reads what has arrived, takes out the deliveries of the channels that asked for it,
+and forwards every other frame unchanged. It relies on these undocumented parts of aiormq 7.2:
 
 - a `TransportFactory` gives it the stream to read from, of which it uses `readexactly` and
-  `at_eof`;
-- the broker is taken for dead when no frame comes. While there are deliveries it sends nothing
-  else, so a heartbeat is passed on for them.
+  `at_eof` only;
+- a broker counts as dead when no frame arrives for some time. RabbitMQ sends no heartbeats while it
+  sends deliveries, so a heartbeat is forwarded for them.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - what it is
 from time import monotonic
@@ -26,32 +25,31 @@ from yarl import URL
 from shared.broker.interface import Delivery
 from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection, Streams
 from shared.broker.rabbitmq.wire.delivered_content import DELIVER, body_size, delivery
+from shared.broker.rabbitmq.wire.plain import OnDeliveries
 
 READ_SIZE: Final = 2**18  # bytes; all that an asyncio stream holds
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8  # kinds of frames
 KINDS: Final = frozenset({METHOD, HEADER, BODY, HEARTBEAT})
-END: Final = 0xCE  # the last byte of a frame
-SIGN_OF_LIFE: Final = bytes((HEARTBEAT, 0, 0, 0, 0, 0, 0, END))
-INTERVAL: Final = 1.0  # seconds between signs of life
+FRAME_END: Final = 0xCE  # the last byte of a frame
+HEARTBEAT_FRAME: Final = bytes((HEARTBEAT, 0, 0, 0, 0, 0, 0, FRAME_END))
+HEARTBEAT_INTERVAL: Final = 1.0  # seconds
 
 _FRAME: Final = Struct(">BHI")  # kind, channel, size
 
-Take = Callable[[Sequence[Delivery]], None]
 
+class DeliveryAssembler:
+    """Assembles the deliveries of one channel from their frames."""
 
-class Intake:
-    """Puts together the deliveries of one channel."""
-
-    def __init__(self, take: Take) -> None:
-        self._take = take
-        self._whole: list[Delivery] = []
-        self._method: bytes | None = None  # a delivery has begun
+    def __init__(self, on_deliveries: OnDeliveries) -> None:
+        self._on_deliveries = on_deliveries
+        self._complete: list[Delivery] = []
+        self._method: bytes | None = None  # of the delivery that is incomplete
         self._header = b""
         self._body: list[bytes] = []
         self._missing = 0  # bytes of the body
 
-    def takes(self, kind: int, payload: bytes) -> bool:
-        """Take the frame if it is part of a delivery."""
+    def accept(self, kind: int, payload: bytes) -> bool:
+        """Take the frame if it is part of a delivery; tell whether it was."""
         if kind == METHOD:
             self._method = payload if payload.startswith(DELIVER) else None
             return self._method is not None
@@ -76,109 +74,110 @@ class Intake:
             self._finish()
 
     def _finish(self) -> None:
-        assert self._method is not None  # noqa: S101 - tells mypy what `takes` has checked
-        self._whole.append(delivery(self._method, self._header, b"".join(self._body)))
+        assert self._method is not None  # noqa: S101 - tells mypy what `accept` has checked
+        self._complete.append(delivery(self._method, self._header, b"".join(self._body)))
         self._method = None
 
-    def hand_over(self) -> bool:
-        """Hand on what is complete; return whether there was anything."""
-        if not self._whole:
+    def flush(self) -> bool:
+        """Pass on the complete deliveries; tell whether there were any."""
+        if not self._complete:
             return False
-        self._take(self._whole)
-        self._whole = []
+        self._on_deliveries(self._complete)
+        self._complete = []
         return True
 
 
 class DeliveryStream:
-    """What aiormq reads from: the socket's stream without the deliveries."""
+    """What aiormq reads from: the socket's stream without the diverted deliveries."""
 
     def __init__(self, source: asyncio.StreamReader) -> None:
         self._source = source
-        self._intakes: dict[int, Intake] = {}  # by channel
-        self._rest = b""  # of a frame that has not arrived completely
-        self._passed = bytearray()
-        self._is_sound = True
-        self._lived_at = 0.0
+        self._assemblers: dict[int, DeliveryAssembler] = {}  # by channel
+        self._rest = b""  # the beginning of a frame whose end has not arrived
+        self._forwarded = bytearray()
+        self._is_valid = True
+        self._heartbeat_at = 0.0
 
-    def take(self, channel: int, take: Take) -> None:
-        """From now on hand the channel's deliveries to `take`, many at a time."""
-        self._intakes[channel] = Intake(take)
+    def divert(self, channel: int, on_deliveries: OnDeliveries) -> None:
+        """From now on pass the channel's deliveries to the callback, many at a time."""
+        self._assemblers[channel] = DeliveryAssembler(on_deliveries)
 
     def at_eof(self) -> bool:
         """Whether there is nothing more to read, ever."""
-        return not self._passed and self._source.at_eof()
+        return not self._forwarded and self._source.at_eof()
 
     async def readexactly(self, count: int) -> bytes:
-        """Return the next bytes of what is passed on."""
-        while len(self._passed) < count:
+        """Return the next bytes of the frames that are forwarded."""
+        while len(self._forwarded) < count:
             data = await self._source.read(READ_SIZE)
             if not data:
-                raise asyncio.IncompleteReadError(bytes(self._passed), count)
-            self._sort(data)
-        chunk = bytes(self._passed[:count])
-        del self._passed[:count]
+                raise asyncio.IncompleteReadError(bytes(self._forwarded), count)
+            self._dispatch(data)
+        chunk = bytes(self._forwarded[:count])
+        del self._forwarded[:count]
         return chunk
 
-    def _sort(self, data: bytes) -> None:
+    def _dispatch(self, data: bytes) -> None:
         try:
-            self._sort_frames(self._rest + data if self._rest else data)
+            self._dispatch_frames(self._rest + data if self._rest else data)
         except (StructError, IndexError, ValueError) as error:
             raise InvalidFrameError(f"a delivery cannot be read: {error!r}") from error
-        for intake in self._intakes.values():
-            if intake.hand_over():
-                self._show_life()
+        for assembler in self._assemblers.values():
+            if assembler.flush():
+                self._forward_heartbeat()
 
-    def _sort_frames(self, data: bytes) -> None:
+    def _dispatch_frames(self, data: bytes) -> None:
         at, end = 0, len(data)
-        while self._is_sound and end - at >= _FRAME.size:
+        while self._is_valid and end - at >= _FRAME.size:
             kind, channel, size = _FRAME.unpack_from(data, at)
             stop = at + _FRAME.size + size + 1
-            if not self._seems_sound(kind, data, stop) or stop > end:
+            if not self._validate(kind, data, stop) or stop > end:
                 break
-            intake = self._intakes.get(channel)
-            if not (intake and intake.takes(kind, data[at + _FRAME.size : stop - 1])):
-                self._passed += data[at:stop]
+            assembler = self._assemblers.get(channel)
+            if not (assembler and assembler.accept(kind, data[at + _FRAME.size : stop - 1])):
+                self._forwarded += data[at:stop]
             at = stop
         self._rest = data[at:]
-        if not self._is_sound:  # aiormq says what is wrong
-            self._passed += self._rest
+        if not self._is_valid:  # aiormq reports what is wrong
+            self._forwarded += self._rest
             self._rest = b""
 
-    def _seems_sound(self, kind: int, data: bytes, stop: int) -> bool:
-        ends_well = stop > len(data) or data[stop - 1] == END
-        self._is_sound = kind in KINDS and ends_well
-        return self._is_sound
+    def _validate(self, kind: int, data: bytes, stop: int) -> bool:
+        ends_well = stop > len(data) or data[stop - 1] == FRAME_END
+        self._is_valid = kind in KINDS and ends_well
+        return self._is_valid
 
-    def _show_life(self) -> None:
+    def _forward_heartbeat(self) -> None:
         now = monotonic()
-        if now - self._lived_at > INTERVAL:
-            self._passed += SIGN_OF_LIFE
-            self._lived_at = now
+        if now - self._heartbeat_at > HEARTBEAT_INTERVAL:
+            self._forwarded += HEARTBEAT_FRAME
+            self._heartbeat_at = now
 
 
-class _Sorted(TransportFactory):
-    """Opens the socket as another does, and puts our stream before it."""
+class DeliveryStreamFactory(TransportFactory):
+    """Opens the socket as another factory does, and puts a `DeliveryStream` before it."""
 
-    def __init__(self, opener: TransportFactory) -> None:
-        self._opener = opener
+    def __init__(self, factory: TransportFactory) -> None:
+        self._factory = factory
         self.stream: DeliveryStream | None = None
 
     @override
     async def create(self, url: URL, **options: Any) -> Streams:
-        reader, writer = await self._opener.create(url, **options)
+        reader, writer = await self._factory.create(url, **options)
         self.stream = DeliveryStream(reader)
         return cast("asyncio.StreamReader", self.stream), writer
 
 
 class ConsumingConnection(AbortableConnection):
-    """A connection whose deliveries can be taken off it."""
+    """A connection whose deliveries can be diverted from aiormq."""
 
-    def __init__(self, url: URL, **options: Any) -> None:
-        super().__init__(url, **options)
-        self._sorted = _Sorted(self.kwargs["transport_factory"])
-        self.kwargs["transport_factory"] = self._sorted
+    def __init__(self, url: URL, factory: TransportFactory | None = None, **options: Any) -> None:
+        super().__init__(url, factory, **options)
+        self._streams = DeliveryStreamFactory(self.kwargs["transport_factory"])
+        self.kwargs["transport_factory"] = self._streams
 
-    def take(self, channel: int, take: Take) -> None:
-        """Hand the deliveries of a channel, which is not consuming yet, to `take`."""
-        if self._sorted.stream is not None:
-            self._sorted.stream.take(channel, take)
+    @override
+    def divert_deliveries(self, channel: int, on_deliveries: OnDeliveries) -> None:
+        """Pass the deliveries of a channel, which is not consuming yet, to the callback."""
+        if self._streams.stream is not None:
+            self._streams.stream.divert(channel, on_deliveries)

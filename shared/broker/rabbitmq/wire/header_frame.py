@@ -1,7 +1,7 @@
-"""The frame with the properties of a message, from a template.
+"""The content header frame of a message, from a template.
 
-The messages of a publisher differ in size, user, id and time only. All the rest is written once, by
-pamqp, and copied.
+The messages of a publisher differ in size, user, id and time only. The rest is marshalled once, by
+pamqp, and copied. It relies on the layout of pamqp 4.0: the size of the body starts at byte 11.
 """
 
 import struct
@@ -16,20 +16,20 @@ from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
 from shared.broker.interface import Message
+from shared.broker.rabbitmq.wire.plain import PERSISTENT
 from shared.broker.topology import USER_HEADER
 
-PERSISTENT: Final = 2
 LONG: Final = struct.Struct(">Q")
-SIZE: Final = slice(11, 11 + LONG.size)  # where in the frame the size of the body stands
+SIZE: Final = slice(11, 11 + LONG.size)  # the position of the size of the body in the frame
 ANY_TIME: Final = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 class _Shape(NamedTuple):
-    """What messages of one template have in common."""
+    """The properties that messages of one template share."""
 
     channel_number: int
     id_length: int
-    user_length: int | None  # None: it is nobody's
+    user_length: int | None  # None: the message has no user
     is_timed: bool
     content_type: str
     type: str
@@ -38,7 +38,7 @@ class _Shape(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """What stands around the size of the body, the user, the id, and the time if there is one."""
+    """The bytes around the size of the body, the user, the id, and the time if there is one."""
 
     start: bytes
     before_user: bytes
@@ -47,18 +47,18 @@ class _Template:
 
 
 def header_frame(message: Message, channel_number: int) -> bytes:
-    """Return the frame that says how long the body is, and what else is known of the message."""
+    """Return the frame with the size of the body and the properties of the message."""
     message_id, at, headers = message.message_id.encode(), message.timestamp, message.headers
     user = headers.get(USER_HEADER)
-    said = user.encode() if isinstance(user, str) else None
+    user_bytes = user.encode() if isinstance(user, str) else None
     shape = _Shape(
         channel_number,
         len(message_id),
-        None if said is None else len(said),
+        None if user_bytes is None else len(user_bytes),
         at is not None,
         message.content_type,
         message.type,
-        tuple(headers.items() if said is None else _without_user(message)),
+        tuple(headers.items() if user_bytes is None else _without_user(message)),
     )
     template = _template(shape)
     size = LONG.pack(len(message.body))
@@ -68,7 +68,7 @@ def header_frame(message: Message, channel_number: int) -> bytes:
             template.start,
             size,
             template.before_user,
-            said or b"",
+            user_bytes or b"",
             template.before_id,
             message_id,
             time,
@@ -86,7 +86,7 @@ def _template(shape: _Shape) -> _Template:
     one, other = (_frame(shape, letter) for letter in "ab")
     differing = (at for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
     user = next(differing, SIZE.stop)
-    # From the end: the end of the frame, the type after its length, the time, the id.
+    # Backwards: the end of the frame, the type with its length, the time, the id.
     end = len(one) - 1 - (1 + len(shape.type.encode()) if shape.type else 0)
     variable = shape.id_length + (LONG.size if shape.is_timed else 0)
     return _Template(
@@ -98,7 +98,7 @@ def _template(shape: _Shape) -> _Template:
 
 
 def _frame(shape: _Shape, letter: str) -> bytes:
-    """Return the frame of a message whose user is this letter, as often as there are digits."""
+    """Return the frame of a message whose user is this letter, repeated to the length."""
     headers: FieldTable = dict(shape.headers)
     if shape.user_length is not None:
         headers[USER_HEADER] = letter * shape.user_length

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from recommendation_service.consume.parse import read
+from recommendation_service.consume.parse import parse_event
 from shared.broker.interface import Delivery
 
 
@@ -17,4 +17,4 @@ def delivered(**more: int) -> Delivery:
     ("said", "furthest"), [({}, 340), ({"furthest": 20}, 340), ({"furthest": 400}, 400)]
 )
 def test_a_watch_came_as_far_as_its_position_at_least(said: dict[str, int], furthest: int) -> None:
-    assert read(delivered(**said), 10_000).furthest == furthest
+    assert parse_event(delivered(**said), 10_000).furthest == furthest

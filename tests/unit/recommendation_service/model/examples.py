@@ -7,12 +7,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from recommendation_service.model.counts import (
-    MET,
     NO_LESSON,
     PATH_BITS,
-    ROW_RECENT,
     Counts,
-    weight,
+    Figure,
+    time_weight,
 )
 from recommendation_service.model.history import Bounds, Interaction, difference, ordered
 from recommendation_service.model.model import Model
@@ -75,7 +74,9 @@ def tables(model: Model) -> Tables:
     """
     counts, now = model.counts, model.latest
     named = {
-        **_rows("neighbours", counts.neighbours, counts.lessons, [1.0 / weight(NOW), 1.0, 1.0]),
+        **_rows(
+            "neighbours", counts.neighbours, counts.lessons, [1.0 / time_weight(NOW), 1.0, 1.0]
+        ),
         **_rows("transitions", counts.transitions, counts.lessons, [1.0, 1.0]),
         **_paths(counts),
         **_figures(counts, now),
@@ -87,16 +88,16 @@ def _rows(name: str, rows: list[Row], lessons: list[LessonId], scale: list[float
     return {
         (f"{name} {figure}", one, lessons[other]): value * scale[figure]
         for one, row in zip(lessons, rows, strict=True)
-        for other in row.others
-        for figure, value in enumerate(row.read(other))
+        for other in row.keys
+        for figure, value in enumerate(row.get(other))
     }
 
 
 def _paths(counts: Counts) -> Tables:
     return {
-        (f"path {_path(counts, number)}", one, 0): row.read(number)[0]
+        (f"path {_path(counts, number)}", one, 0): row.get(number)[0]
         for one, row in zip(counts.lessons, counts.paths, strict=True)
-        for number in row.others
+        for number in row.keys
     }
 
 
@@ -107,10 +108,10 @@ def _path(counts: Counts, number: int) -> tuple[int | None, ...]:
 
 def _figures(counts: Counts, now: float) -> Tables:
     figures = np.concatenate([counts.figures, counts.decayed(now)])
-    figures[ROW_RECENT] /= weight(NOW)
+    figures[Figure.RECENT] /= time_weight(NOW)
     return {
         (f"figure {name}", one, 0): float(figures[name, index])
         for index, one in enumerate(counts.lessons)
         for name in range(len(figures))
-        if figures[MET, index]
+        if figures[Figure.INTERACTIONS, index]
     }

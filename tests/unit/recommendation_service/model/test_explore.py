@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommendation_service.model.explore import ENOUGH, YOUTH, Visitor
+from recommendation_service.model.explore import MAX_NEW_AGE, MIN_INTERACTIONS, Recipient
 from recommendation_service.model.history import Interaction
 from recommendation_service.model.model import Model
 from recommendation_service.model.rank import Scored
 from shared.ids import LessonId, UserId
 from tests.unit.recommendation_service.model.examples import NOW
 
-LONG_AGO = NOW - 2 * YOUTH
+LONG_AGO = NOW - 2 * MAX_NEW_AGE
 ESTABLISHED = range(100, 130)
 NEW = range(900, 920)
 
@@ -23,7 +23,7 @@ def catalogue(new: range = NEW, met_at: float = NOW - 3600.0) -> Model:
     histories = [
         [Interaction(LessonId(one), at + one) for one in ESTABLISHED]
         for at in (LONG_AGO, NOW - 5000.0)
-        for _ in range(ENOUGH)
+        for _ in range(MIN_INTERACTIONS)
     ]
     return Model.of([*histories, [Interaction(LessonId(one), met_at + one) for one in new]])
 
@@ -38,7 +38,7 @@ def ids(scored: list[Scored]) -> list[int]:
 def asked(user: int, limit: int = 10, share: float = 0.1, now: float = NOW) -> list[int]:
     """What a user who met the first established lessons is recommended."""
     history = [Interaction(LessonId(one), now - 60.0) for one in ESTABLISHED[:5]]
-    return ids(MODEL.recommend(history, now, limit, (), Visitor(UserId(user), share)))
+    return ids(MODEL.recommend(history, now, limit, (), Recipient(UserId(user), share)))
 
 
 def new_among(lessons: list[int]) -> list[int]:
@@ -97,15 +97,15 @@ def test_seen_and_excluded_lessons_do_not_come_back(share: float) -> None:
     exclude = [LessonId(one) for one in NEW[10:19]]
 
     for user in range(50):
-        answer = ids(MODEL.recommend(history, NOW, 10, exclude, Visitor(UserId(user), share)))
+        answer = ids(MODEL.recommend(history, NOW, 10, exclude, Recipient(UserId(user), share)))
         assert set(new_among(answer)) <= {NEW[19]}
 
 
 def test_a_lesson_is_not_new_for_ever() -> None:
-    old = catalogue(met_at=NOW - YOUTH - 1000.0 - max(NEW))
+    old = catalogue(met_at=NOW - MAX_NEW_AGE - 1000.0 - max(NEW))
 
     for user in range(50):
-        answer = old.recommend([], NOW, 10, (), Visitor(UserId(user), 0.1))
+        answer = old.recommend([], NOW, 10, (), Recipient(UserId(user), 0.1))
         assert new_among(ids(answer)) == []
 
 
@@ -113,7 +113,7 @@ def test_a_lesson_that_ranks_anyway_takes_no_place_from_others() -> None:
     history = [Interaction(LessonId(one), NOW) for one in NEW[:5]]
 
     plain = MODEL.recommend(history, NOW, 10)
-    answer = MODEL.recommend(history, NOW, 10, (), Visitor(UserId(7), 0.1))
+    answer = MODEL.recommend(history, NOW, 10, (), Recipient(UserId(7), 0.1))
 
     assert new_among(ids(plain)) != []
     assert answer == plain
@@ -125,7 +125,7 @@ def test_of_very_many_the_newest_are_shown() -> None:
     shown = {
         lesson
         for user in range(300)
-        for lesson in ids(model.recommend([], NOW, 10, (), Visitor(UserId(user), 0.1)))
+        for lesson in ids(model.recommend([], NOW, 10, (), Recipient(UserId(user), 0.1)))
         if lesson >= 1000
     }
 

@@ -45,7 +45,7 @@ def test_few_of_many_lessons_are_looked_at_alone_and_share_alike(
     history = histories.get(user, [])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "MOST", 2.0)
+        patch.setattr(columns, "MIN_WHOLE", 2.0)
         alone = {one.lesson_id for one in model.recommend(history, NOW, 20)}
 
     assert alone == {one.lesson_id for one in model.recommend(history, NOW, 20)}

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from recommendation_service.model import candidates, rank_batch
 from recommendation_service.model.eligibility import Description
-from recommendation_service.model.explore import Visitor
-from recommendation_service.model.rank_batch import Wanted
+from recommendation_service.model.explore import Recipient
+from recommendation_service.model.rank_batch import RankingRequest
 from shared.ids import LessonId, UserId
 from tests.unit.recommendation_service.model.examples import NOW, Event, events, learned
 
@@ -17,31 +17,35 @@ WATCHED: list[Event] = [
     for user in range(1, 5)
     for place in range(6)
 ]
-FEW = st.sampled_from([0, 5, 1_000])  # lessons in a catalogue that is not yet large
+SMALL_CATALOGUE = st.sampled_from([0, 5, 1_000])  # lessons in a catalogue that is not yet large
 
 
-@given(events, st.lists(visitors, max_size=6), FEW, st.sampled_from([1, 2, 8]))
+@given(events, st.lists(visitors, max_size=6), SMALL_CATALOGUE, st.sampled_from([1, 2, 8]))
 @example(WATCHED, [(1, 12, set()), (2, 12, set()), (4, 12, {3}), (6, 12, set())], 1_000, 8)
 def test_nobody_gets_another_list_for_who_asks_at_the_same_time(
     stream: list[Event], caller: list[tuple[int, int, set[int]]], few: int, together: int
 ) -> None:
     model, histories = learned(stream)
-    model.offer.describe(LessonId(13), Description(frozenset("a"), since=NOW - 1.0))
-    model.offer.describe(LessonId(3), Description(hidden=True))
+    model.eligibility.describe(LessonId(13), Description(frozenset("a"), since=NOW - 1.0))
+    model.eligibility.describe(LessonId(3), Description(hidden=True))
     wanted = [
-        Wanted(
+        RankingRequest(
             histories.get(user, []),
             limit,
             {LessonId(one) for one in excluded},
-            Visitor(UserId(user), 0.3, model.offer.view(frozenset(), NOW) if user % 2 else None),
+            Recipient(
+                UserId(user),
+                0.3,
+                model.eligibility.eligible(frozenset(), NOW) if user % 2 else None,
+            ),
         )
         for user, limit, excluded in caller
     ]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(candidates, "FEW", few)
+        patch.setattr(candidates, "SMALL_CATALOGUE", few)
         patch.setattr(candidates, "PER_SOURCE", 1)
-        patch.setattr(rank_batch, "TOGETHER", together)
+        patch.setattr(rank_batch, "MAX_BATCH", together)
         alone = [model.recommend_all([one], NOW)[0] for one in wanted]
         found = model.recommend_all(wanted, NOW)
 

@@ -18,7 +18,7 @@ from tests.unit.recommendation_service.model.examples import (
     learned,
 )
 
-FEW = st.sampled_from([0, 1_000])  # lessons in a catalogue that is not yet large
+SMALL_CATALOGUE = st.sampled_from([0, 1_000])  # lessons in a catalogue that is not yet large
 FAR_AWAY = (-1e18, -1.0, 0.0, NOW, NOW + 100 * YEAR, 1e18)  # seconds since 1970
 
 
@@ -38,7 +38,7 @@ def a_course(users: int = 5) -> Model:
     return Model.of(watched(*path, until=NOW - user) for user, path in paths.items())
 
 
-@given(events, st.integers(1, 4), st.integers(0, 15), st.sets(st.integers(1, 14)), FEW)
+@given(events, st.integers(1, 4), st.integers(0, 15), st.sets(st.integers(1, 14)), SMALL_CATALOGUE)
 def test_every_answer_is_new_to_the_user(
     stream: list[Event], user: int, limit: int, excluded: set[int], few: int
 ) -> None:
@@ -48,7 +48,7 @@ def test_every_answer_is_new_to_the_user(
     everything = {lesson for _, lesson, _ in stream}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(candidates, "FEW", few)
+        patch.setattr(candidates, "SMALL_CATALOGUE", few)
         patch.setattr(candidates, "PER_SOURCE", 1)
         answer = model.recommend(history, NOW, limit, exclude)
 
@@ -145,7 +145,7 @@ def test_a_large_catalogue_gives_nearly_the_same_answers(monkeypatch: pytest.Mon
     model, histories = learned(stream)
     everything = model.recommend(histories[3], NOW, 10)
 
-    monkeypatch.setattr(candidates, "FEW", 20)
+    monkeypatch.setattr(candidates, "SMALL_CATALOGUE", 20)
     monkeypatch.setattr(candidates, "PER_SOURCE", 15)
 
     assert len(set(ids(model.recommend(histories[3], NOW, 10))) & set(ids(everything))) >= 8
@@ -155,7 +155,7 @@ def test_a_large_catalogue_forgets_nothing_that_just_became_popular(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, histories = learned([(user, user, NOW - 100 - user) for user in range(400)])
-    monkeypatch.setattr(candidates, "FEW", 20)
+    monkeypatch.setattr(candidates, "SMALL_CATALOGUE", 20)
     monkeypatch.setattr(candidates, "PER_SOURCE", 5)
     assert 555 not in ids(model.recommend(histories[1], NOW, 10))
 

@@ -1,4 +1,4 @@
-"""Group rank: who asks at the same moment is answered together, and gets an answer of their own."""
+"""Batched ranking: requests of the same moment are ranked together, each gets its own answer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from recommendation_service.model.rank import Scored
-from recommendation_service.serve.batched_ranking import GroupRank
+from recommendation_service.serve.batched_ranking import BatchedRanking
 from shared.ids import LessonId
 
 
@@ -15,7 +15,7 @@ class Ranking:
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
-        self.group = GroupRank(self._rank)
+        self.group = BatchedRanking(self._rank)
 
     def _rank(self, numbers: Sequence[int]) -> list[list[Scored]]:
         self.asked.append(list(numbers))
@@ -24,7 +24,7 @@ class Ranking:
         return [[Scored(LessonId(number), 1.0)] for number in numbers]
 
     async def lesson_for(self, number: int) -> int:
-        ((lesson, _, _),) = await self.group.ranked(number)
+        ((lesson, _, _),) = await self.group.rank(number)
         return lesson
 
 

@@ -9,9 +9,9 @@ from pamqp.commands import Basic
 from pamqp.common import FieldTable
 from pamqp.header import ContentHeader
 
-from recommendation_service.consume.parse import check
+from recommendation_service.consume.parse import check_envelope
 from recommendation_service.event import Unprocessable
-from shared.broker.rabbitmq.wire.delivered_content import _known_headers, body_size, delivery
+from shared.broker.rabbitmq.wire.delivered_content import _cached_headers, body_size, delivery
 from shared.broker.topology import USER_HEADER
 
 short_texts = st.text(max_size=40)
@@ -63,21 +63,24 @@ def test_everything_a_delivery_says_is_read_as_pamqp_reads_it(
     assert body_size(header) == len(body)
     assert (read.tag, read.redelivered) == (method.delivery_tag, method.redelivered)
     assert (read.routing_key, read.body) == (method.routing_key, body)
-    assert (read.message_id, read.type) == (expected.message_id, expected.message_type)
+    assert (read.message_id, read.type) == (
+        expected.message_id,
+        expected.message_type,
+    )
     assert read.timestamp == expected.timestamp
     assert read.headers == (expected.headers or {})
 
 
 def test_the_headers_of_all_users_are_read_once() -> None:
     method = payload_of(Basic.Deliver("tag", 1, False, "", "created"))  # noqa: FBT003
-    before = _known_headers.cache_info().misses
+    before = _cached_headers.cache_info().misses
 
     for user in range(1000):
         headers: FieldTable = {"x-schema-version": 1, "another": "one", USER_HEADER: str(user)}
         header = ContentHeader(properties=Basic.Properties(headers=headers)).marshal()
         assert delivery(method, header, b"").headers == headers
 
-    assert _known_headers.cache_info().misses == before + 1
+    assert _cached_headers.cache_info().misses == before + 1
 
 
 @given(st.integers(0, 100), st.booleans())
@@ -127,7 +130,7 @@ def test_headers_that_cannot_be_read_are_of_an_unknown_version(table: bytes) -> 
 
     assert (read.tag, read.message_id, read.delivery_count) == (7, "abc", 1)
     with pytest.raises(Unprocessable, match="the headers cannot be read"):
-        check(read, max_bytes=100)
+        check_envelope(read, max_bytes=100)
 
 
 def payload_of(method: Basic.Deliver) -> bytes:

@@ -15,7 +15,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from shared.broker.interface import Delivery
-from shared.broker.rabbitmq.wire.delivery_stream import SIGN_OF_LIFE, DeliveryStream
+from shared.broker.rabbitmq.wire.delivery_stream import HEARTBEAT_FRAME, DeliveryStream
 
 OURS, OTHER = 1, 2  # channels
 
@@ -71,15 +71,15 @@ def test_deliveries_are_taken_and_all_else_is_passed_on_as_it_came(
     assert [one.body for one in taken] == [
         one.taken for one in conversation if one.taken is not None
     ]
-    assert passed.replace(SIGN_OF_LIFE, b"") == b"".join(
+    assert passed.replace(HEARTBEAT_FRAME, b"") == b"".join(
         one.passed for one in conversation
-    ).replace(SIGN_OF_LIFE, b"")
+    ).replace(HEARTBEAT_FRAME, b"")
 
 
 async def test_a_stream_of_deliveries_shows_that_the_broker_lives() -> None:
     _, passed = await sorted_out(a_delivery(OURS, [b"{}"]).sent * 100, [50])
 
-    assert passed == SIGN_OF_LIFE
+    assert passed == HEARTBEAT_FRAME
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ async def sorted_out(data: bytes, sizes: Sequence[int]) -> tuple[list[Delivery],
     """Let the bytes arrive in pieces of these sizes; return what was taken, and what passed."""
     source, taken = asyncio.StreamReader(), list[Delivery]()
     stream = DeliveryStream(source)
-    stream.take(OURS, taken.extend)
+    stream.divert(OURS, taken.extend)
     reading = asyncio.ensure_future(until_the_end(stream))
     at = 0
     while at < len(data):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.broker.topic import matches
+from shared.broker.topic import topic_matches
 
 routing_words = st.lists(st.sampled_from(["", "a", "b", "*", "#"]), max_size=6)
 binding_words = st.lists(st.sampled_from(["", "a", "b", "*", "#"]), max_size=6)
@@ -19,24 +19,24 @@ binding_words = st.lists(st.sampled_from(["", "a", "b", "*", "#"]), max_size=6)
 def test_a_binding_key_takes_what_some_reading_of_it_takes(
     pattern: list[str], words: list[str]
 ) -> None:
-    taken = matches(".".join(pattern), ".".join(words))
+    taken = topic_matches(".".join(pattern), ".".join(words))
 
     assert taken == can_be_read_as(as_sent(pattern), as_sent(words))
 
 
 @pytest.mark.parametrize("kind", ["created", "updated", "deleted"])
 def test_a_star_takes_any_one_word(kind: str) -> None:
-    assert matches("*", kind)
+    assert topic_matches("*", kind)
 
 
 @pytest.mark.parametrize("routing_key", ["", "a.b", "created.", "."])
 def test_a_star_takes_neither_more_nor_fewer_words_than_one(routing_key: str) -> None:
-    assert not matches("*", routing_key)
+    assert not topic_matches("*", routing_key)
 
 
 @pytest.mark.parametrize("routing_key", ["", "created", "a.b", "..."])
 def test_a_hash_takes_everything(routing_key: str) -> None:
-    assert matches("#", routing_key)
+    assert topic_matches("#", routing_key)
 
 
 def as_sent(words: Sequence[str]) -> Sequence[str]:

@@ -1,0 +1,41 @@
+"""The client: what connections and publishers are made of, the fast way or the documented one."""
+
+import logging
+from asyncio import CancelledError
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from shared.broker.rabbitmq.wire.plain import PlainConnection, PlainPublisher
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Client:
+    """One way to speak to RabbitMQ."""
+
+    publishing_connection: type[PlainConnection]
+    consuming_connection: type[PlainConnection]
+    publisher: type[PlainPublisher]
+
+
+PLAIN: Final = Client(PlainConnection, PlainConnection, PlainPublisher)
+
+
+@cache
+def checked_client() -> Client:
+    """Return the fast client if the installed libraries are as it expects, else the plain one."""
+    try:
+        # The import fails, too, when a library lacks what the fast client imports.
+        from shared.broker.rabbitmq.wire.self_check import FAST, check  # noqa: PLC0415
+
+        check()
+    except (Exception, CancelledError) as error:  # noqa: BLE001 - the plain client works anyway
+        log.warning(
+            "messages are published and consumed one by one, which is slower:"
+            " the installed aio-pika, aiormq or pamqp is not as expected: %r",
+            error,
+        )
+        return PLAIN
+    return FAST
