@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from shared.broker.interface import PublishOutcome
 from shared.clock import utc_now
-from shared.process.metrics import SECONDS, Metrics
+from shared.process.metrics import BUCKETS, Metrics
 from shared.uuid7 import time_of
 
 
@@ -26,7 +26,7 @@ class CommitMetrics(Metrics):
         self.seconds = Histogram(
             "upnext_commit_seconds",
             "Duration of a transaction, its commit included.",
-            buckets=SECONDS,
+            buckets=BUCKETS,
             registry=None,
         )
         self.waiting = Gauge(
@@ -46,7 +46,7 @@ class PublishMetrics(Metrics):
         self.seconds = Histogram(
             "upnext_publish_confirm_seconds",
             "Time from publishing a batch of events until the broker has answered for all.",
-            buckets=SECONDS,
+            buckets=BUCKETS,
             registry=None,
         )
         self.events = Counter(

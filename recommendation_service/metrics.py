@@ -7,9 +7,9 @@ from typing import Final
 
 from prometheus_client import Gauge, Histogram
 
-from shared.process.metrics import SECONDS, CallbackCounter, Distribution, Metrics, Read
+from shared.process.metrics import BUCKETS, CallbackCounter, FastHistogram, Metrics, Read
 
-FRESHNESS_BUCKETS: Final = (*SECONDS, 30.0, 60.0, 300.0, 1800.0)  # seconds
+FRESHNESS_BUCKETS: Final = (*BUCKETS, 30.0, 60.0, 300.0, 1800.0)  # seconds
 
 
 class LearningMetrics(Metrics):
@@ -39,10 +39,10 @@ class LearningMetrics(Metrics):
         self.seconds = Histogram(
             "upnext_learn_seconds",
             "Time to learn a batch, its commit and a wait for the database included.",
-            buckets=SECONDS,
+            buckets=BUCKETS,
             registry=None,
         )
-        self.freshness = Distribution(
+        self.freshness = FastHistogram(
             "upnext_freshness_seconds",
             "Time from the recording of a watch until it was learned.",
             FRESHNESS_BUCKETS,

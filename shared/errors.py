@@ -1,16 +1,16 @@
-"""What can go wrong, as a caller sees it.
+"""Errors that callers of the API and operators see.
 
     ServiceError
-    ├── Unauthenticated   401   nobody says who asks, or not credibly
-    ├── Forbidden         403   who asks may not do this
-    ├── NotFound          404   the thing asked for does not exist
-    ├── Conflict          409   the request contradicts what is already stored
-    ├── Invalid           422   the request is well-formed, and cannot be meant
-    ├── TooManyRequests   429   who asks is faster than they may be
-    └── Unavailable       503   a part that is needed is away or overloaded: try again later
-    CannotStart                 the process ends, with one sentence that says what to do
+    ├── Unauthenticated   401   the caller is unknown
+    ├── Forbidden         403   the caller may not do this
+    ├── NotFound          404   the resource does not exist
+    ├── Conflict          409   the request contradicts stored data
+    ├── Invalid           422   the request is well-formed, but not valid
+    ├── TooManyRequests   429   the caller exceeds the rate limit
+    └── Unavailable       503   a required part is away or overloaded: retry
+    CannotStart                 the process ends with one sentence for its operator
 
-Anything else is a bug: it is logged, answered with 500, and its text never reaches the caller.
+Any other error is a bug: it is logged and answered with 500, without its text.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ RETRY_AFTER: Final = 1  # seconds
 
 
 class ServiceError(Exception):
-    """An expected outcome that is not a success; its text is shown to the caller."""
+    """An expected failure; its text is shown to the caller."""
 
     status: ClassVar[int]
     title: ClassVar[str]
@@ -28,7 +28,7 @@ class ServiceError(Exception):
 
 
 class Unauthenticated(ServiceError):
-    """Nobody says who asks, or not credibly."""
+    """The request has no credential, or an invalid one."""
 
     status = 401
     title = "Unauthorized"
@@ -36,35 +36,35 @@ class Unauthenticated(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """Who asks may not do this."""
+    """The caller may not do this."""
 
     status = 403
     title = "Forbidden"
 
 
 class NotFound(ServiceError):
-    """The thing asked for does not exist."""
+    """The resource does not exist."""
 
     status = 404
     title = "Not found"
 
 
 class Conflict(ServiceError):
-    """The request contradicts what is already stored."""
+    """The request contradicts stored data."""
 
     status = 409
     title = "Conflict"
 
 
 class Invalid(ServiceError):
-    """The request is well-formed, and cannot be meant."""
+    """The request is well-formed, but not valid."""
 
     status = 422
     title = "Invalid request"
 
 
 class TooManyRequests(ServiceError):
-    """Who asks is faster than they may be."""
+    """The caller exceeds the rate limit."""
 
     status = 429
     title = "Too many requests"
@@ -75,7 +75,7 @@ class TooManyRequests(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A part that is needed is away or overloaded."""
+    """A required part is away or overloaded."""
 
     status = 503
     title = "Temporarily unavailable"
@@ -83,4 +83,4 @@ class Unavailable(ServiceError):
 
 
 class CannotStart(Exception):
-    """The process cannot do its work and ends; the text is one sentence for its operator."""
+    """The process cannot start, and ends; the text is one sentence for its operator."""

@@ -1,10 +1,9 @@
-"""The contract: what the services tell each other.
+"""Events: the contract of the messages between the services.
 
-A message on the exchange `watch` is one JSON object: the state of a watch after something happened
-to it, or that a user was erased. What happened is the routing key. When that user is erased
-elsewhere too, a message on the exchange `erasure` says so. Fields are only ever added, and only as
-optional ones, so that a message already in flight stays readable; a reader ignores what it does not
-know.
+A message on the exchange `watch` is one JSON object: the state of a watch after a change, or the
+erasure of a user. The routing key is the kind of the change. A message on the exchange `erasure`
+confirms that the other service has erased the user too. Fields are only ever added, and only as
+optional ones, so that messages in flight stay readable; consumers ignore unknown fields.
 """
 
 from datetime import UTC, datetime
@@ -19,15 +18,15 @@ from shared.ids import LessonId, Natural, UserId
 SCHEMA_VERSION: Final = 1  # of the header `x-schema-version`
 
 
-def _written_out(value: object) -> object:
-    """Refuse a bare number, which could be seconds or milliseconds since whenever."""
+def _reject_number(value: object) -> object:
+    """Refuse a number: it could be seconds or milliseconds, of any epoch."""
     if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
     raise ValueError("should be a time like 2026-11-23T10:00:00Z")
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Return the same instant in UTC, where the years 1 and 9999 may end earlier."""
+    """Return the same instant in UTC; it may be beyond the years 1 and 9999 there."""
     try:
         return time.astimezone(UTC)
     except OverflowError:
@@ -37,13 +36,13 @@ def _in_utc(time: datetime) -> datetime:
 Position = Natural[int]  # whole seconds from the start of the lesson
 Instant = Annotated[
     AwareDatetime,
-    BeforeValidator(_written_out),
+    BeforeValidator(_reject_number),
     AfterValidator(_in_utc),
 ]
 
 
 class Kind(StrEnum):
-    """What happened to a watch, or to a user; also the routing key of the message."""
+    """The kind of a change to a watch or a user; also the routing key of the message."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -51,8 +50,8 @@ class Kind(StrEnum):
     ERASED = "erased"  # all that is known of a user
 
 
-def _like(**example: str | int) -> ConfigDict:
-    """Return what every body has: unknown fields are ignored; and an example of it."""
+def _body_config(**example: str | int) -> ConfigDict:
+    """Return the configuration of a message body: unknown fields are ignored; with an example."""
     return ConfigDict(frozen=True, extra="ignore", json_schema_extra={"examples": [dict(example)]})
 
 
@@ -63,7 +62,7 @@ class WatchEvent(BaseModel):
     when it arrived.
     """
 
-    model_config = _like(
+    model_config = _body_config(
         user_id=42,
         lesson_id=100,
         position=314,
@@ -98,7 +97,7 @@ class UserErased(BaseModel):
     The time is the tombstone. What was recorded after it counts, whatever the order of arrival.
     """
 
-    model_config = _like(
+    model_config = _body_config(
         user_id=42,
         erasure_id="019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c",
         erased_at="2026-11-23T10:00:00Z",
@@ -115,7 +114,7 @@ ERASURE_DONE: Final = "done"  # the routing key of the message that follows
 class ErasureDone(BaseModel):
     """The recommendation service knows nothing any longer of what an erasure erased."""
 
-    model_config = _like(
+    model_config = _body_config(
         erasure_id="019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c",
         user_id=42,
         done_at="2026-11-23T10:00:00.2Z",

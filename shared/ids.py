@@ -1,4 +1,4 @@
-"""Ids and other whole numbers, as messages and requests carry them."""
+"""Ids and other natural numbers in messages and requests."""
 
 from typing import Annotated, Final, NewType, TypeVar
 
@@ -13,12 +13,12 @@ UserId = NewType("UserId", int)
 LessonId = NewType("LessonId", int)
 
 
-def whole(value: object) -> object:
-    """Take 42.0 for 42, as JSON does; strictness refuses everything else that is no integer."""
+def integral_to_int(value: object) -> object:
+    """Return 42 for 42.0, which are equal in JSON; strict mode refuses other non-integers."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Natural = Annotated[
-    # A bound below 2^63, not up to 2^63 - 1: OpenAPI writes bounds as floating-point numbers.
-    T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1), BeforeValidator(whole)
-]  # an integer that a `bigint` column holds, under whichever name
+    # The bound is 2^63, exclusive, not 2^63 - 1: OpenAPI has bounds as floating-point numbers.
+    T, Field(strict=True, ge=0, lt=MAX_INTEGER + 1), BeforeValidator(integral_to_int)
+]  # an integer that a `bigint` column holds

@@ -1,8 +1,8 @@
-"""The contract of the catalogue: what a course system says of a lesson, by HTTP or by message.
+"""Lessons: the contract of the catalogue, by which a course system describes its lessons.
 
-A message on the exchange `lesson` is one JSON object, a lesson as it is after something happened to
-it. What happened is the routing key: `created`, `updated`, `deleted`. Of two states the one with
-the later `updated_at` holds, in whichever order they come.
+A message on the exchange `lesson` is one JSON object: the state of a lesson after a change. The
+routing key is the kind of the change: `created`, `updated`, `deleted`. Of two states the one with
+the later `updated_at` is valid, in whichever order they arrive. The HTTP API takes the same fields.
 """
 
 from typing import Annotated, Final, Self
@@ -21,7 +21,7 @@ EXAMPLE: Final[JsonDict] = {
     "tags": ["mathematics", "beginners"],
     "available_from": "2026-09-01T00:00:00Z",
 }
-STORABLE: Final = r"^[^\u0000]*$"  # every character but the one that PostgreSQL does not know
+STORABLE: Final = r"^[^\u0000]*$"  # every character but NUL, which PostgreSQL cannot store
 
 Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=STORABLE)]
 
@@ -45,7 +45,7 @@ class Lesson(BaseModel):
     available_until: Instant | None = Field(default=None, description="From then on, neither.")
 
     @model_validator(mode="after")
-    def _opens_before_it_closes(self) -> Self:
+    def _check_availability(self) -> Self:
         opens, closes = self.available_from, self.available_until
         if opens and closes and opens >= closes:
             raise ValueError("available_from should be before available_until")

@@ -1,6 +1,6 @@
-"""The messages: what there is on which exchange, with which body, and who takes it from where.
+"""Messages: each message type with its exchange and body, and the consumers of the services.
 
-The AsyncAPI document is made of this, and of the models of the bodies.
+The AsyncAPI document is generated from them.
 """
 
 from dataclasses import dataclass
@@ -27,23 +27,23 @@ RECOMMENDING: Final = "recommendation service"
 
 @dataclass(frozen=True, slots=True)
 class MessageType:
-    """One kind of message."""
+    """A message type."""
 
     exchange: Exchange
     routing_key: str
     body: type[BaseModel]
     summary: str
-    sender: str | None  # None: it comes from others, and the product only consumes it
+    sender: str | None  # None: other systems send it
 
     @property
     def name(self) -> str:
-        """Return the property `type` of such a message."""
+        """Return the AMQP property `type` of such a message."""
         return f"{self.exchange.name}.{self.routing_key}"
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A service that takes the messages of one exchange from a queue of its own."""
+    """A service that consumes the messages of one exchange from its own queue."""
 
     service: str
     queue: Queue

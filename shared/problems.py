@@ -1,6 +1,6 @@
-"""Errors as HTTP answers: problem documents after RFC 9457, with a stable `type`.
+"""Problem documents (RFC 9457): each error as an HTTP response with a stable `type`.
 
-The text of an unexpected exception stays in the log.
+The text of an unexpected exception is only in the log.
 """
 
 import logging
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 BUG: Final = (500, "Internal error", "The service failed. The cause is in its log.")
 
-EVERYWHERE: Final = (408, 431, 500, 503)  # what any request may be answered with
+COMMON_STATUSES: Final = (408, 431, 500, 503)  # any request may be answered with these
 
-# What the OpenAPI documents show of each: a title, and a detail as it may be.
-SHOWN: Final = {
+# Examples in the OpenAPI documents: the title of each status, and a detail.
+EXAMPLES: Final = {
     400: ("Malformed JSON", "The body cannot be read as JSON: Expecting value."),
     401: ("Unauthorized", "This needs a key or a token."),
     403: ("Forbidden", "This needs the scope admin."),
@@ -70,7 +70,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _documented(status: int) -> dict[str, Any]:
-    title, detail = SHOWN[status]
+    title, detail = EXAMPLES[status]
     example = {"type": _type_of(title), "title": title, "status": status, "detail": detail}
     content = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}, "example": example}
     return {
@@ -80,17 +80,17 @@ def _documented(status: int) -> dict[str, Any]:
 
 
 def describe_problems(document: dict[str, Any]) -> None:
-    """Add to an OpenAPI document what a problem is, and those that any request may have."""
+    """Add the schema of problems to an OpenAPI document, and the common ones to each operation."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.setdefault(Problem.__name__, Problem.model_json_schema())
     for operations in document["paths"].values():
         for operation in operations.values():
-            for status, answer in documented(*EVERYWHERE).items():
+            for status, answer in documented(*COMMON_STATUSES).items():
                 operation["responses"].setdefault(str(status), answer)
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Make every error of the application a problem document."""
+    """Answer every error of the application with a problem document."""
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
@@ -105,7 +105,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     errors: Sequence[Mapping[str, object]] | None = None,
 ) -> JSONResponse:
-    """Return the answer for a problem; its type follows from its title."""
+    """Return the response for a problem; its type is derived from its title."""
     body: dict[str, object] = {
         "type": _type_of(title),
         "title": title,
@@ -119,12 +119,12 @@ def problem(
 
 
 def answer_to(error: ServiceError) -> JSONResponse:
-    """Return the answer for an expected error."""
+    """Return the response for an expected error."""
     return problem(error.status, error.title, str(error), headers=error.headers)
 
 
 def problem_of(error: BaseException) -> Problem:
-    """Return the problem that an error is to the caller; a bug is no more than that."""
+    """Return the problem that the caller sees; for a bug, no details."""
     status, title, detail = BUG
     if isinstance(error, ServiceError):
         status, title, detail = error.status, error.title, str(error)
@@ -132,7 +132,7 @@ def problem_of(error: BaseException) -> Problem:
 
 
 def reasons(details: Sequence[Mapping[str, Any]]) -> str:
-    """Return in one line where a value is not what it should be, and why."""
+    """Return the locations and reasons of validation errors in one line."""
     return "; ".join(f"{where}: {why}" if where else why for where, why in map(_reason, details))
 
 
@@ -166,16 +166,16 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     detail = error.detail if error.detail != title else None
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = _methods_of(request)  # none: the path is of a page, not of the API
+        methods = _methods_of(request)  # none: the path is that of a page
         headers |= {"Allow": ", ".join(sorted(methods))} if methods else {}
     return problem(error.status_code, title, detail, headers=headers)
 
 
 def _methods_of(request: Request) -> set[str]:
-    """Return what the path allows; the router itself names only the first route that has it."""
+    """Return the methods of all routes with this path; the router names only the first's."""
     asked = request.url.path
     paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
-    # A path that is written out is not one of those with a parameter in its place.
+    # A literal path takes precedence over a template that matches it.
     matching = (
         [asked]
         if asked in paths

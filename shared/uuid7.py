@@ -1,4 +1,4 @@
-"""Identifiers that sort by the time they were made (UUIDv7, RFC 9562)."""
+"""UUIDv7 (RFC 9562): ids that sort by their time of creation."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -9,15 +9,15 @@ MILLISECOND_BITS = 80  # the low bits of a UUIDv7, below its 48 bits of millisec
 
 
 def new_id() -> UUID:
-    """Return an identifier greater than all that this process made before."""
+    """Return an id greater than all that this process created before."""
     return uuid7()
 
 
 def first_id_at(time: datetime) -> UUID:
-    """Return the smallest identifier that can have been made at this time."""
+    """Return the smallest id of this time."""
     return UUID(int=int(time.timestamp() * 1000) << MILLISECOND_BITS)
 
 
 def time_of(identifier: UUID) -> datetime:
-    """Return when an identifier was made, to the millisecond."""
+    """Return the time of creation, to the millisecond."""
     return datetime.fromtimestamp((identifier.int >> MILLISECOND_BITS) / 1000, UTC)

@@ -14,7 +14,7 @@ from recommendation_service.serve import recommender
 from recommendation_service.serve.read_your_writes import ConsistencyToken
 from recommendation_service.serve.recommender import Freshness, Item, Strategy
 from shared.http.strict_json import StrictJSONRoute
-from shared.ids import LessonId, Natural, UserId, whole
+from shared.ids import LessonId, Natural, UserId, integral_to_int
 from shared.lessons import Tag
 from shared.problems import documented
 
@@ -34,7 +34,7 @@ class Visit(BaseModel):
     exclude: list[Natural[LessonId]] = Field(default=[], max_length=1000)
     tags: list[Tag] = Field(default=[], max_length=100, description="All of them have to match.")
     course_id: Natural[int] | None = None
-    limit: Annotated[int, Field(strict=True, ge=1, le=100), BeforeValidator(whole)] = 10
+    limit: Annotated[int, Field(strict=True, ge=1, le=100), BeforeValidator(integral_to_int)] = 10
     explain: StrictBool = False
 
 

@@ -76,10 +76,7 @@ class Guard:
         return caller
 
     def _anonymous(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Return the caller of an open service.
-
-        The host must be local: a page of a public name in a browser of this machine is refused.
-        """
+        """Return the caller of an open service; its host must be local, against DNS rebinding."""
         for name, value in headers:
             if name == b"host" and not self._any_host and not LOCAL_NAME.fullmatch(value):
                 raise Forbidden(

@@ -1,4 +1,4 @@
-"""What both HTTP applications have: a gate, problems, a body limit, metrics, a description."""
+"""Application factory: middleware, problem documents, metrics and OpenAPI of both services."""
 
 import asyncio
 from typing import Any
@@ -30,19 +30,19 @@ def create_app(settings: SharedSettings, title: str, description: str, guard: Gu
         title=title,
         description=description,
         generate_unique_id_function=_name_of,
-        docs_url=None,  # these would load from elsewhere
+        docs_url=None,  # FastAPI's pages load scripts from other hosts
         redoc_url=None,
         telemetry=telemetry(),
     )
     app.state.settings = settings
-    app.state.draining = asyncio.Event()  # set when the process is to end: streams end then
+    app.state.draining = asyncio.Event()  # set when the process stops: ends streams
     show_docs(app)
     answer_with_problems(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(AccessMiddleware, guard=guard)
     app.include_router(asyncapi_routes())
     seconds = collect_request_metrics(app)
-    # Around the gate, so that what it refuses is counted and logged.
+    # Added last, it runs first: refused requests are counted and have an id.
     app.add_middleware(RequestMiddleware, seconds=seconds)
     app.state.fast_path = FastPath(guard.admit_known, seconds)
     return app
@@ -55,12 +55,12 @@ class _App(FastAPI):
 
     @override
     def openapi(self) -> dict[str, Any]:
-        """Return the description, with what each operation needs, and whole numbers as such.
+        """Return the document with problems, examples and permissions, and with integer bounds.
 
         FastAPI writes each bound as a floating-point number, which is off by hundreds near 2^63.
         """
         if not self.openapi_schema:
-            document = _with_whole_numbers(super().openapi())
+            document = _with_integers(super().openapi())
             describe_problems(document)
             describe_examples(document)
             describe_access(document, self._guard.permissions, is_open=self._guard.is_open)
@@ -68,14 +68,14 @@ class _App(FastAPI):
         return self.openapi_schema
 
 
-def _with_whole_numbers(value: Any) -> Any:
+def _with_integers(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _with_whole_numbers(item) for key, item in value.items()}
+        return {key: _with_integers(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_with_whole_numbers(item) for item in value]
+        return [_with_integers(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _name_of(route: APIRoute) -> str:
-    """Return the operation's id: a generated client has a method of this name."""
+    """Return the operation id, the name of the method in generated clients."""
     return route.name

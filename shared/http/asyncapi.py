@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of the messages, made of their models and of the topology."""
+"""AsyncAPI 3 document of the messages, generated from their models and the topology."""
 
 import re
 from collections.abc import Iterable
@@ -37,10 +37,10 @@ HEADERS: Final[Part] = {
         "description": "The trace it belongs to, as W3C Trace Context says it.",
     },
 }
-DIVIDED: Final = f"""\
+PARTITION_NOTE: Final = f"""\
 With partitions, queues with its name and `.1`, `.2` and so on take its place, by `{USER_HEADER}`.
 """
-OF_USERS: Final[Part] = {
+USER_PROPERTIES: Final[Part] = {
     USER_HEADER: {
         "type": "string",
         "pattern": "^[0-9]+$",
@@ -50,7 +50,7 @@ OF_USERS: Final[Part] = {
 
 
 def asyncapi_routes() -> APIRouter:
-    """Return the two routes: the document for programs, and as a page for people."""
+    """Return both routes: the document as JSON and as a page."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/asyncapi.json")
@@ -66,7 +66,7 @@ def asyncapi_routes() -> APIRouter:
 
 @cache
 def _document() -> Part:
-    """Make it once, when somebody asks: a service starts without it."""
+    """Generate the document at the first request, so that a start does not wait for it."""
     return asyncapi_document()
 
 
@@ -117,7 +117,7 @@ def _queue_channel(queue: Queue) -> Part:
     description = f"""\
 Durable quorum queue, bound to exchange `{queue.exchange.name}` with `{queue.binding_key}`.
 A message that is rejected, or delivered more than {queue.delivery_limit} times again, is parked.
-{DIVIDED if queue == RECOMMENDATION else ""}"""
+{PARTITION_NOTE if queue == RECOMMENDATION else ""}"""
     return {
         "address": queue.name,
         "title": queue.name,
@@ -180,8 +180,8 @@ def _message(message: MessageType) -> Part:
 
 
 def _headers(exchange: Exchange) -> Part:
-    of_users = OF_USERS if exchange == WATCH else {}
-    return {"type": "object", "properties": HEADERS | of_users}
+    user_properties = USER_PROPERTIES if exchange == WATCH else {}
+    return {"type": "object", "properties": HEADERS | user_properties}
 
 
 def _schemas() -> Part:
@@ -210,6 +210,6 @@ def _reference(where: str, name: str) -> Part:
 
 
 def _id(name: str) -> str:
-    """Return the name in camel case, as generated code wants it."""
+    """Return the name in camel case, for generated code."""
     first, *others = re.split(r"\W+", name.replace("*", "all"))
     return first + "".join(word.capitalize() for word in others)

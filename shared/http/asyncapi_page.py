@@ -1,4 +1,4 @@
-"""The AsyncAPI document as a page for people: complete, without scripts, and from no other host."""
+"""AsyncAPI page: the whole document as HTML, without scripts and files of other hosts."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -102,7 +102,7 @@ def _fields(schema: Part, heading: str) -> str:
 
 
 def _type(schema: Part) -> str:
-    """Say in words what values a schema allows."""
+    """Return the type of a schema in words."""
     if "anyOf" in schema:
         return " or ".join(map(_type, schema["anyOf"]))
     if "$ref" in schema:
@@ -120,7 +120,7 @@ def _simple_type(schema: Part) -> str:
 
 
 def _link(reference: Part, text: str) -> str:
-    """Return a link to the part that is referred to; of a reference as text, its last word."""
+    """Return a link to the referenced part; a reference as text is shown by its last word."""
     anchor, shown = (whole.rpartition("/")[2] for whole in (reference["$ref"], text))
     return f'<a href="#{escape(anchor)}">{escape(shown)}</a>'
 
@@ -130,7 +130,7 @@ def _json(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return the text with `code` marked, and a paragraph for each empty line."""
+    """Return the text as HTML with `code` and paragraphs."""
     parts = escape(text.strip()).split("`")
     marked = "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
     return marked.replace("\n\n", "</p><p>")

@@ -1,6 +1,6 @@
-"""Examples: for each body and answer of an OpenAPI document that has none, one made of its schema.
+"""Examples: generates one from the schema for each body of an OpenAPI document that has none.
 
-A value is what fields of that name have elsewhere in these pages, or else the plainest of its type.
+A field's value is the usual one for its name, or else the simplest of its type.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,13 +35,13 @@ BY_NAME: Final[Mapping[str, Any]] = {
     "fingerprint": "5e1c60f1c2b8f4d7a0936a4ee2d9b713",
     "status": 201,
 }
-FAILURE: Final = "problem"  # the field that is there when there is no other: all went well
+FAILURE: Final = "problem"  # an optional field that is left out of examples, which show success
 BY_FORMAT: Final = {"uuid": ID, "date-time": TIME}
 BY_TYPE: Final = {"integer": 1, "number": 0.5, "boolean": False, "null": None}
 
 
 def describe_examples(document: dict[str, Any]) -> None:
-    """Add an example wherever there is none."""
+    """Add an example to each body without one."""
     schemas = document["components"]["schemas"]
     for schema in schemas.values():
         _complete(schema, schemas)
@@ -52,7 +52,7 @@ def describe_examples(document: dict[str, Any]) -> None:
 
 
 def _complete(schema: dict[str, Any], schemas: Schema) -> None:
-    """Add what is required to examples that lack it, as those that a model has of its parent do."""
+    """Add missing required fields to examples, as in those that a model inherits."""
     fields = schema.get("properties", {})
     for example in schema.get("examples", []):
         for name in schema.get("required", []):

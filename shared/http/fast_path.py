@@ -16,7 +16,7 @@ from starlette.types import Scope
 from shared.access.caller import Caller
 from shared.errors import ServiceError
 from shared.process.metrics import RequestSeconds
-from shared.process.tracing import is_on
+from shared.process.tracing import is_tracing
 
 Q = TypeVar("Q")  # a request, parsed
 A = TypeVar("A")  # its outcome
@@ -59,7 +59,7 @@ class FastPath:
 
     def add(self, handler: AnyHandler) -> None:
         """Add the handler, unless requests are traced: only the application traces them."""
-        if not is_on():
+        if not is_tracing():
             self._handlers.append(handler)
 
     def handler_of(self, line: bytes) -> AnyHandler | None:

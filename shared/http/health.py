@@ -1,7 +1,7 @@
-"""Health: whether the process runs, and whether it can do its work.
+"""Health checks: liveness and readiness.
 
-Live touches nothing, or an outage of the database would restart every process. Ready asks each
-part, and says which one is missing.
+Liveness checks no part: else an outage of the database would restart every process. Readiness
+checks each part, and names those that are missing.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from shared.database.database import Database, DatabaseUnavailable
 
-CHECK_TIMEOUT: Final = 1.0  # seconds a part has to answer
+CHECK_TIMEOUT: Final = 1.0  # seconds for a part to answer
 
-Check = Callable[[], Awaitable[str | None]]  # the answer is what is wrong, None when all is well
+Check = Callable[[], Awaitable[str | None]]  # returns the problem; None: the part is healthy
 
 
 class Live(BaseModel):
@@ -32,7 +32,7 @@ class Ready(BaseModel):
 
 
 def health_routes(required: Mapping[str, Check], optional: Mapping[str, Check]) -> APIRouter:
-    """Return the two routes. A missing optional part degrades the service, and keeps it ready."""
+    """Return both routes. Without an optional part the service is degraded, but ready."""
     router = APIRouter(prefix="/health", tags=["health"])
 
     @router.get("/live")
@@ -68,10 +68,10 @@ def database_check(database: Database) -> Check:
     return check
 
 
-def task_check(work: asyncio.Task[None], trouble: Callable[[], str | None] = lambda: None) -> Check:
-    """Return the check that background work goes on, and has nothing to complain of."""
+def task_check(task: asyncio.Task[None], outage: Callable[[], str | None] = lambda: None) -> Check:
+    """Return the check that the background task runs, and reports no outage."""
 
     async def check() -> str | None:
-        return "has ended, see the log" if work.done() else trouble()
+        return "has ended, see the log" if task.done() else outage()
 
     return check

@@ -1,4 +1,4 @@
-"""Pages: HTML, scripts and styles of our own, which may load nothing from anywhere else."""
+"""Pages: HTML, scripts and styles, with a content security policy that allows no other host."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from typing_extensions import override
 
-# `data:` pictures are in the styles of Swagger UI.
+# The styles of Swagger UI contain `data:` images.
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -20,24 +20,24 @@ HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",  # kept, and asked for again: after an update nothing is mixed
+    "Cache-Control": "no-cache",  # revalidated: after an update no old file is used
 }
 
 
 def policy_with(style: str) -> dict[str, str]:
-    """Return the headers of a page that has this style in itself."""
+    """Return the headers of a page with this inline style."""
     digest = b64encode(sha256(style.encode()).digest()).decode()
     allowed = POLICY.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
     return HEADERS | {"Content-Security-Policy": allowed}
 
 
 def page(file: Path) -> FileResponse:
-    """Return the answer that is a page."""
+    """Return the response with this page."""
     return FileResponse(file, headers=HEADERS, media_type="text/html")
 
 
 class Files(StaticFiles):
-    """What pages are made of."""
+    """The static files of pages."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder)

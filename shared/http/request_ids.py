@@ -1,4 +1,4 @@
-"""Requests: each is counted, and has an id that its answer and its log lines carry."""
+"""Request ids: in each response and its log lines; each request is also counted and timed."""
 
 import re
 import secrets
@@ -13,14 +13,14 @@ from shared.process.logs import request_id
 from shared.process.metrics import RequestSeconds
 
 HEADER: Final = b"x-request-id"
-SOUND: Final = re.compile(rb"[\w.:-]{1,64}", re.ASCII)
+VALID_ID: Final = re.compile(rb"[\w.:-]{1,64}", re.ASCII)
 
-_process: Final = secrets.token_hex(6)
-_numbers: Final = count(1)
+_process_prefix: Final = secrets.token_hex(6)
+_counter: Final = count(1)
 
 
 class RequestMiddleware:
-    """ASGI middleware: an answer counts when it begins, so that a stream does as well."""
+    """ASGI middleware: observes a response when it begins, so that streams are counted too."""
 
     def __init__(self, app: ASGIApp, seconds: RequestSeconds) -> None:
         self._app = app
@@ -30,28 +30,28 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, answered, identity = time.perf_counter(), False, request_id_of(scope["headers"])
-        request_id.set(identity.decode())  # of this request's task, which ends with it
+        began, answered, identifier = time.perf_counter(), False, request_id_of(scope["headers"])
+        request_id.set(identifier.decode())  # in the context of this request's task
 
         def send_observed(message: Message) -> Awaitable[None]:
             nonlocal answered
             if not answered and message["type"] == "http.response.start":
                 answered = True
-                message["headers"] = [*message["headers"], (HEADER, identity)]
+                message["headers"] = [*message["headers"], (HEADER, identifier)]
                 self._seconds.observe(scope, message["status"], time.perf_counter() - began)
             return send(message)
 
         try:
             await self._app(scope, receive, send_observed)
         except Exception:
-            if not answered:  # Starlette answers it, outside
+            if not answered:  # Starlette answers with 500, outside of this middleware
                 self._seconds.observe(scope, 500, time.perf_counter() - began)
             raise
 
 
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the id that the client gave the request, or one of our own."""
+    """Return the client's id if it is valid, or a generated one."""
     for name, value in headers:
-        if name == HEADER and SOUND.fullmatch(value):
+        if name == HEADER and VALID_ID.fullmatch(value):
             return bytes(value)
-    return b"%b-%d" % (_process.encode(), next(_numbers))
+    return b"%b-%d" % (_process_prefix.encode(), next(_counter))

@@ -1,4 +1,4 @@
-"""Serving: one or more applications in this process, until a signal asks it to stop."""
+"""Server: serves one or more applications in this process until SIGINT or SIGTERM."""
 
 import asyncio
 import gc
@@ -24,13 +24,13 @@ from shared.process.workers import inherited_socket, stop_with_parent
 
 log = logging.getLogger(__name__)
 
-GRACE: Final = 10  # seconds that open requests have to finish
-OTHER_FILES: Final = 200  # open at a time besides connections: of databases, of the broker, logs
+SHUTDOWN_TIMEOUT: Final = 10  # seconds for open requests to finish
+OTHER_OPEN_FILES: Final = 200  # besides the connections of clients: databases, broker, logs
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An application, and where it listens."""
+    """An application and its address."""
 
     app: FastAPI
     host: str
@@ -38,7 +38,7 @@ class Listener:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the signals to the process that owns it."""
+    """A server that leaves the signals to `serve`."""
 
     @contextmanager
     @override
@@ -53,7 +53,7 @@ async def serve(listeners: Sequence[Listener]) -> None:
     """
     supported = await is_supported()
     servers = [_Server(_config(listener, supported=supported)) for listener in listeners]
-    _allow_files(sum(_settings(listener).max_connections for listener in listeners))
+    _raise_file_limit(sum(_settings(listener).max_connections for listener in listeners))
     sockets = [inherited_socket() or bind(one.host, one.port) for one in listeners]
     for listener in listeners:
         url = f"http://{listener.host}:{listener.port}"
@@ -65,11 +65,11 @@ async def serve(listeners: Sequence[Listener]) -> None:
             listener.app.state.draining.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_number, stop)
     stop_with_parent(stop)
-    # What there is by now stays for good. To look through all of it for garbage, again and again,
-    # would stop everything for a tenth of a second.
+    # All objects that exist by now stay. To scan them in each garbage collection would stop the
+    # process for a tenth of a second.
     gc.collect()
     gc.freeze()
     async with asyncio.TaskGroup() as tasks:
@@ -82,9 +82,9 @@ def _settings(listener: Listener) -> SharedSettings:
     return settings
 
 
-def _allow_files(connections: int) -> None:
-    """Let the process open a file for each connection; many systems begin with 1,024."""
-    needed = connections + MAX_LINGERING + OTHER_FILES
+def _raise_file_limit(connections: int) -> None:
+    """Raise the limit of open files for the connections; by default it is often 1,024."""
+    needed = connections + MAX_LINGERING + OTHER_OPEN_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
@@ -108,7 +108,7 @@ def _config(listener: Listener, *, supported: bool) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         lifespan="off",
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
 
 

@@ -1,7 +1,7 @@
-"""JSON as RFC 8259 exchanges it, read in one way only: what two readers may differ on is refused.
+"""Strict JSON: RFC 8259, without anything that two parsers may read in different ways.
 
-That is: another encoding than UTF-8, a byte order mark, `NaN`, a name twice in an object. So are
-sizes that cost more to refuse later: many names, deep nesting, endless numbers.
+Refused are other encodings than UTF-8, a byte order mark, `NaN`, and a name twice in an object.
+Also refused are sizes that cost more to refuse later: many names, deep nesting, long numbers.
 """
 
 import json
@@ -12,15 +12,15 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from typing_extensions import override
 
-MAX_NAMES: Final = 100  # in an object; each unknown one costs a line in the answer
+MAX_NAMES: Final = 100  # in an object; each unknown one costs a line in the response
 
 
 class StrictJSONRoute(APIRoute):
-    """A route whose request body is read strictly."""
+    """A route whose request body is parsed strictly."""
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler, for requests that read themselves strictly."""
+        """Return the handler with strict parsing."""
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
@@ -36,7 +36,7 @@ class _Request(Request):
 
 
 def parse(body: bytes) -> Any:
-    """Return what the body says, or raise `json.JSONDecodeError` with what is wrong with it."""
+    """Return the parsed body, or raise `json.JSONDecodeError` with the reason."""
     try:
         return _DECODER.decode(body.decode())
     except json.JSONDecodeError:

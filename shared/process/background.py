@@ -1,4 +1,4 @@
-"""Background work: every loop belongs to a block, and its end before the block's is an error."""
+"""Background tasks: each belongs to a block, and it is an error if the task ends first."""
 
 import asyncio
 import logging
@@ -8,35 +8,35 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
-CANCEL_AGAIN: Final = 2.0  # seconds that work has to end when it is cancelled
+CANCEL_INTERVAL: Final = 2.0  # seconds for a task to end before it is cancelled again
 
 
 @asynccontextmanager
 async def running(
     work: Coroutine[None, None, None], name: str
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Run the coroutine while the block lasts; cancel it, and wait for it, at the end."""
+    """Run the coroutine as a task during the block; cancel it at the end, and wait for it."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_report_death)
     try:
         yield task
     finally:
-        await _end(task)
+        await _cancel_and_wait(task)
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel until the work has ended, and raise what it ended with."""
+async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
+    """Cancel the task until it has ended, and raise its exception."""
     while not task.done():
-        # Once is not enough: below Python 3.12 `asyncio.wait_for`, which the broker's client uses
-        # to connect, loses a cancellation that comes as it finishes, and the loop goes on.
+        # Once is not enough: before Python 3.12 `asyncio.wait_for`, which the broker's client uses
+        # to connect, loses a cancellation that arrives as it finishes, and the task goes on.
         task.cancel()
-        await asyncio.wait([task], timeout=CANCEL_AGAIN)
+        await asyncio.wait([task], timeout=CANCEL_INTERVAL)
     if not task.cancelled():
         task.result()
 
 
 async def finish_before_cancel(step: Coroutine[None, None, None]) -> None:
-    """Take a step that a first cancellation lets finish, and only the next one breaks off."""
+    """Run the step: a first cancellation lets it finish, only a second one interrupts it."""
     task = asyncio.create_task(step)
     try:
         await asyncio.shield(task)
@@ -49,14 +49,14 @@ async def finish_before_cancel(step: Coroutine[None, None, None]) -> None:
 
 
 @contextmanager
-def log_and_continue(outage: type[Exception], trouble: str) -> Iterator[None]:
-    """Log what goes wrong in the block, so that a loop which nobody would start again goes on."""
+def log_and_continue(outage: type[Exception], message: str) -> Iterator[None]:
+    """Log an exception of the block and go on: nothing would restart the loop around it."""
     try:
         yield
     except outage as error:
-        log.warning("%s: %s", trouble, error)
+        log.warning("%s: %s", message, error)
     except Exception:
-        log.exception("%s", trouble)
+        log.exception("%s", message)
 
 
 def _report_death(task: asyncio.Task[None]) -> None:

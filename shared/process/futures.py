@@ -1,4 +1,4 @@
-"""Settle futures whose callers may have gone away: those are done already, and stay as they are."""
+"""Settle futures; skip those that are done already, because their callers were cancelled."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
-"""Logs: one line for each thing that happened, for people on a terminal, as JSON elsewhere.
+"""Logs: one line for each record, as text on a terminal, as JSON elsewhere.
 
-A line names the request that it belongs to, and the event where there is one. It holds ids, and
-nothing else about a person; passwords in addresses are blotted out, whoever wrote them.
+A line has the id of its request, and of its event if there is one. It has ids, and nothing else
+about a person; passwords in URLs are masked, also in records of libraries.
 """
 
 import json
@@ -18,26 +18,26 @@ from typing_extensions import override
 from shared.process.settings import LogFormat
 from shared.process.tracing import current_trace_id
 
-NOISY: Final = ("aio_pika", "aiormq", "alembic", "uvicorn.error", "httpx")
+LIBRARIES: Final = ("aio_pika", "aiormq", "alembic", "uvicorn.error", "httpx")
 PASSWORD: Final = re.compile(r"(?<=://)([^\s:/@]*):[^\s/]*@")  # up to the last @: it may hold one
 
 request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 
 
 def configure_logs(wanted: LogFormat) -> None:
-    """Write the logs to stderr in this format; `auto` is JSON unless that is a terminal."""
+    """Log to stderr in this format; `auto` is text if stderr is a terminal, else JSON."""
     is_text = wanted == "text" or (wanted == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler()
     handler.setFormatter(TextFormatter() if is_text else JSONFormatter())
     handler.addFilter(_in_one_line)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in NOISY:
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for library in LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Let a library warn without a traceback: a lost connection is no mistake in the code."""
-    is_warning = record.levelno < logging.ERROR and record.name.startswith(NOISY)
+    """Put a library's warning in one line: a lost connection needs no traceback."""
+    is_warning = record.levelno < logging.ERROR and record.name.startswith(LIBRARIES)
     if is_warning and record.exc_info and record.exc_info[1]:
         record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", ()
         record.exc_info = None
@@ -45,12 +45,12 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 
 
 def without_passwords(text: str) -> str:
-    """Return the text with the password of each URL in it blotted out."""
+    """Return the text with the password of each URL masked."""
     return PASSWORD.sub(r"\1:***@", text)
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people."""
+    """Formats records as text."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s%(ids)s")
@@ -62,7 +62,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JSONFormatter(logging.Formatter):
-    """Lines for machines: an object each."""
+    """Formats each record as a JSON object."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -79,7 +79,7 @@ class JSONFormatter(logging.Formatter):
 
 
 def _ids(record: logging.LogRecord) -> Iterator[tuple[str, str]]:
-    """Yield what the line belongs to; an event is named with `extra={"event_id": …}`."""
+    """Yield the ids of the request, the trace, and the event (`extra={"event_id": …}`)."""
     if request := request_id.get():
         yield "request_id", request
     if trace := current_trace_id():

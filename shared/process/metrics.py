@@ -1,7 +1,7 @@
-"""Metrics: what a service counts of itself, for Prometheus to read at `/metrics`.
+"""Metrics of a service, which Prometheus reads at `/metrics`.
 
-Each part owns what it counts; the application registers it. Nothing is global, so two services in
-one process keep their figures apart.
+Each part owns its metrics; the application registers them. None is global, so two services in one
+process have separate figures.
 """
 
 from bisect import bisect_left
@@ -21,19 +21,19 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from typing_extensions import override
 
-SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-UNKNOWN: Final = "unknown"  # the route of a path that is none: one label, however many paths
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+UNKNOWN: Final = "unknown"  # the label of all paths without a route
 
 Read = Callable[[], float]
 Refresh = Callable[[], Awaitable[None]]
 
 
 class Metrics:
-    """What one part of a service counts: each attribute that is a metric."""
+    """The metrics of one part of a service: each attribute that is a metric."""
 
     def metrics(self) -> list[Collector]:
         """Return the metrics."""
-        kinds = MetricWrapperBase, CallbackCounter, Distribution
+        kinds = MetricWrapperBase, CallbackCounter, FastHistogram
         return [one for one in vars(self).values() if isinstance(one, kinds)]
 
 
@@ -49,8 +49,8 @@ class CallbackCounter(Collector):
         yield CounterMetricFamily(*self._described, value=self._read(), created=self._created)
 
 
-class Tally:
-    """How often values fell into each bucket."""
+class BucketCounts:
+    """The number of values in each bucket of a histogram."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
@@ -63,44 +63,43 @@ class Tally:
         self._sum += value
 
     def show(self, family: HistogramMetricFamily, labels: Sequence[str] = ()) -> None:
-        """Add it to the family, as Prometheus wants it: each bucket includes those below."""
+        """Add the counts to the family; in Prometheus each bucket includes those below."""
         names = [*map(floatToGoString, self._bounds), "+Inf"]
         buckets = list(zip(names, map(float, accumulate(self._counts)), strict=True))
         family.add_metric(labels, buckets, self._sum)
 
 
-class Distribution(Collector):
-    """A histogram for what happens with each request or event.
+class FastHistogram(Collector):
+    """A histogram for values of each request or event, observed by one thread only.
 
-    The library's takes a lock and a look at each bucket, which costs ten times as much; all that
-    is counted here is counted by one thread.
+    The library's histogram takes a lock and looks at each bucket: ten times as slow.
     """
 
     def __init__(self, name: str, documentation: str, bounds: Sequence[float]) -> None:
         self._described = name, documentation
-        self._tally = Tally(bounds)
-        self.observe = self._tally.observe
+        self._counts = BucketCounts(bounds)
+        self.observe = self._counts.observe
 
     @override
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(*self._described)
-        self._tally.show(family)
+        self._counts.show(family)
         yield family
 
 
 class RequestSeconds(Collector):
-    """How long requests take, by method, route and status."""
+    """Histograms of the time that requests take, by method, route and status."""
 
     def __init__(self) -> None:
-        self._tallies: defaultdict[tuple[str, str, int], Tally] = defaultdict(
-            partial(Tally, SECONDS)
+        self._counts: defaultdict[tuple[str, str, int], BucketCounts] = defaultdict(
+            partial(BucketCounts, BUCKETS)
         )
 
     def observe(self, scope: Mapping[str, object], status: int, seconds: float) -> None:
-        """Count one answer."""
-        # A mounted folder of files has a path too: only what is no route at all is unknown.
+        """Observe one response."""
+        # A mounted folder of files has a path too.
         route = getattr(scope.get("route"), "path", UNKNOWN)
-        self._tallies[str(scope["method"]), route, status].observe(seconds)
+        self._counts[str(scope["method"]), route, status].observe(seconds)
 
     @override
     def collect(self) -> Iterator[Metric]:
@@ -109,8 +108,8 @@ class RequestSeconds(Collector):
             "Time until the answer to a request begins.",
             labels=("method", "route", "status"),
         )
-        for labels, tally in self._tallies.items():
-            tally.show(family, [str(label) for label in labels])
+        for labels, counts in self._counts.items():
+            counts.show(family, [str(label) for label in labels])
         yield family
 
 
@@ -124,7 +123,7 @@ class Registry:
         GCCollector(registry=self.collected)
 
     def add(self, *parts: Metrics, refresh: Refresh | None = None) -> None:
-        """Show what these parts count; `refresh` is awaited before each look."""
+        """Register the metrics of these parts; `refresh` is awaited before each exposition."""
         for part in parts:
             for metric in part.metrics():
                 self.collected.register(metric)
@@ -132,7 +131,7 @@ class Registry:
             self._refreshed.append(refresh)
 
     async def expose(self, accept: str) -> tuple[bytes, str]:
-        """Return everything, in a format that the reader takes, and the format's name."""
+        """Return all metrics in a format of the `Accept` header, and its content type."""
         for refresh in self._refreshed:
             await refresh()
         encode, content_type = choose_encoder(accept)
@@ -140,7 +139,7 @@ class Registry:
 
 
 def collect_request_metrics(app: FastAPI) -> RequestSeconds:
-    """Show the application's metrics at `/metrics`, and return what counts its requests."""
+    """Expose the application's metrics at `/metrics`; return the one that counts its requests."""
     registry, seconds = Registry(), RequestSeconds()
     registry.collected.register(seconds)
     app.state.metrics = registry

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from shared.broker.interface import Message
 from shared.broker.topology import RECOMMENDATION, WATCH
-from shared.process.tracing import current_traceparent, use
+from shared.process.tracing import current_traceparent, use_provider
 from tests.support.eventually import eventually
 from tests.support.http_client import tell
 from tests.support.pair import SetUp, learned
@@ -33,9 +33,9 @@ def spans() -> Iterator[InMemorySpanExporter]:
     """What is traced while the test runs."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    use(provider)
+    use_provider(provider)
     yield exporter
-    use(None)
+    use_provider(None)
 
 
 def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:

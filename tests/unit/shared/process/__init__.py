@@ -1,1 +1,1 @@
-"""Keys, tokens, rights and pace, without a service."""
+"""Background tasks, futures and logs, without a service."""
