@@ -68,6 +68,14 @@ def test_a_late_report_adds_to_what_was_seen_and_leaves_the_position() -> None:
     assert len(group.events) == 1
 
 
+def test_more_segments_at_the_same_moment_count_but_move_nothing() -> None:
+    report = Report(WATCH_ID, 300, at(0), [[290, 300]])
+
+    result = successful(a_group(segments=[]).decide(report, OTHER_ID))
+
+    assert (result.changed, result.watch.segments) == (False, [[290, 300]])
+
+
 def test_the_first_segments_keep_how_far_the_watch_came_without_any() -> None:
     group = a_group()
 
