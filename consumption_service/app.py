@@ -34,7 +34,6 @@ from shared.http.health import database_check, health_routes, task_check
 from shared.process.background import running
 
 DRAIN_TIMEOUT: Final = 5.0  # seconds to publish what is in memory when the service stops
-
 TITLE: Final = "Upnext consumption service"
 DESCRIPTION: Final = "Records what is watched, and announces it on the exchange `watch`."
 
