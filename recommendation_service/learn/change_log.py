@@ -18,7 +18,7 @@ from recommendation_service.model.fingerprint import BITS, MODULUS, fingerprint
 from recommendation_service.model.history import Change
 from recommendation_service.tables import meetings, model_changes, model_state
 from shared.clock import utc_now
-from shared.database.bulk import columns_of, upserting
+from shared.database.bulk import columns_of, upsert_statement
 from shared.database.database import Database
 
 
@@ -122,5 +122,5 @@ _FOLLOWED: Final = _FOLLOW.returning(model_state.c.version).cte("followed")
 _MEET_AND_FOLLOW: Final = (
     insert(model_changes)
     .from_select(list(_RECORDED), select(*_RECORDED.values()).select_from(_FOLLOWED))
-    .add_cte(upserting(meetings, "postgresql").cte())
+    .add_cte(upsert_statement(meetings, "postgresql").cte())
 )
