@@ -7,7 +7,6 @@ one arrives as it was sent, the installed aio-pika, aiormq and pamqp are as this
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -76,8 +75,19 @@ def check() -> None:
 
 async def _converse() -> None:
     ours, theirs = socket.socketpair()
-    broker = asyncio.create_task(_Broker(*await asyncio.open_connection(sock=theirs)).serve())
-    connection = ConsumingConnection(URL("amqp://self-check"), TransportOf(ours))
+    reader, writer = await asyncio.open_connection(sock=theirs)
+    broker = asyncio.create_task(_Broker(reader, writer).serve())
+    try:
+        with ours:
+            await _connect(TransportOf(ours))
+    finally:
+        broker.cancel()
+        writer.close()
+        await asyncio.gather(broker, return_exceptions=True)
+
+
+async def _connect(factory: TransportFactory) -> None:
+    connection = ConsumingConnection(URL("amqp://localhost:1"), factory)
     try:
         async with asyncio.timeout(TIMEOUT):
             await connection.connect()
@@ -85,8 +95,6 @@ async def _converse() -> None:
             await connection.close()
     finally:
         connection.abort()
-        broker.cancel()
-        await asyncio.wait([broker])
 
 
 async def _publish_and_consume(connection: ConsumingConnection) -> None:
@@ -115,17 +123,13 @@ class _Broker:
         self._delivery_tag = 0
 
     async def serve(self) -> None:
-        try:
-            await self._reader.readexactly(8)  # the version of the protocol
-            self._send(0, START)
-            with suppress(asyncio.IncompleteReadError):
-                while True:
-                    head = await self._reader.readexactly(7)
-                    rest = await self._reader.readexactly(int.from_bytes(head[3:]) + 1)
-                    _, channel, frame = unmarshal(head + rest)
-                    self._receive(channel, frame)
-        finally:
-            self._writer.close()
+        await self._reader.readexactly(8)  # the version of the protocol
+        self._send(0, START)
+        while True:
+            head = await self._reader.readexactly(7)
+            rest = await self._reader.readexactly(int.from_bytes(head[3:]) + 1)
+            _, channel, frame = unmarshal(head + rest)
+            self._receive(channel, frame)
 
     def _receive(self, channel: int, frame: FrameTypes) -> None:
         if type(frame) in ANSWERS:
