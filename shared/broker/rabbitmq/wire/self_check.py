@@ -38,18 +38,6 @@ MESSAGES: Final = [
     Message("3", "routed", b"{}", "watch.created", TIME, headers=HEADERS),
 ]
 OUTCOMES: Final = [PublishOutcome.UNROUTABLE, PublishOutcome.REFUSED, PublishOutcome.CONFIRMED]
-DELIVERY: Final = Delivery(
-    tag=1,
-    message_id="3",
-    routing_key="routed",
-    body=b"{}",
-    type="watch.created",
-    timestamp=TIME,
-    headers=HEADERS,
-    redelivered=False,
-    delivery_count=0,
-    consumer=b"consumer",
-)
 
 START: Final = Connection.Start(
     server_properties={"capabilities": {"publisher_confirms": True}}, mechanisms="PLAIN"
@@ -104,13 +92,17 @@ async def _publish_and_consume(connection: ConsumingConnection) -> None:
     outcomes = await BatchPublisher(channel, "exchange", TIMEOUT).publish(MESSAGES)
     if outcomes != OUTCOMES:
         raise UnexpectedLibrary(f"the outcomes of publishing are {outcomes}")
-    await channel.basic_consume("", _not_called, consumer_tag="consumer")
-    if deliveries != [DELIVERY]:
-        raise UnexpectedLibrary(f"what was delivered is {deliveries}")
+    await channel.basic_consume("", _ignore)
+    if [_content(delivery) for delivery in deliveries] != [_content(MESSAGES[-1])]:
+        raise UnexpectedLibrary(f"the deliveries are {deliveries}")
 
 
-async def _not_called(_: DeliveredMessage) -> None:
-    raise UnexpectedLibrary("a delivery was not diverted")
+async def _ignore(_: DeliveredMessage) -> None:
+    """Do nothing: a delivery that is not diverted is missed."""
+
+
+def _content(one: Message | Delivery) -> tuple[object, ...]:
+    return one.message_id, one.routing_key, one.body, one.type, one.timestamp, one.headers
 
 
 class _Broker:
