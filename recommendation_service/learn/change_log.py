@@ -25,7 +25,7 @@ from recommendation_service.model.fingerprint import BITS, MODULUS, fingerprint
 from recommendation_service.model.history import Change
 from recommendation_service.tables import interactions, model_changes, model_state
 from shared.clock import utc_now
-from shared.database.bulk import columns_of, upserting
+from shared.database.bulk import columns_of, upsert_statement
 from shared.database.database import Database
 
 
@@ -134,5 +134,5 @@ _ADVANCED_STATE: Final = _ADVANCE.returning(model_state.c.version).cte("advanced
 _APPEND_WITH_INTERACTIONS: Final = (
     insert(model_changes)
     .from_select(list(_ENTRY), select(*_ENTRY.values()).select_from(_ADVANCED_STATE))
-    .add_cte(upserting(interactions, "postgresql").cte())
+    .add_cte(upsert_statement(interactions, "postgresql").cte())
 )

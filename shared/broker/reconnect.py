@@ -18,9 +18,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RECONNECT_DELAY: Final = (
-    1.0  # seconds, on average; random, so that processes do not reconnect all at once
-)
+RECONNECT_DELAY: Final = 1.0  # seconds, on average: processes must not reconnect all at once
 
 
 class Link:
@@ -30,9 +28,7 @@ class Link:
         """`name` says what the connection is for, in logs: "publishing", "consuming lessons"."""
         self.name = name
         self.outage: str | None = "is not connected yet"  # None: it is connected
-        self.attempted = (
-            asyncio.Event()
-        )  # set after the first attempt to connect, whether it succeeded or not
+        self.attempted = asyncio.Event()  # set after the first attempt, successful or not
 
     def report(self, outage: str | None) -> None:
         """Note the reason for an outage, or None when connected; log it when it changes."""

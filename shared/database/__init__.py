@@ -1,1 +1,1 @@
-"""Databases: only this folder creates engines; both services reach theirs through `Database`."""
+"""Databases: engines, bulk statements and migrations; both services use theirs by `Database`."""

@@ -1,4 +1,4 @@
-"""Databases: PostgreSQL and SQLite behind the same few lines of SQLAlchemy.
+"""A database: PostgreSQL or SQLite behind one small interface.
 
 A unit of work is `async with database.write()`: one transaction, committed when the block ends.
 """
@@ -48,22 +48,30 @@ T = TypeVar("T")
 STARTUP_TIMEOUT: Final = 30.0  # seconds to wait for a database that is not up yet
 STATEMENT_TIMEOUT: Final = 10.0  # seconds that a statement may take
 
-AWAY: Final = (OSError, TimeoutError, PoolTimeout, OperationalError, DriverError, InterfaceError)
-# Classes of SQLSTATE: connection, state of the transaction (read-only, as a standby is), rolled
-# back, resources, not now, operator intervention, system.
-PASSING: Final = frozenset({"08", "25", "40", "53", "55", "57", "58"})
-REFUSALS: Final = frozenset({"28", "3D"})  # the login, and the name of the database
+UNAVAILABLE_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    PoolTimeout,
+    OperationalError,
+    DriverError,
+    InterfaceError,
+)
+# Classes of SQLSTATE: connection exception, invalid transaction state (a standby is read-only),
+# transaction rollback, insufficient resources, object not in prerequisite state, operator
+# intervention, system error.
+TRANSIENT_SQLSTATES: Final = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+REFUSED_SQLSTATES: Final = frozenset({"28", "3D"})  # authorization, name of the database
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database is away, restarting or overloaded: the same may succeed later.
+    """The database cannot be reached, is restarting or overloaded: a retry may succeed.
 
-    A transaction that was being committed may have happened, or not.
+    A transaction whose commit was under way may be committed or not.
     """
 
 
 class DatabaseRefused(DatabaseUnavailable):
-    """The database answers, and refuses us: a password, a right or the database is missing."""
+    """The database answers, and refuses: a password, a permission or the database is missing."""
 
 
 class _StoredAsUtc(TypeDecorator[datetime]):
@@ -84,7 +92,7 @@ UtcTime: Final = DateTime(timezone=True).with_variant(_StoredAsUtc(), "sqlite")
 
 
 class Database:
-    """One database, reached through a pool of connections."""
+    """One database, and a pool of connections to it."""
 
     def __init__(self, url: str, statement_timeout: float | None = STATEMENT_TIMEOUT) -> None:
         self.url = parse_url(url)
@@ -98,8 +106,8 @@ class Database:
         self._reading = self.engine.execution_options(
             **({"begin": "BEGIN"} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
         )
-        # SQLite has one writer at a time; waiting here is cheaper than polling its lock.
-        self._turn: AbstractAsyncContextManager[None] = (
+        # SQLite has one writer at a time; waiting for a lock here is cheaper than polling its lock.
+        self._write_lock: AbstractAsyncContextManager[None] = (
             asyncio.Lock() if self.is_sqlite else nullcontext()
         )
 
@@ -107,12 +115,12 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction; it is committed when the block ends, rolled back if it raises."""
         with _translated_errors():
-            async with self._turn, self.engine.begin() as connection:
+            async with self._write_lock, self.engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection for single reading statements."""
+        """Open a connection for read statements, each a transaction of its own."""
         with _translated_errors():
             async with self._reading.connect() as connection:
                 yield connection
@@ -120,7 +128,7 @@ class Database:
     async def execute_autocommit(
         self, statement: Executable, parameters: Mapping[str, object]
     ) -> int:
-        """Carry out one statement, a transaction of its own; return how many rows it wrote.
+        """Execute one statement as a transaction of its own; return the number of rows it wrote.
 
         On PostgreSQL only.
         """
@@ -149,7 +157,7 @@ class Database:
         return column == any_(bindparam(None, list(values), ARRAY(column.type)))
 
     def values_table(self, column: ColumnElement[T], values: Collection[int]) -> TableValuedAlias:
-        """Return whole numbers as a table to select from, a row with its `value` for each."""
+        """Return whole numbers as a table to select from: one row with the column `value` each."""
         if self.is_sqlite:
             return func.json_each(json.dumps(list(values))).table_valued("value")
         array = bindparam(None, list(values), ARRAY(column.type))
@@ -169,62 +177,62 @@ class Database:
 async def open_database(
     url: str,
     *,
-    patience: float = STARTUP_TIMEOUT,
+    timeout: float = STARTUP_TIMEOUT,
     statement_timeout: float | None = STATEMENT_TIMEOUT,
 ) -> AsyncIterator[Database]:
-    """Wait until the database answers, and close it at the end.
+    """Wait until the database answers, and close its connections at the end.
 
-    Raises `CannotStart` at once when it refuses, or when it does not answer within `patience`
-    seconds. A statement of whoever has no request to answer may take as long as it takes: None.
+    Raises `CannotStart` at once when it refuses, or when it does not answer within `timeout`
+    seconds. With `statement_timeout=None` a statement may take any time, for work outside requests.
     """
     database = Database(url, statement_timeout)
     try:
-        await _wait_for(database, patience)
+        await _wait_for(database, timeout)
         yield database
     finally:
         await database.close()
 
 
-async def _wait_for(database: Database, patience: float) -> None:
-    shown = database.url.render_as_string(hide_password=True)
-    deadline = asyncio.get_running_loop().time() + patience
-    told = None
+async def _wait_for(database: Database, timeout: float) -> None:
+    name = database.url.render_as_string(hide_password=True)
+    deadline = asyncio.get_running_loop().time() + timeout
+    logged = None
     while True:
         try:
             return await database.ping()
         except DatabaseRefused as refusal:
-            raise CannotStart(f"The database {shown} refuses: {refusal}.") from None
+            raise CannotStart(f"The database {name} refuses: {refusal}.") from None
         except DatabaseUnavailable as outage:
             why = str(outage)
         if asyncio.get_running_loop().time() > deadline:
-            raise CannotStart(f"The database {shown} cannot be used: {why}.")
-        if why != told:
-            log.warning("waiting for the database %s: %s", shown, why)
-            told = why
+            raise CannotStart(f"The database {name} cannot be used: {why}.")
+        if why != logged:
+            log.warning("waiting for the database %s: %s", name, why)
+            logged = why
         await asyncio.sleep(1)
 
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Turn the many errors that mean "away" into the one that callers handle."""
+    """Translate the errors of drivers and pool into the two that callers handle."""
     try:
         yield
     except (SSLCertVerificationError, ClientConfigurationError) as error:
-        raise DatabaseRefused(_in_one_line(error)) from error
-    except (*AWAY, PostgresError) as error:
-        raise DatabaseUnavailable(_in_one_line(error)) from error
+        raise DatabaseRefused(_first_line(error)) from error
+    except (*UNAVAILABLE_ERRORS, PostgresError) as error:
+        raise DatabaseUnavailable(_first_line(error)) from error
     except DBAPIError as error:
         state = (getattr(error.orig, "sqlstate", None) or "")[:2]
-        if state in REFUSALS:
-            raise DatabaseRefused(_in_one_line(error)) from error
-        if state in PASSING or error.connection_invalidated:
-            raise DatabaseUnavailable(_in_one_line(error)) from error
+        if state in REFUSED_SQLSTATES:
+            raise DatabaseRefused(_first_line(error)) from error
+        if state in TRANSIENT_SQLSTATES or error.connection_invalidated:
+            raise DatabaseUnavailable(_first_line(error)) from error
         raise
 
 
-def _in_one_line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, SSLCertVerificationError):
         return f"its certificate is not to be trusted: {cause.verify_message}".rstrip(".")
-    text_of_cause = str(cause).strip() or type(cause).__name__
-    return text_of_cause.splitlines()[0].rstrip(".")
+    message = str(cause).strip() or type(cause).__name__
+    return message.splitlines()[0].rstrip(".")

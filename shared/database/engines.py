@@ -1,4 +1,4 @@
-"""Engines: what SQLAlchemy needs to know to reach each kind of database."""
+"""Engines of SQLAlchemy, configured for PostgreSQL and for SQLite."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +16,9 @@ BUSY_TIMEOUT: Final = 10_000  # milliseconds that SQLite waits for another proce
 
 
 def parse_url(url: str) -> URL:
-    """Return the URL with the driver this project uses.
+    """Return the URL with the driver of this project.
 
-    Plain `postgresql://`, `postgres://` and `sqlite://` URLs are what people have.
+    It accepts plain `postgresql://`, `postgres://` and `sqlite://` URLs.
     """
     try:
         parsed = make_url(url)
@@ -35,7 +35,7 @@ def parse_url(url: str) -> URL:
 
 
 def refuse_embedded(database_url: str) -> None:
-    """Raise `CannotStart` unless the database is for several processes."""
+    """Raise `CannotStart` if the database is for one process only."""
     if parse_url(database_url).get_backend_name() == "sqlite":
         raise CannotStart("WORKERS needs PostgreSQL: SQLite is for one process.")
 
@@ -43,8 +43,8 @@ def refuse_embedded(database_url: str) -> None:
 def postgresql_engine(url: URL, statement_timeout: float | None) -> AsyncEngine:
     """Return the engine for PostgreSQL, through asyncpg.
 
-    What the URL says of TLS (`sslmode`, `sslrootcert` and so on) is read by asyncpg itself, as
-    libpq would; SQLAlchemy would hand it over in words that asyncpg takes from a URL only.
+    asyncpg itself reads the TLS options of the URL (`sslmode`, `sslrootcert` and so on), as libpq
+    does. SQLAlchemy would pass them as arguments, but asyncpg takes them from a URL only.
     """
     tls = {key: value for key, value in url.query.items() if key.startswith("ssl")}
     authority = tls.get("sslrootcert")
@@ -54,8 +54,7 @@ def postgresql_engine(url: URL, statement_timeout: float | None) -> AsyncEngine:
         url.difference_update_query(tls),
         pool_size=POOL_SIZE,
         pool_timeout=POOL_TIMEOUT,
-        # The connection that was used last is used next: at its other end is a process of its own,
-        # which has at hand what it needs.
+        # The connection that was used last is used next: its process on the server has warm caches.
         pool_use_lifo=True,
         pool_pre_ping=False,
         hide_parameters=True,
@@ -69,7 +68,7 @@ def postgresql_engine(url: URL, statement_timeout: float | None) -> AsyncEngine:
 
 
 def sqlite_engine(url: URL) -> AsyncEngine:
-    """Return the engine for SQLite, which keeps readers out of the writer's way."""
+    """Return the engine for SQLite, in a mode where readers do not block the writer."""
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(
@@ -86,12 +85,12 @@ def sqlite_engine(url: URL) -> AsyncEngine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, like PostgreSQL's
+    cursor.execute("PRAGMA synchronous = FULL")  # a commit is on disk, as with PostgreSQL
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that begins by reading and then writes may fail half-way: take the lock first.
+    # A transaction that reads and then writes may fail half-way, so it takes the lock at once.
     begin = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
     connection.exec_driver_sql(begin)

@@ -1,7 +1,7 @@
-"""Migrations: bring a service's tables to the version that its code expects.
+"""Migrations: upgrade a service's tables to the version that its code expects.
 
-Each service has its own version table, so both may live in one database. Processes that start
-together take turns.
+Each service has its own version table, so both can share one database. Processes that start
+together migrate one after the other.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from shared.database.database import Database
 
-LOCK: Final = 7_253_649_810  # the advisory lock that migrating processes queue for; any number
+LOCK: Final = 7_253_649_810  # the advisory lock of migrating processes; an arbitrary number
 
 
 async def migrate(database: Database, service: ModuleType, version: str = "head") -> None:
@@ -34,11 +34,11 @@ def _upgrade(connection: Connection, service: ModuleType, version: str) -> None:
 
 
 def run_migrations(metadata: MetaData, service: str) -> None:
-    """Run the migrations that Alembic chose; called by the `env.py` of each service."""
+    """Run the migrations that Alembic has chosen; the `env.py` of each service calls it."""
     context.configure(
         connection=context.config.attributes["connection"],
         target_metadata=metadata,
         version_table=f"{service}_version",
-        transactional_ddl=False,  # the caller's transaction is the one
+        transactional_ddl=False,  # the caller's transaction encloses all
     )
     context.run_migrations()

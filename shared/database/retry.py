@@ -1,4 +1,4 @@
-"""Retry with exponential back-off, while the database is away."""
+"""Retry with exponential back-off, while the database is unavailable."""
 
 import asyncio
 import logging
@@ -16,9 +16,9 @@ MAX_DELAY: Final = 10.0  # seconds
 
 
 async def retry_while_unavailable(step: Callable[[], Awaitable[T]], name: str) -> T:
-    """Repeat an idempotent step until the database was there for it; return its result.
+    """Repeat an idempotent step while the database is unavailable; return its result.
 
-    `name` says in the log what waits. Any other error is raised at once.
+    `name` names the step in the log. Any other error is raised at once.
     """
     delay = FIRST_DELAY
     while True:

@@ -85,7 +85,7 @@ async def test_a_database_with_a_certificate_of_another_authority_is_refused(
     url = at_database(database, "localhost", sslmode="verify-full", sslrootcert=another)
 
     with pytest.raises(CannotStart, match="certificate is not to be trusted: unable to get"):
-        async with open_database(url, patience=PATIENCE):
+        async with open_database(url, timeout=PATIENCE):
             pass
 
 
@@ -95,7 +95,7 @@ async def test_a_database_with_a_certificate_for_another_host_is_refused(
     url = at_database(database, "127.0.0.1", sslmode="verify-full", sslrootcert=trusted)
 
     with pytest.raises(CannotStart, match="certificate is not to be trusted: IP address mismatch"):
-        async with open_database(url, patience=PATIENCE):
+        async with open_database(url, timeout=PATIENCE):
             pass
 
 
@@ -107,7 +107,7 @@ async def test_a_database_that_speaks_no_tls_is_not_spoken_to_without(
     url = at_database(port, "localhost", sslmode="verify-full", sslrootcert=trusted)
 
     with pytest.raises(CannotStart, match="rejected SSL upgrade"):
-        async with open_database(url, patience=PATIENCE):
+        async with open_database(url, timeout=PATIENCE):
             pass
 
     gc.collect()  # asyncpg leaves the socket of such a server to it; here, and not in a later test
@@ -124,7 +124,7 @@ async def test_what_cannot_be_meant_of_tls_ends_the_start(
     options: dict[str, str], why: str
 ) -> None:
     with pytest.raises(CannotStart, match=why):
-        async with open_database(at_database(1, "localhost", **options), patience=PATIENCE):
+        async with open_database(at_database(1, "localhost", **options), timeout=PATIENCE):
             pass
 
 

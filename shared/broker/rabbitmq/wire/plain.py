@@ -39,10 +39,8 @@ class PlainConnection(Connection):
         """
         if self.transport is None or self.transport.connection.is_closed:
             raise ChannelInvalidStateError("the connection was closed")
-        underlay = self.transport.connection
-        return cast(
-            "Channel", await underlay.channel(publisher_confirms=True, on_return_raises=True)
-        )
+        opening = self.transport.connection.channel(publisher_confirms=True, on_return_raises=True)
+        return cast("Channel", await opening)
 
     def divert_deliveries(self, channel: int, on_deliveries: OnDeliveries) -> None:
         """Do nothing: aiormq passes each delivery to the callback of `basic_consume`."""
