@@ -23,7 +23,7 @@ from shared.database.migrate import migrate
 from shared.errors import Unavailable
 from shared.ids import LessonId, UserId
 from shared.process.background import running
-from tests.support.eventually import PATIENCE
+from tests.support.eventually import PATIENCE, within
 
 A_WATCH = Create(UserId(42), LessonId(100), 314)
 IMPOSSIBLE = replace(A_WATCH, position=2**70)  # no column holds it
@@ -58,6 +58,7 @@ async def test_requests_that_come_together_share_transactions(
     assert len(commits) <= 3
 
 
+@pytest.mark.usefixtures("good_clock_reading")
 async def test_plain_watches_are_one_statement_that_commits_itself(
     consumption_database: Database,
 ) -> None:
@@ -104,7 +105,7 @@ async def test_groups_that_are_in_flight_together_share_no_time(
         began.append(now)
         if len(began) == 2:
             both_began.set()
-        await both_began.wait()
+        await within(both_began.wait())
         return now, []
 
     async with asyncio.timeout(PATIENCE):
@@ -209,5 +210,5 @@ async def test_more_requests_than_may_wait_are_refused_at_once(
         await group.submit(A_WATCH)
 
     async with running(group.run(), "commit"):
-        await asyncio.gather(*waiting)
+        await within(asyncio.gather(*waiting))
     assert await count(consumption_database) == (2, 2)
