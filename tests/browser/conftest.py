@@ -13,6 +13,7 @@ from shared.broker.connect import open_broker
 from shared.broker.interface import Message, PublishOutcome
 from shared.broker.topology import RECOMMENDATION, WATCH
 from tests.infrastructure import fresh_vhost
+from tests.support.eventually import within
 from tests.support.http_client import tell
 from tests.support.product import Product, running_product
 from tests.support.repository import ROOT
@@ -64,7 +65,7 @@ async def dead_letters(vhost: str) -> None:
             assert set(await publisher.publish(messages)) == {PublishOutcome.CONFIRMED}
         rejected = 0
         while rejected < len(messages):
-            for delivery in await queue.receive(10):
+            for delivery in await within(queue.receive(10)):
                 await queue.reject(delivery.tag)
                 rejected += 1
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import PATIENCE, post
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, within
 from tests.support.http_client import ask
 from tests.support.product import Product, running_product
 
@@ -126,7 +126,7 @@ async def test_what_is_being_typed_stays_when_the_first_user_arrives(
     users_may_come = asyncio.Event()
 
     async def late(route: Route) -> None:
-        await users_may_come.wait()
+        await within(users_may_come.wait())
         await route.continue_()
 
     await page.route("**/dashboard/watches?limit=50", late)

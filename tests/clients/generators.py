@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from tests.support.commands import run_command
 from tests.support.repository import ROOT
 
 HERE: Final = Path(__file__).parent
@@ -66,7 +67,7 @@ def module(name: str) -> Path:
 
 def run(command: Sequence[str | Path], folder: Path, *, may_fail: bool = False) -> str:
     """Run a program to its end, and return what it says."""
-    done = subprocess.run(
+    done = run_command(
         command,
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -75,7 +76,7 @@ def run(command: Sequence[str | Path], folder: Path, *, may_fail: bool = False) 
         check=False,
     )
     assert may_fail or done.returncode == 0, done.stdout
-    return done.stdout
+    return str(done.stdout)
 
 
 def _node_folder() -> Path:

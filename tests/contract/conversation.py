@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from shared.broker.interface import Broker, Delivery, Depth, Message, PublishOutcome, Subscription
 from shared.broker.topology import Exchange, Queue
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import PATIENCE, eventually, within
 
 DELIVERY_LIMIT: Final = 2
 PREFETCH: Final = 100
@@ -41,7 +41,7 @@ async def sending(
             yield publishing
         finally:
             publishing.cancel()
-            await asyncio.wait([publishing])
+            await within(asyncio.wait([publishing]))
 
 
 @asynccontextmanager

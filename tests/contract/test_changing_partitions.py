@@ -18,7 +18,7 @@ from tests.contract.partitions import (
     publish,
     routed,
 )
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, within
 
 
 async def test_a_number_is_changed_under_load_and_nothing_is_lost(
@@ -34,7 +34,7 @@ async def test_a_number_is_changed_under_load_and_nothing_is_lost(
             assert await api.bindings() == wanted
             await load.more()
     load.stop()
-    await sending
+    await within(sending)
 
     async with learner.process(amqp_vhost, 3):
         await eventually(lambda: set(learner.learned) == set(range(load.sent)))
@@ -133,6 +133,6 @@ async def test_what_was_received_of_a_partition_before_it_was_given_back_is_sett
             await one.ack_up_to(held[-1].tag)
             assert await received(other, 1)
     async with process(amqp_vhost, 2) as later:
-        again = await later.receive(PREFETCH)
+        again = await within(later.receive(PREFETCH))
 
     assert not set(range(60)) & set(numbers_in(again))

@@ -27,7 +27,7 @@ from tests.contract.conversation import (
     until_depth,
 )
 from tests.contract.proxy import proxied
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import PATIENCE, eventually, within
 
 FOR_EVER = 600.0  # seconds
 
@@ -135,7 +135,7 @@ async def test_a_cancelled_publish_leaves_a_publisher_of_no_more_use(
         await asyncio.wait([publishing], timeout=0)
         publishing.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await publishing
+            await within(publishing)
 
         with pytest.raises(BrokerUnavailable):
             await publisher.publish(messages(1))

@@ -20,7 +20,7 @@ from tests.contract.conversation import (
     WATCHED,
 )
 from tests.contract.proxy import proxied
-from tests.support.eventually import PATIENCE
+from tests.support.eventually import PATIENCE, within
 from tests.support.http_client import caller
 
 
@@ -45,7 +45,7 @@ async def test_a_user_without_rights_is_refused(amqp_vhost: str, amqp_management
             enter(broker.subscription(LEARNER, PREFETCH)),
         ):
             with pytest.raises(BrokerRefused) as refused:
-                await attempt
+                await within(attempt)
             assert_one_sentence_about(str(refused.value), "ACCESS_REFUSED")
 
 
@@ -70,7 +70,7 @@ async def test_a_broker_that_is_not_there_is_unavailable() -> None:
 
         for attempt in attempts(broker):
             with pytest.raises(BrokerUnavailable) as outage:
-                await attempt
+                await within(attempt)
             assert_one_sentence_about(str(outage.value), "cannot be reached")
 
 
@@ -168,7 +168,7 @@ async def refusal(url: str) -> str:
     texts = set()
     for attempt in attempts(RabbitMQ(url)):
         with pytest.raises(BrokerRefused) as refused:
-            await attempt
+            await within(attempt)
         texts.add(str(refused.value))
     [text] = texts
     return text

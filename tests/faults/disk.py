@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from tests.faults.stored import connected
 from tests.infrastructure.guard import Guard
 from tests.infrastructure.process import folder_of, group_of, unprivileged
+from tests.support.commands import run_command
 
 SIZE: Final = "64m"  # a database that knows nothing takes 10 MB
 CLEAN_UP: Final = 'umount --lazy "$1"; rmdir "$1"'
@@ -65,7 +65,7 @@ def _mounted() -> Iterator[Path]:
         pytest.skip(NO_DISK)
     with folder_of(user) as folder:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "upnext-test", str(folder)]
-        if subprocess.run(mount, capture_output=True, check=False).returncode:
+        if run_command(mount, capture_output=True, check=False).returncode:
             pytest.skip(NO_DISK)
         guard = Guard(CLEAN_UP, str(folder))
         try:
@@ -73,4 +73,4 @@ def _mounted() -> Iterator[Path]:
             yield folder
         finally:
             guard.dismiss()
-            subprocess.run(["umount", "--lazy", folder], check=True)
+            run_command(["umount", "--lazy", folder], check=True)

@@ -3,12 +3,13 @@
 import os
 import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+from tests.support.commands import run_command
 
 VERDICT: Final = "verdict"  # the property of a test's report
 PAGE: Final = "CHAOS_PAGE"  # the variable that names the page that gets the table
@@ -102,4 +103,4 @@ def _said(*command: str) -> str:
     """Return what a program says, nothing when it is not there."""
     if shutil.which(command[0]) is None:
         return ""
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return str(run_command(command, capture_output=True, text=True).stdout.strip())

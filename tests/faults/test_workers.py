@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tests.faults.service import END_TIMEOUT, Service, service
 from tests.faults.system import Places, System
 from tests.faults.test_refusing_to_start import last_words, with_login
 from tests.faults.trial import Report, under_load
+from tests.support.commands import run_command
 from tests.support.eventually import eventually
 
 COUNT = 2
@@ -43,7 +43,7 @@ async def alone(places: Places, tmp_path: Path) -> AsyncGenerator[Service]:
 def workers_of(pid: int) -> set[int]:
     """The processes that this one started, and that run."""
     command = ["ps", "-A", "-o", "pid=,ppid=,stat="]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    lines = run_command(command, capture_output=True, text=True, check=True).stdout.splitlines()
     found = (line.split() for line in lines)
     return {int(one) for one, parent, state in found if int(parent) == pid and state[0] != "Z"}
 

@@ -141,6 +141,7 @@ def _initialise(initdb: Path, folder: Path, user: str | None) -> None:
         extra_groups=[] if user else None,
         stdout=subprocess.DEVNULL,
         check=True,
+        timeout=PATIENCE,
     )
 
 

@@ -1,4 +1,4 @@
-"""Waiting without sleeping: ask until the answer is yes, or a deadline has passed."""
+"""Waiting with a deadline: for an awaitable, or until a condition is true."""
 
 import asyncio
 import inspect
@@ -34,6 +34,19 @@ async def eventually(condition: Callable[[], Any], timeout: float = PATIENCE) ->
     return answer
 
 
+async def within(awaitable: Awaitable[T], timeout: float = PATIENCE) -> T:
+    """Await what somebody else has to bring about; fail when it does not come in time."""
+    deadline = asyncio.timeout(timeout)
+    try:
+        async with deadline:
+            return await awaitable
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        message = f"not done after {timeout:g} seconds"
+        raise AssertionError(message) from None
+
+
 async def _ask(condition: Callable[[], Any]) -> Any:
     answer = condition()
-    return await answer if inspect.isawaitable(answer) else answer
+    return await within(answer) if inspect.isawaitable(answer) else answer

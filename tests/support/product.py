@@ -14,11 +14,11 @@ import httpx
 
 from tests.infrastructure.process import Process, Program
 from tests.infrastructure.server import free_port
+from tests.support.commands import COMMAND_TIMEOUT
 from tests.support.http_client import ask
 from tests.support.repository import ROOT
 
 COMMAND: Final = (sys.executable, "-m", "upnext")
-COMMAND_TIMEOUT: Final = 240.0  # seconds
 INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR")  # no setting of the product's
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from benchmarks.ingest import SYSTEMS
+from tests.support.commands import run_command
 from tests.support.repository import ROOT
 
 pytestmark = pytest.mark.usefixtures("wrk")
@@ -23,8 +23,13 @@ def bench(folder: Path, *arguments: object) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.ingest", "--json", *map(str, arguments)]
     short = ["--rounds", "1", "--seconds", "1", "--connections", "8"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, *short], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    done = run_command(
+        [*command, *short],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.quality_candidates import chosen_candidates
 from benchmarks.quality_stream import questions, read
+from tests.support.commands import run_command
 from tests.support.repository import ROOT
 from tests.support.watch_files import a_file
 
@@ -43,7 +44,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bench(*arguments: object) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "benchmarks.quality", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_command(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def found(*arguments: object) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from shared.database.database import Database
 from shared.ids import LessonId
 from shared.lessons import Lesson
 from shared.uuid7 import new_id
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, within
 from tests.support.examples import NOON
 from tests.support.pair import SetUp, parked
 
@@ -106,7 +106,7 @@ async def test_a_message_that_came_back_often_is_processed_alone_after_its_neigh
         async with real.broker.subscription(RECOMMENDATION_LESSON, prefetch=1) as source:
             if number == 0:
                 await publish(real, a_message("created", lesson_id=1))
-            await source.receive(1)
+            await within(source.receive(1))
     await publish(real, *[a_message("created", lesson_id=number) for number in (2, 3)])
 
     async with real.recommendation() as service:

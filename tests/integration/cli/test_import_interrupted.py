@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 from tests.faults.network import Network, network
+from tests.support.commands import COMMAND_TIMEOUT
 from tests.support.eventually import PATIENCE, eventually
-from tests.support.product import COMMAND_TIMEOUT, Product, running_product
+from tests.support.product import Product, running_product
 from tests.support.watch_files import a_file, lines
 from upnext.import_watches.checkpoint import FOLDER
 

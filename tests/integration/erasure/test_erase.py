@@ -21,7 +21,7 @@ from shared.broker.topology import (
 )
 from shared.clock import utc_now
 from shared.database.database import open_database
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import PATIENCE, eventually, within
 from tests.support.pair import SetUp
 
 WATCH = {"user_id": 42, "lesson_id": 100, "position": 314}
@@ -126,7 +126,8 @@ async def test_what_waited_in_memory_is_never_published(database_url: str) -> No
         SetUp(database_url, "", broker).consumption() as consumption,
     ):
         await post(consumption, 7)
-        (delivery,) = await source.receive(1)  # until it is settled, nothing else is published
+        # Until it is settled, nothing else is published.
+        (delivery,) = await within(source.receive(1))
         await post(consumption, 42)
         await erase(consumption, 42)
         await source.ack(delivery.tag)

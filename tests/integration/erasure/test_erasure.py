@@ -10,7 +10,7 @@ from shared.broker.interface import Message
 from shared.broker.topology import CONSUMPTION_ERASURE, ERASURE, WATCH
 from shared.clock import utc_now
 from shared.uuid7 import new_id
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, within
 from tests.support.pair import Pair, SetUp, learned, parked, stats_of
 
 GOOD = {"user_id": 1, "lesson_id": 2, "position": 3}
@@ -99,9 +99,9 @@ async def test_it_is_confirmed_again_until_somebody_hears_it(set_up: SetUp) -> N
         publishing = asyncio.create_task(publisher.publish([message]))
         await learned(recommendation, 1)
         async with set_up.broker.subscription(CONSUMPTION_ERASURE, 10) as heard:
-            [delivery] = await heard.receive(1)
+            [delivery] = await within(heard.receive(1))
             await heard.ack(delivery.tag)
-        await publishing
+        await within(publishing)
 
     assert (delivery.routing_key, delivery.type) == ("done", f"{ERASURE.name}.done")
     said = json.loads(delivery.body)
@@ -134,8 +134,8 @@ async def test_a_parked_erasure_can_be_tried_again(set_up: SetUp) -> None:
         assert (await recommendation.post(path)).status_code == 503  # nobody hears it
         async with set_up.broker.subscription(CONSUMPTION_ERASURE, 10) as heard:
             trying = asyncio.create_task(recommendation.post(path))
-            [delivery] = await heard.receive(1)
+            [delivery] = await within(heard.receive(1))
             await heard.ack(delivery.tag)
-            assert (await trying).json() == {"outcome": "learned"}
+            assert (await within(trying)).json() == {"outcome": "learned"}
         await parked(recommendation, 0)
     assert json.loads(delivery.body)["erasure_id"] == erasure["erasure_id"]

@@ -26,7 +26,7 @@ from tests.integration.learn.test_learn import (
     learn_all,
     streams,
 )
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, within
 from tests.support.examples import an_event
 
 REMEMBERED: Final = select(func.count()).select_from(inbox)
@@ -86,7 +86,7 @@ async def test_learners_wait_for_each_other_only_where_they_share_a_user(
         await learn_all(shared_database, [[an_event(user=3)]])
         sharing = asyncio.create_task(learn_all(shared_database, [[an_event(user=2)]]))
         await eventually(lambda: waiting(shared_database, "advisory"))
-    await sharing
+    await within(sharing)
 
 
 async def test_who_works_alone_waits_for_learners_and_they_for_it(
@@ -107,7 +107,7 @@ async def test_who_works_alone_waits_for_learners_and_they_for_it(
         await eventually(lambda: waiting(shared_database, "relation", count=2))
         assert not alone_now.is_set()
         await append(shared_database, connection, LogEntry(applied=1))
-    await asyncio.gather(other, late)
+    await within(asyncio.gather(other, late))
 
 
 async def test_events_are_forgotten_when_no_learner_takes_them_for_remembered(
@@ -120,7 +120,7 @@ async def test_events_are_forgotten_when_no_learner_takes_them_for_remembered(
         forgetting = asyncio.create_task(delete_event_ids(shared_database, tomorrow))
         await eventually(lambda: waiting(shared_database, "relation"))
         assert await connection.scalar(REMEMBERED) == 1
-    await forgetting
+    await within(forgetting)
 
     async with shared_database.read() as connection:
         assert await connection.scalar(REMEMBERED) == 0

@@ -12,7 +12,7 @@ from shared.broker.interface import Broker, Message, PublishOutcome
 from shared.broker.topology import RECOMMENDATION, WATCH
 from shared.database.database import open_database
 from shared.uuid7 import new_id
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import PATIENCE, eventually, within
 from tests.support.pair import SetUp, learned, parked
 
 BODY = {"user_id": 42, "lesson_id": 100, "position": 314}
@@ -136,7 +136,7 @@ async def test_bad_messages_of_all_kinds_are_parked_by_rabbitmq_too(real: SetUp)
 async def test_what_the_broker_gives_up_is_parked_with_its_routing_key(real: SetUp) -> None:
     async with real.broker.subscription(RECOMMENDATION, prefetch=10) as subscription:
         await publish(real.broker, message())
-        (delivery,) = await subscription.receive(10)
+        (delivery,) = await within(subscription.receive(10))
         await subscription.reject(delivery.tag)
 
     async with real.recommendation() as recommendation:

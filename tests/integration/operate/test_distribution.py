@@ -17,6 +17,7 @@ from sqlalchemy.schema import MetaData
 
 from consumption_service.tables import metadata as recorded
 from recommendation_service.tables import metadata as known
+from tests.support.eventually import within
 from tests.support.pair import Pair, SetUp, learned
 from tests.support.repository import ROOT
 
@@ -70,7 +71,7 @@ async def exercise(pair: Pair) -> None:
     body = {"user_id": 7, "lesson_id": 300, "position": 1}
     assert (await pair.consumption.post("/watches", json=body, headers=with_key)).is_success
     reports = (pair.consumption.patch(place, json={"position": 500}) for place in places)
-    assert all(answer.is_success for answer in await asyncio.gather(*reports))
+    assert all(answer.is_success for answer in await within(asyncio.gather(*reports)))
     assert (await pair.consumption.get(places[0])).is_success
     assert (await pair.consumption.delete(places[0])).is_success
     await learned(pair.recommendation, 10)

@@ -24,7 +24,8 @@ from shared.http.app import create_app
 from shared.process.logs import JSONFormatter
 from shared.process.settings import SharedSettings
 from tests.infrastructure.server import free_port
-from tests.support.eventually import PATIENCE
+from tests.support.commands import run_command
+from tests.support.eventually import PATIENCE, within
 from tests.support.pair import SetUp, parked
 from tests.support.repository import ROOT
 
@@ -108,8 +109,8 @@ async def test_the_line_of_a_parked_message_names_the_event(
 def test_lines_are_for_people_on_a_terminal_and_json_elsewhere() -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", LINE]
-    subprocess.run(command, cwd=ROOT, stderr=theirs, check=True)
-    piped = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=True)
+    run_command(command, cwd=ROOT, stderr=theirs, check=True)
+    piped = run_command(command, cwd=ROOT, stderr=subprocess.PIPE, check=True)
 
     assert os.read(ours, 1000).decode().strip().endswith("WARNING root: ready")
     assert json.loads(piped.stderr)["message"] == "ready"
@@ -119,7 +120,7 @@ def test_lines_are_for_people_on_a_terminal_and_json_elsewhere() -> None:
 
 def test_a_library_warns_in_one_line_and_we_show_where_an_error_was() -> None:
     command = [sys.executable, "-c", WARNINGS]
-    piped = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=True)
+    piped = run_command(command, cwd=ROOT, stderr=subprocess.PIPE, check=True)
 
     theirs, ours = map(json.loads, piped.stderr.splitlines())
     assert theirs["message"] == "the reader ended: it is gone"
@@ -158,7 +159,7 @@ async def test_a_password_is_in_no_line(tmp_path: Path, postgres_url: str, amqp_
             environment[names[kind]] = url.format(SECRET, **places)
         trials.append(first_words(environment, tmp_path))
 
-    said = dict(zip(BROKEN, await asyncio.gather(*trials), strict=True))
+    said = dict(zip(BROKEN, await within(asyncio.gather(*trials)), strict=True))
 
     assert [name for name, words in said.items() if not words.strip()] == []
     assert [name for name, words in said.items() if SECRET in words] == []
@@ -185,7 +186,7 @@ async def first_words(environment: dict[str, str], folder: Path) -> str:
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        await within(process.wait())
 
 
 async def test_a_service_that_cannot_start_says_so_in_the_format_asked_for(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def collector() -> Iterator[tuple[str, list[bytes]]]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", received
         server.shutdown()
-        thread.join()
+        thread.join(100)
 
 
 def test_a_collector_that_is_away_does_not_keep_the_product_from_working(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ On one database for each service and one queue, which are migrated while the rel
 The release is taken from the history of this repository, and runs with the libraries of today.
 """
 
-import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from shared.access.keys import new_key
 from shared.database.database import open_database
 from shared.database.migrate import migrate
 from tests.faults.service import Service, service
+from tests.support.commands import run_command
 from tests.support.eventually import PATIENCE, eventually
 from tests.support.http_client import caller
 from tests.support.repository import ROOT
@@ -31,15 +31,18 @@ LAST_RELEASE: Final = "bdca5e9"  # the commit; a tag, once there is one
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the last release."""
     folder = tmp_path_factory.mktemp("release")
-    archive = subprocess.run(
-        ["git", "archive", LAST_RELEASE], cwd=ROOT, capture_output=True, check=False
+    archive = run_command(
+        ["git", "archive", LAST_RELEASE],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     if archive.returncode:
         pytest.fail(
             f"The last release, {LAST_RELEASE}, is not in the history here: fetch all of it."
             f" git says: {archive.stderr.decode().strip()}"
         )
-    subprocess.run(["tar", "--extract"], cwd=folder, input=archive.stdout, check=True)
+    run_command(["tar", "--extract"], cwd=folder, input=archive.stdout, check=True)
     return folder
 
 

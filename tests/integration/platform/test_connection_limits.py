@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, within
 from tests.support.http_client import ask, tell
 from tests.support.product import Product, running_product
 from tests.support.raw_http import PATIENCE, PROBLEM, Answer, Client, connected, post, post_chunks
@@ -62,7 +62,7 @@ async def test_a_head_that_is_too_long_is_refused(short: Product, request_bytes:
         sending = asyncio.create_task(client.send(request_bytes))
         answer = await client.answer()
         assert await client.is_closed()
-        await sending
+        await within(sending)
 
     assert is_problem(answer, 431, "request-header-fields-too-large")
     assert nothing_is_stored(short)
@@ -92,7 +92,7 @@ async def test_endless_headers_take_no_memory(tmp_path: Path) -> None:
 
 async def test_who_does_not_finish_a_request_is_cut_off(impatient: Product) -> None:
     cut_off = (answer_before_the_end(impatient, request) for request in UNFINISHED.values())
-    answers = dict(zip(UNFINISHED, await asyncio.gather(*cut_off), strict=True))
+    answers = dict(zip(UNFINISHED, await within(asyncio.gather(*cut_off)), strict=True))
 
     for name, answer in answers.items():
         assert is_problem(answer, 408, "request-timeout"), name
@@ -117,7 +117,7 @@ async def test_a_byte_now_and_then_does_not_buy_time(impatient: Product) -> None
             return answering.done()
 
         await eventually(answered_after_one_more_byte, timeout=PATIENCE)
-        assert is_problem(await answering, 408, "request-timeout")
+        assert is_problem(await within(answering), 408, "request-timeout")
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n"])
@@ -159,7 +159,7 @@ async def test_requests_sent_far_ahead_are_not_all_kept(short: Product) -> None:
     async with connected(short.consumption_url) as client:
         sending = asyncio.create_task(client.send(LOOK * 20_000))
         answers = await answers_of(client)
-        await sending
+        await within(sending)
 
     assert 100 <= len(answers) < 20_000
     assert {answer.status for answer in answers} == {200}

@@ -17,7 +17,7 @@ from shared.clock import utc_now
 from shared.database.database import Database
 from shared.process.background import running
 from shared.uuid7 import first_id_at, new_id
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import PATIENCE, eventually, within
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +144,7 @@ async def test_an_event_that_was_not_settled_is_not_forgotten(
         broker.subscription(RECOMMENDATION, 10) as subscription,
         running(relay.run(), "announce"),
     ):
-        await subscription.receive(3)
+        await within(subscription.receive(3))
         await relay.confirmed.delete_confirmed()
 
     assert await in_outbox(consumption_database) == 3

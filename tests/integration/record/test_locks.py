@@ -18,7 +18,7 @@ from consumption_service.record.write_at_once import record_at_once
 from shared.broker.topology import RECOMMENDATION
 from shared.database.database import Database, open_database
 from tests.integration.erasure.test_erase import Told, erase, post, take
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, within
 from tests.support.pair import SetUp
 
 # Whoever records a watch of a user who has one waits for the lock 1.
@@ -48,12 +48,12 @@ class Pause:
     async def __call__(self, *arguments: object) -> Any:
         result = await self._work(*arguments)
         self.is_done.set()
-        await self._may_go_on.wait()
+        await within(self._may_go_on.wait())
         return result
 
     async def end_when_somebody_waits(self, url: str) -> None:
         """Let the work be committed as soon as another transaction waits for its turn."""
-        await self.is_done.wait()
+        await within(self.is_done.wait())
 
         async def is_waited_for() -> bool:
             async with database.read() as connection:
@@ -74,11 +74,11 @@ async def test_what_is_being_recorded_is_erased(
 
     async with two_services(real) as (one, other):
         posting = asyncio.create_task(post(one, 42))
-        await pause.is_done.wait()
+        await within(pause.is_done.wait())
         erasing = asyncio.create_task(erase(other, 42))
         await pause.end_when_somebody_waits(real.consumption_database)
 
-        watch, receipt = await posting, await erasing
+        watch, receipt = await within(posting), await within(erasing)
         assert moment(watch["recorded_at"]) < moment(receipt["requested_at"])
         assert (await one.get("/watches")).json()["items"] == []
 
@@ -91,15 +91,16 @@ async def test_what_comes_during_an_erasure_is_recorded_after_it(
 
     async with two_services(real) as (one, other):
         erasing = asyncio.create_task(erase(other, 42))
-        await pause.is_done.wait()
+        await within(pause.is_done.wait())
         posting = asyncio.create_task(post(one, 42))
         await pause.end_when_somebody_waits(real.consumption_database)
 
-        watch, receipt = await posting, await erasing
+        watch, receipt = await within(posting), await within(erasing)
         assert moment(watch["recorded_at"]) > moment(receipt["requested_at"])
         assert len((await one.get("/watches")).json()["items"]) == 1
 
 
+@pytest.mark.usefixtures("good_clock_reading")
 async def test_what_is_being_recorded_at_once_is_erased(real: SetUp) -> None:
     async with two_services(real) as (one, other), held_up(real.consumption_database) as held:
         await post(one, 42)
@@ -109,11 +110,12 @@ async def test_what_is_being_recorded_at_once_is_erased(real: SetUp) -> None:
         await held.until_somebody_waits(2)
         await held.let_go()
 
-        watch, receipt = await posting, await erasing
+        watch, receipt = await within(posting), await within(erasing)
         assert moment(watch["recorded_at"]) < moment(receipt["requested_at"])
         assert (await one.get("/watches")).json()["items"] == []
 
 
+@pytest.mark.usefixtures("good_clock_reading")
 async def test_what_was_to_be_recorded_at_once_is_recorded_after_an_erasure(
     real: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,18 +123,18 @@ async def test_what_was_to_be_recorded_at_once_is_recorded_after_an_erasure(
 
     async def late(*arguments: Any) -> Any:
         has_its_time.set()
-        await may_go_on.wait()
+        await within(may_go_on.wait())
         return await record_at_once(*arguments)
 
     monkeypatch.setattr(group_commit, "record_at_once", late)
     async with two_services(real) as (one, other):
         await post(one, 42)  # looks at the clock
         posting = asyncio.create_task(post(one, 42))
-        await has_its_time.wait()
+        await within(has_its_time.wait())
         receipt = await erase(other, 42)
         may_go_on.set()
 
-        watch = await posting
+        watch = await within(posting)
         assert moment(watch["recorded_at"]) > moment(receipt["requested_at"])
         assert [one["id"] for one in (await one.get("/watches")).json()["items"]] == [watch["id"]]
 
@@ -185,9 +187,9 @@ async def test_what_is_recorded_at_the_same_time_is_erased_or_recorded_after(
         posts = [asyncio.create_task(post(services[n % 2], 42)) for n in range(150)]
         receipts = []
         for number in range(4):
-            await asyncio.wait(posts[number * 20 : number * 20 + 1])
+            await within(asyncio.wait(posts[number * 20 : number * 20 + 1]))
             receipts.append(await erase(services[number % 2], 42))
-        watches = await asyncio.gather(*posts)
+        watches = await within(asyncio.gather(*posts))
         erased_at = max(receipt["requested_at"] for receipt in receipts)
 
         left = (await services[0].get("/watches", params={"limit": 1000})).json()["items"]

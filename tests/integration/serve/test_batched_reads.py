@@ -11,6 +11,7 @@ from recommendation_service.tables import interactions
 from shared.database.database import Database, DatabaseUnavailable
 from shared.ids import UserId
 from tests.integration.learn.test_learn import learn_all
+from tests.support.eventually import within
 from tests.support.examples import an_event
 
 LENGTHS = {1: 0, 2: 1, 3: 30, 4: SHORT_HISTORY, 5: SHORT_HISTORY + 7}
@@ -69,7 +70,7 @@ async def test_a_request_that_goes_away_holds_nobody_up(recommendation_database:
     await asyncio.sleep(0)  # both wait now
     leaving.cancel()
 
-    assert await staying == list(range(30))
+    assert await within(staying) == list(range(30))
     assert await lessons_of(group, 2) == [0]
 
 

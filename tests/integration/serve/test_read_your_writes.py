@@ -22,7 +22,7 @@ from shared.database.bulk import insert_new_rows
 from shared.database.database import Database
 from shared.process.background import running
 from tests.integration.learn.test_learn import learn_all
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, within
 from tests.support.examples import an_event
 from tests.support.pair import Pair, SetUp, learned, parked
 
@@ -143,7 +143,7 @@ async def test_whoever_waits_is_told_what_this_process_learns(
 
     await learn_all(recommendation_database, [[event]], replica)
 
-    await request
+    await within(request)
 
 
 async def test_a_producer_may_name_its_events_as_it_likes(embedded: SetUp) -> None:

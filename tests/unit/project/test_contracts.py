@@ -41,6 +41,7 @@ FORBIDDEN: Final = """
     metrics                consumption_service.publish.relay     prometheus_client
     amqp                   shared.broker.connect                 aiormq
     interface              shared.broker.topic                   shared.broker.in_process
+    wire                   shared.broker.rabbitmq.broker         shared.broker.rabbitmq.wire.plain
 """  # the contract, the importing module, and what it imports
 PLANTED: Final = [line.split() for line in FORBIDDEN.strip().splitlines()]
 UNLISTED: Final = [  # the contract, and a module or folder that it has no layer for

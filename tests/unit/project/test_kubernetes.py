@@ -7,7 +7,6 @@ are checked on machines without kustomize too, and cannot be forgotten on one.
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from shared.broker.topology import RECOMMENDATION
+from tests.support.commands import run_command
 from tests.support.repository import ROOT
 
 FOLDER: Final = ROOT / "deploy/kubernetes"
@@ -64,8 +64,11 @@ def test_what_is_rendered_is_what_kustomize_makes_where_it_is_installed(overlay:
         command = ["kubectl", "kustomize"]
     else:
         return  # the digest stands in for it, in the test above
-    made = subprocess.run(
-        [*command, FOLDER / "overlays" / overlay], capture_output=True, text=True, check=True
+    made = run_command(
+        [*command, FOLDER / "overlays" / overlay],
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     assert [*yaml.safe_load_all(made.stdout)] == resources(overlay)

@@ -16,6 +16,7 @@ from pamqp.heartbeat import Heartbeat
 
 from shared.broker.interface import Delivery
 from shared.broker.rabbitmq.wire.delivery_stream import HEARTBEAT_FRAME, DeliveryStream
+from tests.support.eventually import within
 
 OURS, OTHER = 1, 2  # channels
 
@@ -114,7 +115,7 @@ async def sorted_out(data: bytes, sizes: Sequence[int]) -> tuple[list[Delivery],
         at += size
         await asyncio.sleep(0)
     source.feed_eof()
-    return taken, await reading
+    return taken, await within(reading)
 
 
 async def until_the_end(stream: DeliveryStream) -> bytes:

@@ -21,6 +21,7 @@ from shared.http.server import Listener, serve
 from shared.http.uvicorn_protocol.self_check import Echo, is_supported
 from shared.process.settings import SharedSettings
 from tests.infrastructure.server import free_port
+from tests.support.eventually import within
 
 DEADLINE: Final = 20.0  # seconds
 FOLDER: Final = "shared.http.uvicorn_protocol"
@@ -100,7 +101,7 @@ async def answers() -> tuple[int, int, str]:
         page = await client.get("/openapi.json")
         posted = await client.post("/fast", content="posted")
         signal.raise_signal(signal.SIGTERM)
-        await serving
+        await within(serving)
     return page.status_code, posted.status_code, posted.text
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from shared.process import background
 from shared.process.background import finish_before_cancel, log_and_continue, running
+from tests.support.eventually import within
 
 DEADLINE: Final = 10.0  # seconds
 
@@ -64,7 +65,7 @@ async def test_a_task_that_fails_is_logged_at_once_and_fails_its_block(
 
     async def block() -> None:
         async with running(work(), "work") as task:
-            await asyncio.wait([task])
+            await within(asyncio.wait([task]))
             await asyncio.sleep(0)
             logged.extend(caplog.messages)
 
@@ -81,7 +82,7 @@ async def test_only_a_second_cancellation_interrupts_a_step(
 
     async def step() -> None:
         begun.set()
-        await may_finish.wait()
+        await within(may_finish.wait())
         finished.set()
 
     async with asyncio.timeout(DEADLINE):
