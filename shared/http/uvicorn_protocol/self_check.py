@@ -77,7 +77,8 @@ def _check_methods() -> None:
 
 
 async def _check_answers() -> None:
-    config = uvicorn.Config(_application, lifespan="off", log_config=None, proxy_headers=False)
+    options: Any = {"lifespan": "off", "log_config": None, "access_log": False}
+    config = uvicorn.Config(_application, proxy_headers=False, **options)
     state = import_module("uvicorn.server").ServerState()
     protocol: Any = protocol_within(SharedSettings.model_construct(), _CheckedFastPath())
     connection, transport = protocol(config, state, {}), _Transport()
