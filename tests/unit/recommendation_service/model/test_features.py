@@ -53,18 +53,16 @@ def test_popular_lessons_fade_with_the_half_life_of_the_feature() -> None:
 
 
 def test_background_and_first_lessons_are_shares_of_recent_interactions() -> None:
-    model, _ = learned([(1, 7, NOW), (2, 7, NOW), (3, 7, NOW), (4, 8, NOW - 7 * DAY)])
+    ago = NOW - 7 * DAY
+    model, _ = learned([(1, 7, NOW), (2, 7, NOW), (3, 7, NOW), (4, 7, ago - 1.0), (4, 8, ago)])
 
     background = PopularityCache(model.counts).of(all_columns(model), NOW).background.tolist()
     starts = feature(model, "start", [])
 
-    shares = [(3.0 + 0.1 * 3 / 4) / 3.6, (0.5 + 0.1 * 1 / 4) / 3.6]
+    shares = [(3.5 + 0.1 * 4 / 5) / 4.1, (0.5 + 0.1 * 1 / 5) / 4.1]
     assert background == pytest.approx(shares, rel=1e-3)
     own = 3.5 / (3.5 + 3.0)
-    of_starts = [
-        own * count / 3.5 + (1 - own) * share
-        for count, share in zip((3.0, 0.5), shares, strict=True)
-    ]
+    of_starts = [own + (1 - own) * shares[0], (1 - own) * shares[1]]
     assert starts == pytest.approx(
         {7: log(1 + of_starts[0] / FLOOR), 8: log(1 + of_starts[1] / FLOOR)}, rel=1e-3
     )
