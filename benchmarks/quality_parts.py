@@ -24,17 +24,17 @@ class WeightedCounts(Counts):
     counting = 1.0
 
     @override
-    def _count_interaction(self, *given: Any) -> None:
-        super()._count_interaction(*given[:-1], given[-1] * self.counting)  # type: ignore[call-arg]
+    def _add_interaction(self, *given: Any) -> None:
+        super()._add_interaction(*given[:-1], given[-1] * self.counting)  # type: ignore[call-arg]
 
     @override
-    def _count_pair(self, *given: Any) -> None:
+    def _add_pair(self, *given: Any) -> None:
         amounts = (amount * self.counting for amount in given[-2:])
-        super()._count_pair(*given[:-2], *amounts)
+        super()._add_pair(*given[:-2], *amounts)
 
     @override
-    def _count_transition(self, *given: Any) -> None:
-        super()._count_transition(*given[:-1], given[-1] * self.counting)  # type: ignore[call-arg]
+    def _add_transition(self, *given: Any) -> None:
+        super()._add_transition(*given[:-1], given[-1] * self.counting)  # type: ignore[call-arg]
 
 
 class WeightedByShare(Upnext):

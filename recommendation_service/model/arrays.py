@@ -11,6 +11,7 @@ Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 Array = TypeVar("Array", Floats, Logs, Indices)
+Index = TypeVar("Index", int, Indices)
 
 
 def union(some: Indices, others: Indices, size: int) -> Indices:

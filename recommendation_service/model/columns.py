@@ -1,9 +1,8 @@
 """Columns: which column of the feature matrix belongs to which lesson.
 
-Where most lessons are candidates, every lesson gets a column, and the columns of others are set to
-nothing in the end. That is quicker than to take most lessons out of every array, and lets several
-users share the columns, with a row for each. Where few of many lessons are candidates, only these
-get a column, for one user.
+Where most lessons are candidates, every lesson gets a column, and columns of others are cleared in
+the end. That is quicker than to take most lessons out of every array, and lets several users share
+the columns, with a row for each. Where few are candidates, only these get one, for a single user.
 """
 
 from collections.abc import Sequence

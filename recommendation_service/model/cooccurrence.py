@@ -36,10 +36,7 @@ from recommendation_service.model.counts import (
 from recommendation_service.model.popularity import DAMPING
 from recommendation_service.model.sparse_rows import Row, gather
 
-COOCCURRENCE_FEATURES: Final = (
-    *("next", "previous", "in_session", "new_session", "far", "together"),
-    "path",
-)
+SUMS: Final = ("next", "previous", "in_session", "new_session", "far", "together")
 NEAR_LESSONS: Final = 5  # latest lessons that "next" and "previous" look at
 FAR_LESSONS: Final = 20  # latest lessons that "far" and "together" look at
 PRIORS: Final = (2.0, 1.0, 1.0)  # interactions that a share is worth to the next, more special one
@@ -60,15 +57,10 @@ _LATEST, _EARLIER = _RANKS == 1, _RANKS > 1
 _FACTORS: Final = np.stack([_NEAR, _NEAR, _EARLIER, 1.0 / np.sqrt(_RANKS)])
 _DIVISORS: Final = [Figure.RECENT, Figure.INTERACTIONS, Figure.FORWARD, Figure.INTERACTIONS]
 # The support of each sum: a figure of each latest lesson, and its weight by rank.
-_SUPPORTS: Final = [
-    *(Figure.RECENT, Figure.INTERACTIONS, Figure.IN_SESSION),
-    *(Figure.NEW_SESSION, Figure.FORWARD, Figure.INTERACTIONS),
-]
+_SUPPORTS: Final = [*_DIVISORS[:2], Figure.IN_SESSION, Figure.NEW_SESSION, *_DIVISORS[2:]]
+_EACH: Final = np.full(FAR_LESSONS, 1.0 / FAR_LESSONS)
 _SUPPORT_WEIGHTS: Final = np.stack(
-    [
-        *(_NEAR, _NEAR, _LATEST, _LATEST),
-        *(_EARLIER / (LAG_UNITS * FAR_LESSONS), np.full(FAR_LESSONS, 1.0 / FAR_LESSONS)),
-    ]
+    [_NEAR, _NEAR, _LATEST, _LATEST, _EARLIER / (LAG_UNITS * FAR_LESSONS), _EACH]
 )
 
 
@@ -95,7 +87,7 @@ class Cooccurrence:
         self._next_columns, self._next_counts, _ = self._gather(counts.transitions, latest)
 
     def sums(self) -> list[Floats]:
-        """The six sums, each [users, size] of the columns; "together" is not divided yet."""
+        """The SUMS, each [users, size] of the columns; "together" is not divided yet."""
         columns, values, lengths = self._gather(self._counts.neighbours, self._lessons)
         factors = factors_of(self._figures, self._ranks, self._now).repeat(lengths, axis=1)
         near = sum(lengths[: np.count_nonzero(self._ranks < NEAR_LESSONS)])

@@ -1,7 +1,6 @@
 """Counts: the tables of the model, each a sum over contributions.
 
-    neighbours[a], about b    FORWARD  sum of 1/k over users whose k-th interaction after a was b,
-                                       k = 1 ... 10
+    neighbours[a], about b    FORWARD  sum of 1/k: b was the k-th interaction after a, k = 1 ... 10
                               BACKWARD the same, with a and b exchanged
                               RECENT   FORWARD, each term weighted by 2^(t / 60 days)
     transitions[a], about b   IN_SESSION / NEW_SESSION: times b came right after a, by the pause
@@ -21,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from recommendation_service.model.arrays import Floats, Indices, Mask
+from recommendation_service.model.arrays import Floats, Index, Indices, Mask
 from recommendation_service.model.decayed_counts import DecayedCounts
 from recommendation_service.model.history import Bounds, Contribution
 from recommendation_service.model.sparse_rows import Row
@@ -62,13 +61,8 @@ def time_weight(at: float) -> float:
     return exp2(min(max((at - EPOCH) / HALF_LIFE, -MAX_HALF_LIVES), MAX_HALF_LIVES))
 
 
-def path_keys(second: Indices, third: Indices, other: Indices) -> Indices:
-    """The keys of paths that end at `other`, in the row of the lesson before it, see `Counts`."""
-    return np.asarray((second << 2 * PATH_BITS) + (third << PATH_BITS) + other)
-
-
-def path_key(second: int, third: int, other: int) -> int:
-    """The same for one path."""
+def path_key(second: Index, third: Index, other: Index) -> Index:
+    """The key of a path that ends at `other`, in the row of the lesson before it, see `Counts`."""
     return (second << 2 * PATH_BITS) + (third << PATH_BITS) + other
 
 
@@ -117,33 +111,23 @@ class Counts:
             self._ids[index] = lesson_id
         return index
 
-    def add(self, contribution: Contribution) -> None:
-        """Add a contribution."""
+    def add(self, contribution: Contribution, times: int = 1) -> None:
+        """Add a contribution, or with -1 subtract one added before; first and last times stay."""
         index = self.index_of(contribution.lesson_id)
         before = [self.index_of(lesson_id) for lesson_id in contribution.preceding]
-        self._count_interaction(index, contribution, 1)
-        recent = time_weight(contribution.at)
+        self._add_interaction(index, contribution, times)
+        recent = times * time_weight(contribution.at)
         for lag, other in enumerate(before, 1):
-            self._count_pair(other, index, LAG_UNITS // lag, recent / lag)
-        self._count_transition(before, index, contribution, 1)
-
-    def subtract(self, contribution: Contribution) -> None:
-        """Subtract a contribution that was added before; first and last times stay."""
-        index = self.index_of(contribution.lesson_id)
-        before = [self.index_of(lesson_id) for lesson_id in contribution.preceding]
-        self._count_interaction(index, contribution, -1)
-        recent = time_weight(contribution.at)
-        for lag, other in enumerate(before, 1):
-            self._count_pair(other, index, -(LAG_UNITS // lag), -recent / lag)
-            self._drop_empty_pair(other, index)
-        self._count_transition(before, index, contribution, -1)
+            self._add_pair(other, index, times * (LAG_UNITS // lag), recent / lag)
+            if times < 0:
+                self._drop_empty_pair(other, index)
+        self._add_transition(before, index, contribution, times)
 
     def set_bounds(self, bounds: Mapping[LessonId, Bounds | None]) -> None:
         """Set the first and last time of lessons; None for lessons without interactions."""
         for lesson_id, times in bounds.items():
             index = self.index_of(lesson_id)
-            first_and_last = times or (inf, -inf)
-            self._figures[Figure.FIRST, index], self._figures[Figure.LAST, index] = first_and_last
+            self._figures[[Figure.FIRST, Figure.LAST], index] = times or (inf, -inf)
             self.changes += 1
 
     def watched(self, excluded: Collection[LessonId] = (), mask: Mask | None = None) -> Indices:
@@ -162,10 +146,9 @@ class Counts:
 
     def decayed(self, now: float) -> list[Floats]:
         """Popularity by hour, day and week, then starts: four of [lessons]."""
-        counts = (*self.popularity.values(), self.starts)
-        return [one.at(now, len(self)) for one in counts]
+        return [one.at(now, len(self)) for one in (*self.popularity.values(), self.starts)]
 
-    def _count_interaction(self, index: int, contribution: Contribution, times: int) -> None:
+    def _add_interaction(self, index: int, contribution: Contribution, times: int) -> None:
         figures, at = self._figures, contribution.at
         figures[Figure.INTERACTIONS, index] += times
         self.changes += 1
@@ -180,7 +163,7 @@ class Counts:
         elif figures[Figure.INTERACTIONS, index] <= 0:
             figures[Figure.FIRST, index], figures[Figure.LAST, index] = inf, -inf
 
-    def _count_pair(self, before: int, index: int, units: int, recent: float) -> None:
+    def _add_pair(self, before: int, index: int, units: int, recent: float) -> None:
         row = self.neighbours[before]
         offset = row.offset_of(index)
         row.values[offset + Neighbour.RECENT] += recent
@@ -202,20 +185,18 @@ class Counts:
         row = self.neighbours[before]
         self._figures[Figure.RECENT, before] = row.sum_of(Neighbour.RECENT)
 
-    def _count_transition(
-        self, before: list[int], index: int, one: Contribution, times: int
-    ) -> None:
+    def _add_transition(self, before: list[int], index: int, one: Contribution, times: int) -> None:
         if not before:
             return
         kind = Transition.IN_SESSION if one.in_session else Transition.NEW_SESSION
-        _add_to(self.transitions[before[0]], index, kind, times)
+        _add_value(self.transitions[before[0]], index, kind, times)
         self._figures[Figure.IN_SESSION + kind, before[0]] += times
         if len(before) > 1 and max(index, *before[:3]) < NO_LESSON:
             third = before[2] if len(before) > 2 else NO_LESSON
-            _add_to(self.paths[before[0]], path_key(before[1], third, index), 0, times)
+            _add_value(self.paths[before[0]], path_key(before[1], third, index), 0, times)
 
 
-def _add_to(row: Row, key: int, column: int, times: int) -> None:
+def _add_value(row: Row, key: int, column: int, times: int) -> None:
     """Add to one value of a key, and remove the key when all its values are zero."""
     offset = row.offset_of(key)
     row.values[offset + column] += times

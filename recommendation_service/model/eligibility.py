@@ -21,9 +21,7 @@ MAX_FILTER_AGE: Final = 3600.0  # seconds
 _UNDESCRIBED = np.array([0.0, -inf, inf, inf, inf, 0.0])
 
 
-class Attribute:
-    """The rows of the attributes of lessons."""
-
+class _Attribute:  # rows of the attributes of lessons
     HIDDEN, OPENS, CLOSES, SINCE, ORDER, ID = range(6)
 
 
@@ -76,7 +74,7 @@ class Eligibility:
         return eligible
 
     def _valid_until(self, now: float) -> float:
-        times = self._attributes[[Attribute.OPENS, Attribute.CLOSES]]
+        times = self._attributes[[_Attribute.OPENS, _Attribute.CLOSES]]
         return float(min(times[times > now].min(initial=inf), now + MAX_FILTER_AGE))
 
     def _filter(self, labels: Labels, now: float) -> EligibleLessons:
@@ -84,14 +82,14 @@ class Eligibility:
         attributes = self._attributes[:, :size]
         mask = np.ones(size, bool)
         known = attributes.shape[1]
-        mask[:known] = attributes[Attribute.HIDDEN] == 0
-        mask[:known] &= attributes[Attribute.OPENS] <= now
-        mask[:known] &= now < attributes[Attribute.CLOSES]
+        mask[:known] = attributes[_Attribute.HIDDEN] == 0
+        mask[:known] &= attributes[_Attribute.OPENS] <= now
+        mask[:known] &= now < attributes[_Attribute.CLOSES]
         if labels:
             mask &= self._having(labels, size)
-        unwatched = self._unmet(mask[:known])
-        new = unwatched[attributes[Attribute.SINCE, unwatched] > now - MAX_NEW_AGE]
-        newest = new[np.argsort(-attributes[Attribute.SINCE, new], kind="stable")]
+        unwatched = self._unwatched(mask[:known])
+        new = unwatched[attributes[_Attribute.SINCE, unwatched] > now - MAX_NEW_AGE]
+        newest = new[np.argsort(-attributes[_Attribute.SINCE, new], kind="stable")]
         return EligibleLessons(mask, unwatched, newest[: MAX_NEW // 2], others=not labels)
 
     def _having(self, labels: Labels, size: int) -> Mask:
@@ -101,10 +99,9 @@ class Eligibility:
         having[list(least.intersection(*others))] = True
         return having
 
-    def _unmet(self, mask: Mask) -> Indices:
+    def _unwatched(self, mask: Mask) -> Indices:
         """Described lessons without interactions, by place in the course, then newest first."""
-        rows = [Attribute.SINCE, Attribute.ORDER, Attribute.ID]
-        since, order, ids = self._attributes[rows, : len(mask)]
+        since, order, ids = self._attributes[_Attribute.SINCE :, : len(mask)]
         is_watched = self._counts.figures[Figure.INTERACTIONS, : len(mask)] > 0
         some = np.flatnonzero(mask & ~is_watched & (since < inf))
         return np.asarray(some[np.lexsort((ids[some], -since[some], order[some]))])

@@ -30,31 +30,23 @@ class EligibleLessons:
             self._mask = np.concatenate([self._mask, np.full(missing, self._others)])
         return self._mask
 
+    def new_unwatched(self, counts: Counts, excluded: Collection[LessonId]) -> Indices:
+        """New lessons that still have no interactions, and that are not excluded."""
+        if not len(self.new):
+            return self.new
+        is_unwatched = counts.figures[Figure.INTERACTIONS, self.new] <= 0
+        known = [counts.index[one] for one in excluded if one in counts.index]
+        return np.asarray(self.new[is_unwatched & ~np.isin(self.new, known)])
 
-def new_unwatched(
-    counts: Counts, eligible: EligibleLessons | None, excluded: Collection[LessonId]
-) -> Indices:
-    """New eligible lessons that still have no interactions, and that are not excluded."""
-    if eligible is None or not len(eligible.new):
-        return np.zeros(0, np.int64)
-    is_unwatched = counts.figures[Figure.INTERACTIONS, eligible.new] <= 0
-    known = [counts.index[one] for one in excluded if one in counts.index]
-    return np.asarray(eligible.new[is_unwatched & ~np.isin(eligible.new, known)])
-
-
-def fill_up(
-    counts: Counts,
-    ranked: list[Scored],
-    eligible: EligibleLessons,
-    excluded: Collection[LessonId],
-    limit: int,
-) -> list[Scored]:
-    """Fill a list up to its limit with eligible lessons that have no interactions."""
-    missing = limit - len(ranked)
-    if missing <= 0 or not len(eligible.unwatched):
-        return ranked
-    out = {*excluded, *(one.lesson_id for one in ranked)}
-    interactions = counts.figures[Figure.INTERACTIONS]
-    unwatched = (counts.lessons[index] for index in eligible.unwatched if interactions[index] <= 0)
-    added = (lesson for lesson in unwatched if lesson not in out)
-    return [*ranked, *(Scored(lesson, 0.0, "new") for lesson in islice(added, missing))]
+    def fill_up(
+        self, counts: Counts, ranked: list[Scored], excluded: Collection[LessonId], limit: int
+    ) -> list[Scored]:
+        """Fill a list up to its limit with lessons that have no interactions."""
+        missing = limit - len(ranked)
+        if missing <= 0 or not len(self.unwatched):
+            return ranked
+        out = {*excluded, *(one.lesson_id for one in ranked)}
+        interactions = counts.figures[Figure.INTERACTIONS]
+        unwatched = (counts.lessons[index] for index in self.unwatched if interactions[index] <= 0)
+        added = (lesson for lesson in unwatched if lesson not in out)
+        return [*ranked, *(Scored(lesson, 0.0, "new") for lesson in islice(added, missing))]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recommendation_service.model.arrays import Floats
-from recommendation_service.model.cooccurrence import COOCCURRENCE_FEATURES, Factor, factors_of
+from recommendation_service.model.cooccurrence import SUMS, Factor, factors_of
 from recommendation_service.model.counts import Counts, Figure
 from recommendation_service.model.features import UserContext
 from recommendation_service.model.rank import Scored
@@ -83,7 +83,7 @@ def _terms(counts: Counts, user: UserContext, index: int) -> Floats:
     values = np.array([counts.neighbours[one].get(index) for one in user.recent]).T
     recent, forward, backward = values
     factors = factors_of(counts.figures[:, list(user.recent)], range(len(user.recent)), user.now)
-    terms = np.zeros((len(COOCCURRENCE_FEATURES), len(user.recent)))
+    terms = np.zeros((len(SUMS) + 1, len(user.recent)))
     terms[0] = factors[Factor.NEXT] * recent
     terms[1] = factors[Factor.PREVIOUS] * backward
     terms[2, 0], terms[3, 0] = latest

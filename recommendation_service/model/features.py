@@ -14,24 +14,15 @@ import numpy as np
 
 from recommendation_service.model.arrays import Floats, Logs
 from recommendation_service.model.columns import Columns
-from recommendation_service.model.cooccurrence import (
-    COOCCURRENCE_FEATURES,
-    FAR_LESSONS,
-    Cooccurrence,
-)
+from recommendation_service.model.cooccurrence import FAR_LESSONS, SUMS, Cooccurrence
 from recommendation_service.model.counts import Counts, Figure
 from recommendation_service.model.history import Interaction
-from recommendation_service.model.popularity import (
-    POPULARITY_FEATURES,
-    START,
-    PopularityCache,
-    PopularityFeatures,
-)
+from recommendation_service.model.popularity import SHARES, START, Popularity, PopularityCache
 from recommendation_service.model.smoothing import SMOOTHING, smooth, take_logs
 
-NAMES: Final = (*POPULARITY_FEATURES, *COOCCURRENCE_FEATURES, "age", "passed")
+NAMES: Final = (*SHARES, *SUMS, "path", "age", "passed")
 TOGETHER, PATH, AGE, PASSED_BY = map(NAMES.index, ("together", "path", "age", "passed"))
-POPULAR: Final = slice(len(POPULARITY_FEATURES))
+POPULAR: Final = slice(len(SHARES))
 LESSON_BASED: Final = slice(POPULAR.stop, AGE)
 SUMMED: Final = slice(POPULAR.stop, PATH)
 
@@ -80,7 +71,7 @@ def features(popularity: PopularityCache, users: Sequence[UserContext], columns:
     return logs
 
 
-def _write_shares(found: Cooccurrence, popular: PopularityFeatures, shares: Logs) -> None:
+def _write_shares(found: Cooccurrence, popular: Popularity, shares: Logs) -> None:
     """Write the smoothed share of each lesson in each cooccurrence feature."""
     for feature, sums in enumerate(found.sums(), SUMMED.start):
         shares[:, feature] = sums

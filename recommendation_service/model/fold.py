@@ -19,7 +19,7 @@ from recommendation_service.model.counts import (
     Counts,
     Figure,
     Transition,
-    path_keys,
+    path_key,
 )
 from recommendation_service.model.fingerprint import ABSENT, MODULUS, fingerprint_of_packed
 from recommendation_service.model.history import SESSION, WINDOW, Interaction
@@ -113,7 +113,7 @@ class Fold:
         other, middle, second, third = (stream.indices[at - lag] for lag in range(4))
         third = np.where(stream.positions[at] > 2, third, -1)
         some = np.max([other, middle, second, third], axis=0, initial=-1) < NO_LESSON
-        keys = path_keys(second, np.where(third < 0, NO_LESSON, third), other)[some]
+        keys = path_key(second, np.where(third < 0, NO_LESSON, third), other)[some]
         self._paths.add(middle[some], keys, np.ones((1, len(keys))))
 
 

@@ -93,7 +93,7 @@ def difference(before: Sequence[Interaction], after: Sequence[Interaction]) -> C
 
 
 def _around(history: Sequence[Interaction], start: int, end: int) -> Iterable[Contribution]:
-    """Contributions that may differ when all but the first `start` and last `end` meetings do."""
+    """Contributions that may differ, if the first `start` and last `end` interactions do not."""
     stop = min(len(history), len(history) - end + WINDOW)
     return (_contribution(history, position) for position in range(start, stop))
 

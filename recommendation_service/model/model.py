@@ -69,12 +69,10 @@ class Model:
 
     def apply(self, change: Change) -> None:
         """Learn a change. Changes may come in any order, each once."""
-        for contribution in change.removed:
-            self.counts.subtract(contribution)
-            self.fingerprint -= fingerprint_of(contribution)
-        for contribution in change.added:
-            self.counts.add(contribution)
-            self.fingerprint += fingerprint_of(contribution)
+        for contributions, times in ((change.removed, -1), (change.added, 1)):
+            for contribution in contributions:
+                self.counts.add(contribution, times)
+                self.fingerprint += times * fingerprint_of(contribution)
         self.fingerprint %= MODULUS
         self.counts.set_bounds(change.bounds)
 

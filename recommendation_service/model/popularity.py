@@ -15,8 +15,8 @@ from recommendation_service.model.columns import Columns
 from recommendation_service.model.counts import Counts, Figure
 from recommendation_service.model.smoothing import SMOOTHING, smooth, take_logs
 
-POPULARITY_FEATURES: Final = ("popular_hour", "popular_day", "popular_week", "start")
-WEEK, START = map(POPULARITY_FEATURES.index, ("popular_week", "start"))
+SHARES: Final = ("popular_hour", "popular_day", "popular_week", "start")
+WEEK, START = map(SHARES.index, ("popular_week", "start"))
 
 MAX_CACHE_AGE: Final = 1.0  # seconds
 ALL_TIME: Final = 0.1  # recent interactions that all interactions are worth in the background
@@ -24,10 +24,10 @@ DAMPING: Final = 5.0  # interactions that are added to a lesson's own, so that r
 AGE_UNIT: Final = 600.0  # seconds
 
 
-class PopularityFeatures(NamedTuple):
+class Popularity(NamedTuple):
     """Views of one array, a column for each lesson."""
 
-    shares: Logs  # log shares, see POPULARITY_FEATURES: [4, lessons]
+    shares: Logs  # log shares, see SHARES: [4, lessons]
     age: Logs  # -0.3 * the logarithm of the time since the first interaction: [lessons]
     background: Logs  # shares that stand in where a count rests on little: [lessons]
     rareness: Logs  # factor of "together" counts, 1 / sqrt(interactions + DAMPING): [lessons]
@@ -38,33 +38,29 @@ class PopularityCache:
 
     def __init__(self, counts: Counts) -> None:
         self.counts = counts
-        self._all = _empty(0)
+        self._all: Popularity | None = None
         self._computed_at = nan  # never
-        self._changes = 0  # of the counts, at that time
+        self._state = (0, 0)  # changes and lessons of the counts, at that time
 
-    def of(self, columns: Columns, now: float) -> PopularityFeatures:
+    def of(self, columns: Columns, now: float) -> Popularity:
         """The features of the lessons in the columns at a time, or up to a second before."""
         if columns.is_whole:
             return self._of_all(now)
         return _compute(self.counts, columns.candidates[0], now)
 
-    def _of_all(self, now: float) -> PopularityFeatures:
+    def _of_all(self, now: float) -> Popularity:
         counts = self.counts
-        changed = counts.changes != self._changes or len(counts) != len(self._all.age)
-        if changed or not 0.0 <= now - self._computed_at < MAX_CACHE_AGE:
+        state = counts.changes, len(counts)
+        is_recent = 0.0 <= now - self._computed_at < MAX_CACHE_AGE
+        if self._all is None or state != self._state or not is_recent:
             self._all = _compute(counts, np.arange(len(counts)), now)
-            self._computed_at, self._changes = now, counts.changes
+            self._computed_at, self._state = now, state
         return self._all
 
 
-def _empty(lessons: int) -> PopularityFeatures:
-    size = len(POPULARITY_FEATURES)
-    rows = np.empty((size + 3, lessons), np.float32)
-    return PopularityFeatures(rows[:size], *rows[size:])
-
-
-def _compute(counts: Counts, lessons: Indices, now: float) -> PopularityFeatures:
-    features = _empty(len(lessons))
+def _compute(counts: Counts, lessons: Indices, now: float) -> Popularity:
+    rows = np.empty((len(SHARES) + 3, len(lessons)), np.float32)
+    features = Popularity(rows[: len(SHARES)], *rows[len(SHARES) :])
     shares, age, background, rareness = features
     for row, decayed in zip(shares, (*counts.popularity.values(), counts.starts), strict=True):
         row[:] = decayed.of(lessons, now)

@@ -13,7 +13,6 @@ from recommendation_service.model.arrays import Indices, Logs, Mask, union
 from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.columns import Columns, scores_all
 from recommendation_service.model.counts import Counts
-from recommendation_service.model.eligible import fill_up, new_unwatched
 from recommendation_service.model.explain import with_reasons
 from recommendation_service.model.explore import (
     ANONYMOUS,
@@ -80,7 +79,7 @@ class BatchRanker:
         eligible = recipient.eligible
         seen = [*(interaction.lesson_id for interaction in history), *exclude]
         unseen = counts.watched(seen, eligible.mask(size) if eligible else None)
-        unwatched = new_unwatched(counts, eligible, seen)
+        unwatched = eligible.new_unwatched(counts, seen) if eligible else unseen[:0]
         possible = np.concatenate([unseen, unwatched]) if len(unwatched) else unseen
         chosen = new_lessons(counts, recipient, now, limit, possible[new[possible]])
         user = user_context(counts, history, now)
@@ -97,18 +96,15 @@ class BatchRanker:
         yield from (whole[start : start + MAX_BATCH] for start in range(0, len(whole), MAX_BATCH))
         yield from ([number] for number in some if number not in whole)
 
-    def _top(
-        self, plan: RankingPlan, columns: Columns, probabilities: Logs, new: Mask
-    ) -> list[Scored]:
+    def _top(self, plan: RankingPlan, columns: Columns, scores: Logs, new: Mask) -> list[Scored]:
         """The best candidates, and the new lessons of the plan."""
-        counts, candidates = self._counts, plan.candidates
-        scores = probabilities.take(columns.of(candidates))
-        ranked = top_k(counts.lessons, candidates, scores, plan.request.limit)
-        scores = probabilities.take(columns.of(plan.new))
-        chosen = top_k(counts.lessons, plan.new, scores, len(plan.new))
+        counts, candidates, limit = self._counts, plan.candidates, plan.request.limit
+        ranked = top_k(counts.lessons, candidates, scores.take(columns.of(candidates)), limit)
+        new_scores = scores.take(columns.of(plan.new))
+        chosen = top_k(counts.lessons, plan.new, new_scores, len(plan.new))
         ranked = with_new_lessons(counts, ranked, chosen, new)
         return with_reasons(counts, plan.user, ranked)
 
     def _filled(self, plan: RankingPlan, ranked: list[Scored]) -> list[Scored]:
         eligible, limit = plan.request.recipient.eligible, plan.request.limit
-        return fill_up(self._counts, ranked, eligible, plan.seen, limit) if eligible else ranked
+        return eligible.fill_up(self._counts, ranked, plan.seen, limit) if eligible else ranked

@@ -16,10 +16,7 @@ FLOOR: Final = 1e-3  # shares far below this count as none
 
 
 def smooth(sums: Logs, own: Logs, background: Logs) -> None:
-    """Turn sums [..., lessons] into shares, in place; `own` is the part of the sums: [...].
-
-    The other part is the background, and all of it where the sums are zero.
-    """
+    """Turn sums [..., lessons] into shares, in place: `own` [...] of each, the rest background."""
     totals = sums.sum(axis=-1)
     nothing = totals <= 0.0
     own[nothing], totals[nothing] = 0.0, 1.0

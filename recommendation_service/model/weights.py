@@ -36,8 +36,7 @@ DEFAULTS: Final = {  # close to what is learned from streams of different kinds
     "age": 0.3,
     "passed": 0.4,
 }
-BUCKETS: Final = len(PAUSES) + len(HISTORY_LENGTHS) + len(CONTINUATIONS) + 3
-SHAPE: Final = (1 + BUCKETS, len(NAMES))
+SHAPE: Final = (4 + len(PAUSES) + len(HISTORY_LENGTHS) + len(CONTINUATIONS), len(NAMES))
 
 
 class Weights:
@@ -81,8 +80,7 @@ def _defaults() -> Floats:
 def _rows(user: UserContext) -> list[int]:
     """The rows that apply to a user: the one for everybody, and one bucket of each kind."""
     pause = bisect_right(PAUSES, user.pause) if user.history_length else len(PAUSES)
-    length = bisect_right(HISTORY_LENGTHS, user.history_length)
-    continuations = bisect_right(CONTINUATIONS, user.continuations)
-    first_length = 2 + len(PAUSES)
-    first_continuations = first_length + len(HISTORY_LENGTHS) + 1
-    return [0, 1 + pause, first_length + length, first_continuations + continuations]
+    length = len(PAUSES) + 1 + bisect_right(HISTORY_LENGTHS, user.history_length)
+    before = len(PAUSES) + len(HISTORY_LENGTHS) + 2
+    continuations = before + bisect_right(CONTINUATIONS, user.continuations)
+    return [0, 1 + pause, 1 + length, 1 + continuations]

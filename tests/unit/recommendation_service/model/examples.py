@@ -1,4 +1,4 @@
-"""Small streams of meetings, models learned from them, and what to compare models by."""
+"""Small streams of interactions, models learned from them, and tables to compare models by."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -31,14 +31,14 @@ events = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 12), times), max_s
 
 
 def histories_of(stream: Iterable[Event]) -> Histories:
-    """The first meeting of each user with each lesson."""
+    """The interactions of each user: the first time of each lesson."""
     first: dict[int, dict[int, float]] = {}
     for user, lesson, at in stream:
-        met = first.setdefault(user, {})
-        met[lesson] = min(at, met.get(lesson, at))
+        times = first.setdefault(user, {})
+        times[lesson] = min(at, times.get(lesson, at))
     return {
-        user: ordered(Interaction(LessonId(lesson), at) for lesson, at in met.items())
-        for user, met in first.items()
+        user: ordered(Interaction(LessonId(lesson), at) for lesson, at in times.items())
+        for user, times in first.items()
     }
 
 
@@ -48,7 +48,7 @@ def learned(stream: Iterable[Event]) -> tuple[Model, Histories]:
     histories: Histories = {}
     for user, lesson, at in stream:
         before = histories.get(user, [])
-        known = [(user, meeting.lesson_id, meeting.at) for meeting in before]
+        known = [(user, one.lesson_id, one.at) for one in before]
         after = histories_of([*known, (user, lesson, at)])[user]
         change_history(model, histories, user, after)
     return model, histories
@@ -62,15 +62,15 @@ def change_history(model: Model, histories: Histories, user: int, after: list[In
 
 
 def bounds(histories: Histories, lesson: LessonId) -> Bounds | None:
-    met = [one.at for history in histories.values() for one in history if one.lesson_id == lesson]
-    return (min(met), max(met)) if met else None
+    at = [one.at for history in histories.values() for one in history if one.lesson_id == lesson]
+    return (min(at), max(at)) if at else None
 
 
 def tables(model: Model) -> Tables:
     """Every figure of a model that is not NOTHING, by name and lessons.
 
-    Sums that fade with time are measured in meetings that happen NOW: they are exact to a rounding
-    error of the heaviest meeting ever counted in them.
+    Sums that fade with time are measured in interactions that happen NOW: they are exact to a
+    rounding error of the heaviest interaction ever counted in them.
     """
     counts, now = model.counts, model.latest
     named = {

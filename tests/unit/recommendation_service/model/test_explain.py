@@ -13,12 +13,12 @@ from tests.unit.recommendation_service.model.examples import NOW, Event, events,
 def test_contributions_add_up_to_the_score(stream: list[Event], user: int) -> None:
     model, histories = learned(stream)
     history = histories.get(user, [])
-    met = {one.lesson_id for one in history}
+    watched = {one.lesson_id for one in history}
 
     for scored in model.recommend(history, NOW, 10):
         [reasons] = model.explain(history, NOW, [scored])
 
-        assert {one.lesson_id for one in reasons} <= met
+        assert {one.lesson_id for one in reasons} <= watched
         assert not reasons or sum(one.contribution for one in reasons) == pytest.approx(
             scored.score, rel=0, abs=1e-9
         )

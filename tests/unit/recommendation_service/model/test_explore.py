@@ -1,4 +1,4 @@
-"""New lessons get a fair and bounded chance to be met."""
+"""New lessons get a fair and bounded chance to be watched."""
 
 from collections import Counter
 
@@ -18,14 +18,14 @@ ESTABLISHED = range(100, 130)
 NEW = range(900, 920)
 
 
-def catalogue(new: range = NEW, met_at: float = NOW - 3600.0) -> Model:
-    """Lessons that many users met long ago and still meet, and others that one user met."""
+def catalogue(new: range = NEW, watched_at: float = NOW - 3600.0) -> Model:
+    """Lessons that many users watched long ago and lately, and others that one user watched."""
     histories = [
         [Interaction(LessonId(one), at + one) for one in ESTABLISHED]
         for at in (LONG_AGO, NOW - 5000.0)
         for _ in range(MIN_INTERACTIONS)
     ]
-    return Model.of([*histories, [Interaction(LessonId(one), met_at + one) for one in new]])
+    return Model.of([*histories, [Interaction(LessonId(one), watched_at + one) for one in new]])
 
 
 MODEL = catalogue()
@@ -36,7 +36,7 @@ def ids(scored: list[Scored]) -> list[int]:
 
 
 def asked(user: int, limit: int = 10, share: float = 0.1, now: float = NOW) -> list[int]:
-    """What a user who met the first established lessons is recommended."""
+    """What a user who watched the first established lessons is recommended."""
     history = [Interaction(LessonId(one), now - 60.0) for one in ESTABLISHED[:5]]
     return ids(MODEL.recommend(history, now, limit, (), Recipient(UserId(user), share)))
 
@@ -102,7 +102,7 @@ def test_seen_and_excluded_lessons_do_not_come_back(share: float) -> None:
 
 
 def test_a_lesson_is_not_new_for_ever() -> None:
-    old = catalogue(met_at=NOW - MAX_NEW_AGE - 1000.0 - max(NEW))
+    old = catalogue(watched_at=NOW - MAX_NEW_AGE - 1000.0 - max(NEW))
 
     for user in range(50):
         answer = old.recommend([], NOW, 10, (), Recipient(UserId(user), 0.1))
@@ -120,7 +120,7 @@ def test_a_lesson_that_ranks_anyway_takes_no_place_from_others() -> None:
 
 
 def test_of_very_many_the_newest_are_shown() -> None:
-    model = catalogue(range(1000, 3000), met_at=NOW - 5000.0)
+    model = catalogue(range(1000, 3000), watched_at=NOW - 5000.0)
 
     shown = {
         lesson

@@ -1,4 +1,4 @@
-"""Histories: what a meeting adds, and what a late one changes."""
+"""Histories: what an interaction adds, and what a late one changes."""
 
 import json
 import zlib
@@ -23,8 +23,8 @@ from shared.ids import MAX_INTEGER, LessonId
 
 lessons = st.integers(0, MAX_INTEGER).map(LessonId)
 times = st.floats(-1e12, 1e12)
-meetings = st.builds(Interaction, lessons, times)
-histories = st.lists(meetings, max_size=40, unique_by=lambda one: one.lesson_id).map(ordered)
+interactions = st.builds(Interaction, lessons, times)
+histories = st.lists(interactions, max_size=40, unique_by=lambda one: one.lesson_id).map(ordered)
 changes = st.builds(
     lambda before, after, bounds: difference(before, after).with_bounds(bounds),
     histories,
@@ -37,7 +37,7 @@ def a_history(*times: float) -> list[Interaction]:
     return [Interaction(LessonId(number), at) for number, at in enumerate(times, 1)]
 
 
-def test_a_meeting_is_counted_with_those_before_it_latest_first() -> None:
+def test_an_interaction_is_counted_with_those_before_it_latest_first() -> None:
     first, second, third = contributions(a_history(0.0, 10.0, 5_000.0))
 
     assert first == Contribution(LessonId(1), 0.0, (), None)
@@ -52,7 +52,7 @@ def test_no_more_than_the_window_is_counted() -> None:
 
 
 @given(histories.filter(bool))
-def test_a_meeting_after_all_others_adds_its_own_contribution_alone(
+def test_an_interaction_after_all_others_adds_its_own_contribution_alone(
     history: list[Interaction],
 ) -> None:
     assert Change((latest_contribution(history),)) == difference(history[:-1], history)
@@ -72,8 +72,8 @@ def test_a_difference_is_what_contributions_differ_by(
     assert not set(change.added) & set(change.removed)
 
 
-@given(histories, meetings)
-def test_a_late_meeting_changes_only_its_neighbourhood(
+@given(histories, interactions)
+def test_a_late_interaction_changes_only_its_neighbourhood(
     history: list[Interaction], late: Interaction
 ) -> None:
     change = difference(history, ordered([*history, late]))
@@ -103,7 +103,7 @@ def test_nothing_changes_when_a_history_stays_the_same() -> None:
     assert change == Change()
 
 
-def test_a_lesson_met_earlier_than_was_known_loses_its_later_meeting() -> None:
+def test_a_lesson_watched_earlier_than_was_known_loses_its_later_interaction() -> None:
     one, two = a_history(5.0, 9.0)
 
     change = difference([one, two], ordered([one, two._replace(at=1.0)]))

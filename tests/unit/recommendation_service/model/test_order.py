@@ -79,12 +79,12 @@ def test_an_erased_user_was_never_there(stream: list[Event], user: int) -> None:
 
 
 @given(events, st.integers(1, 12), times)
-def test_a_meeting_that_is_undone_was_never_there(
+def test_an_interaction_that_is_undone_was_never_there(
     stream: list[Event], lesson: int, at: float
 ) -> None:
     model, histories = learned(stream)
     before = histories.get(1, [])
-    if any(meeting.lesson_id == lesson for meeting in before):
+    if any(one.lesson_id == lesson for one in before):
         return
     fingerprint, figures = model.fingerprint, tables(model)
 
@@ -97,7 +97,7 @@ def test_a_meeting_that_is_undone_was_never_there(
     assert tables(model) == same(figures)
 
 
-def test_popularity_survives_a_meeting_ten_years_later_that_is_undone() -> None:
+def test_popularity_survives_an_interaction_ten_years_later_that_is_undone() -> None:
     model, histories = learned([(1, 7, NOW), (2, 8, NOW)])
 
     change_history(model, histories, 3, [Interaction(LessonId(7), NOW + 10 * YEAR)])

@@ -11,7 +11,7 @@ from recommendation_service.model.rank_batch import RankingRequest
 from shared.ids import LessonId, UserId
 from tests.unit.recommendation_service.model.examples import NOW, Event, events, learned
 
-visitors = st.tuples(st.integers(1, 6), st.integers(0, 12), st.sets(st.integers(1, 14)))
+requests = st.tuples(st.integers(1, 6), st.integers(0, 12), st.sets(st.integers(1, 14)))
 WATCHED: list[Event] = [
     (user, 1 + (7 * user * place + place) % 12, NOW - 86_400.0 * user - 60.0 * place)
     for user in range(1, 5)
@@ -20,7 +20,7 @@ WATCHED: list[Event] = [
 SMALL_CATALOGUE = st.sampled_from([0, 5, 1_000])  # lessons in a catalogue that is not yet large
 
 
-@given(events, st.lists(visitors, max_size=6), SMALL_CATALOGUE, st.sampled_from([1, 2, 8]))
+@given(events, st.lists(requests, max_size=6), SMALL_CATALOGUE, st.sampled_from([1, 2, 8]))
 @example(WATCHED, [(1, 12, set()), (2, 12, set()), (4, 12, {3}), (6, 12, set())], 1_000, 8)
 def test_nobody_gets_another_list_for_who_asks_at_the_same_time(
     stream: list[Event], caller: list[tuple[int, int, set[int]]], few: int, together: int

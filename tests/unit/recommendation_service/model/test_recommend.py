@@ -33,7 +33,7 @@ def watched(*lessons: int, until: float = NOW) -> list[Interaction]:
 
 
 def a_course(users: int = 5) -> Model:
-    """Users who met 1, 2, 3 in this order, and others who met 7, 8, 9."""
+    """Users who watched 1, 2, 3 in this order, and others who watched 7, 8, 9."""
     paths = {user: (1, 2, 3) if user % 2 else (7, 8, 9) for user in range(users)}
     return Model.of(watched(*path, until=NOW - user) for user, path in paths.items())
 
@@ -97,7 +97,7 @@ def test_a_lesson_nobody_knows_does_no_harm() -> None:
     assert ids(model.recommend(watched(404, 1, 2), NOW, 1)) == [3]
 
 
-def test_a_lesson_nobody_meets_any_more_is_recommended_no_more() -> None:
+def test_a_lesson_nobody_watches_any_more_is_recommended_no_more() -> None:
     model, histories = learned([(1, 7, NOW), (2, 8, NOW)])
 
     change_history(model, histories, 1, [])
@@ -126,14 +126,14 @@ def test_popularity_fades_with_the_window() -> None:
     assert ids(model.popular("7d", NOW, 2, [LessonId(1)])) == [2]
 
 
-def test_similar_lessons_are_met_by_the_same_people() -> None:
+def test_similar_lessons_are_watched_by_the_same_people() -> None:
     similar = a_course().similar(LessonId(2), 10)
 
     assert set(ids(similar)) == {1, 3}
     assert all(0.0 < one.score <= 1.0 for one in similar)
 
 
-def test_the_next_lesson_is_the_one_people_met_right_after() -> None:
+def test_the_next_lesson_is_the_one_people_watched_right_after() -> None:
     model = a_course()
 
     assert ids(model.next(LessonId(1), 10)) == [2]
