@@ -15,6 +15,8 @@ from typing import Final
 from tests.infrastructure.guard import Guard
 from tests.infrastructure.server import ServiceMissing, wait_until
 
+MEMORY: Final = "/dev/shm"  # noqa: S108 - a file system in memory
+MIN_FREE: Final = 2 * 1024**3  # bytes
 GRACE: Final = 100.0  # seconds for a shutdown in good order
 
 CLEAN_UP: Final = 'kill -s "$1" -- "$2"; sleep 2; kill -s KILL -- "-$2"; rm -rf -- "$3"'
@@ -117,16 +119,21 @@ def running(program: Program) -> Iterator[Process]:
 
 
 @contextmanager
-def folder_of(user: str | None) -> Iterator[Path]:
-    """Make a throw-away folder that belongs to the user."""
+def folder_of(user: str | None, *, in_memory: bool = False) -> Iterator[Path]:
+    """Make a throw-away folder that belongs to the user; in memory, if there is plenty of it."""
     # Another user may not be able to reach a TMPDIR of root's.
-    folder = Path(tempfile.mkdtemp(prefix="upnext-", dir="/tmp" if user else None))  # noqa: S108
+    place = MEMORY if in_memory and _has_room(MEMORY) else "/tmp" if user else None  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="upnext-", dir=place))
     try:
         if user:
             shutil.chown(folder, user, group_of(user))
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_room(folder: str) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > MIN_FREE
 
 
 def unprivileged(preferred: str) -> str | None:
