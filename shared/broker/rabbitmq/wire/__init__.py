@@ -4,9 +4,9 @@
 only, and uses what `aio_pika.abc` and `aiormq.abc` declare.
 """
 
-from shared.broker.rabbitmq.wire.client import PLAIN, Client, checked_client
+from shared.broker.rabbitmq.wire.client import checked_client
 from shared.broker.rabbitmq.wire.declare import DeclareByAnyName
-from shared.broker.rabbitmq.wire.plain import PlainConnection, plain_delivery
+from shared.broker.rabbitmq.wire.plain import PLAIN, Client, PlainConnection, plain_delivery
 
 __all__ = [
     "PLAIN",

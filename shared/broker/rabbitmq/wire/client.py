@@ -1,26 +1,12 @@
-"""The client: what connections and publishers are made of, the fast way or the documented one."""
+"""The client in use: the fast one if the installed libraries fit, else the documented one."""
 
 import logging
 from asyncio import CancelledError
-from dataclasses import dataclass
 from functools import cache
-from typing import Final
 
-from shared.broker.rabbitmq.wire.plain import PlainConnection, PlainPublisher
+from shared.broker.rabbitmq.wire.plain import PLAIN, Client
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Client:
-    """One way to speak to RabbitMQ."""
-
-    publishing_connection: type[PlainConnection]
-    consuming_connection: type[PlainConnection]
-    publisher: type[PlainPublisher]
-
-
-PLAIN: Final = Client(PlainConnection, PlainConnection, PlainPublisher)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
 from aio_pika import Connection
@@ -139,3 +140,15 @@ def plain_delivery(message: DeliveredMessage) -> Delivery:
         delivery_count=count if isinstance(count, int) else redelivered,
         consumer=(message.consumer_tag or "").encode(),
     )
+
+
+@dataclass(frozen=True)
+class Client:
+    """One way to speak to RabbitMQ."""
+
+    publishing_connection: type[PlainConnection]
+    consuming_connection: type[PlainConnection]
+    publisher: type[PlainPublisher]
+
+
+PLAIN: Final = Client(PlainConnection, PlainConnection, PlainPublisher)
