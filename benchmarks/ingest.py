@@ -13,6 +13,11 @@ of 100, to `POST /watches/batch`.
                       persistent publish with aio-pika for each request
     faststream        the same with FastStream's broker
     original_pattern  Django REST Framework, post_save, a Celery task which publishes with Kombu
+
+With --only, also the product without its fast path, on uvicorn's public interfaces alone:
+
+    asgi_function     the same handlers, called by a pure ASGI function before the application
+    application       every request goes through the application
 """
 
 import argparse
@@ -38,6 +43,7 @@ SYSTEMS: Final = (
     peers.FASTSTREAM,
     peers.ORIGINAL_PATTERN,
 )
+WITHOUT_FAST_PATH: Final = (peers.ASGI_FUNCTION, peers.APPLICATION)  # where they are asked for
 CONNECTIONS: Final = (1, 8, 64, 256)
 WARM_UP: Final = (16, 1)  # connections, seconds
 BATCH: Final = 100  # watches in a request
@@ -79,7 +85,8 @@ class LoadedSystem:
 
 def measure(servers: Servers, arguments: argparse.Namespace, log: Log) -> dict[str, Any]:
     """Run each system in each round, and return the results."""
-    chosen = [one for one in SYSTEMS if not arguments.only or one.name in arguments.only]
+    named = [one for one in (*SYSTEMS, *WITHOUT_FAST_PATH) if one.name in (arguments.only or ())]
+    chosen = named or SYSTEMS
     able = [system for system in chosen if not system.missing]
     results = Results()
     for number in range(arguments.rounds):
@@ -167,7 +174,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take the options of this benchmark."""
     add_rounds(parser, rounds=3, seconds=4)
     parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS)
-    names = [system.name for system in SYSTEMS]
+    names = [system.name for system in (*SYSTEMS, *WITHOUT_FAST_PATH)]
     parser.add_argument("--only", metavar="NAME", action="append", choices=names)
 
 

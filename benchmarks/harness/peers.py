@@ -15,6 +15,17 @@ UPNEXT: Final = System(
     learns=True,
     batches=True,
 )
+_PUBLIC: Final = "benchmarks.peers.public_interfaces"
+ASGI_FUNCTION: Final = System(
+    "asgi_function",
+    {"consumption": [_PUBLIC, "asgi_function"], "recommendation": ["recommendation_service"]},
+    learns=True,
+)
+APPLICATION: Final = System(
+    "application",
+    {"consumption": [_PUBLIC, "application"], "recommendation": ["recommendation_service"]},
+    learns=True,
+)
 VALIDATE_ONLY: Final = System(
     "validate_only", {"service": ["benchmarks.peers.validate_only"]}, stores=False
 )
