@@ -18,7 +18,7 @@ from consumption_service.api.watches import router as watches
 from consumption_service.api.xapi import router as xapi
 from consumption_service.consume.erasures import ErasureDoneConsumer
 from consumption_service.permissions import PERMISSIONS
-from consumption_service.publish.relay import OutboxRelay
+from consumption_service.publish.outbox_relay import OutboxRelay
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.retention import delete_old_keys
 from consumption_service.settings import ConsumptionSettings

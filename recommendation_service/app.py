@@ -27,7 +27,7 @@ from recommendation_service.evaluate.attribution import Impressions
 from recommendation_service.evaluate.prequential import Evaluator
 from recommendation_service.learn.retention import delete_old
 from recommendation_service.permissions import PERMISSIONS
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.serve.read_your_writes import ReadYourWrites
 from recommendation_service.serve.recommender import Recommender
 from recommendation_service.settings import RecommendationSettings

@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumption_service.event import OutboxEvent
 from consumption_service.metrics import CommitMetrics
-from consumption_service.publish.relay import OutboxRelay
+from consumption_service.publish.outbox_relay import OutboxRelay
 from consumption_service.record.commands import Command, CommandResult, Success
 from consumption_service.record.locks import ClockReading, lock_exclusive, lock_shared
 from consumption_service.record.timestamps import NEVER, TimestampAllocator
 from consumption_service.record.write import record
-from consumption_service.record.write_at_once import is_plain, record_at_once
+from consumption_service.record.write_in_one_statement import is_plain, record_in_one_statement
 from consumption_service.tables import outbox
 from shared.database.bulk import delete_rows
 from shared.database.database import Database, DatabaseUnavailable
@@ -163,7 +163,7 @@ class GroupCommit:
         async with self.timestamps.commit_in_order() as allocate:
             now = allocate(about_now, len(commands))
             with self.relay.confirmed.deleting(DELETE_MIN_SIZE) as confirmed:
-                recorded = await record_at_once(
+                recorded = await record_in_one_statement(
                     self._database, commands, now, clock.erasure_epoch, confirmed
                 )
             if recorded is None:

@@ -7,7 +7,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from recommendation_service.evaluate.attribution import Impressions
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.serve.read_your_writes import ReadYourWrites
 from recommendation_service.serve.recommender import Recommender
 from recommendation_service.settings import RecommendationSettings

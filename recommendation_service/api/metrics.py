@@ -8,8 +8,8 @@ from prometheus_client import Gauge
 from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Quality, read_report
 from recommendation_service.event import Reason
 from recommendation_service.learn.model_state import read_model_state
-from recommendation_service.learn.parked import count_by_reason
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.learn.parked_messages import count_by_reason
+from recommendation_service.replicate.model_replica import ModelReplica
 from shared.database.database import Database, DatabaseUnavailable
 from shared.process.metrics import Metrics
 

@@ -25,7 +25,12 @@ from recommendation_service.api.schemas import (
 from recommendation_service.evaluate.attribution import read_attribution
 from recommendation_service.evaluate.prequential import RECENT_BLOCKS, read_report
 from recommendation_service.learn.model_state import read_model_state
-from recommendation_service.learn.parked import count_parked, find_parked, list_parked, take_parked
+from recommendation_service.learn.parked_messages import (
+    count_parked,
+    find_parked,
+    list_parked,
+    take_parked,
+)
 from shared.http.strict_json import StrictJSONRoute
 from shared.problems import documented
 

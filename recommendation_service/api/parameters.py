@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.convertors import Convertor, register_url_convertor
 from typing_extensions import override
 
-from recommendation_service.model.eligible import Labels
+from recommendation_service.model.eligible_lessons import Labels
 from recommendation_service.serve.recommender import Request
 from shared.ids import MAX_INTEGER, LessonId
 from shared.lessons import Tag

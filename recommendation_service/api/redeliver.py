@@ -12,7 +12,7 @@ from recommendation_service.event import Unprocessable, is_erasure
 from recommendation_service.learn.learn import Learned, learn
 from recommendation_service.learn.lessons import upsert_lessons
 from recommendation_service.learn.locks import lock_exclusive
-from recommendation_service.learn.parked import Parked, find_parked, take_parked
+from recommendation_service.learn.parked_messages import Parked, find_parked, take_parked
 from shared.broker.interface import BrokerError, Delivery
 from shared.broker.topology import LESSON
 from shared.errors import Conflict, Unavailable

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommendation_service.learn.parked import Parked
+from recommendation_service.learn.parked_messages import Parked
 from recommendation_service.model.rank import Reason
 from recommendation_service.serve.recommender import Strategy
 

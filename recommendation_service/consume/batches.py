@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from recommendation_service.event import Unprocessable
-from recommendation_service.learn.parked import Rejected, not_learnable
+from recommendation_service.learn.parked_messages import Rejected, not_learnable
 from shared.broker.interface import Delivery, Subscription
 from shared.database.retry import retry_while_unavailable
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from recommendation_service.learn.parked import Rejected, dead_lettered, park
+from recommendation_service.learn.parked_messages import Rejected, dead_lettered, park
 from shared.broker.interface import Broker, Subscription
 from shared.broker.reconnect import Link, keep_connected
 from shared.broker.topology import Exchange, Queue

@@ -10,8 +10,8 @@ from functools import partial
 from recommendation_service.consume.parse import parse_erasure
 from recommendation_service.event import Unprocessable
 from recommendation_service.learn.erase import erase
-from recommendation_service.learn.parked import Rejected, not_learnable, park
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.learn.parked_messages import Rejected, not_learnable, park
+from recommendation_service.replicate.model_replica import ModelReplica
 from shared.broker.interface import (
     Broker,
     BrokerError,

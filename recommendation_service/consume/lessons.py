@@ -7,8 +7,8 @@ from recommendation_service.consume.batches import acknowledge, process_batch
 from recommendation_service.consume.parse_lesson import parse_lesson
 from recommendation_service.consume.poison import isolate, may_be_poison, receive_rest
 from recommendation_service.learn.lessons import LessonState, upsert_lessons
-from recommendation_service.learn.parked import Rejected, park
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.learn.parked_messages import Rejected, park
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.interface import Broker, Delivery, Subscription
 from shared.broker.reconnect import Link, keep_connected

@@ -18,8 +18,8 @@ from recommendation_service.evaluate.attribution import Impressions
 from recommendation_service.evaluate.prequential import Evaluator
 from recommendation_service.event import Event, is_erasure
 from recommendation_service.learn.learn import Learned, learn
-from recommendation_service.learn.parked import Rejected, park
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.learn.parked_messages import Rejected, park
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.settings import RecommendationSettings
 from recommendation_service.stats import LiveStats
 from shared.broker.interface import Broker, Delivery, Subscription

@@ -11,7 +11,7 @@ from recommendation_service.api.dependencies import AppState
 from recommendation_service.dashboard.consumption import ConsumptionProxy
 from recommendation_service.evaluate.prequential import RECENT_BLOCKS, EvaluationReport, read_report
 from recommendation_service.learn.model_state import read_model_state
-from recommendation_service.learn.parked import count_parked
+from recommendation_service.learn.parked_messages import count_parked
 from shared.clock import utc_now
 from shared.database.database import Database, DatabaseUnavailable
 

@@ -22,7 +22,7 @@ from sqlalchemy import func, insert, select, update
 from recommendation_service.learn.histories import RECENT, ModelStep
 from recommendation_service.learn.recent_interactions import MAX_HISTORY, recent_interactions
 from recommendation_service.model.history import Interaction
-from recommendation_service.replicate.model import ModelReplica, StepObserver
+from recommendation_service.replicate.model_replica import ModelReplica, StepObserver
 from recommendation_service.tables import evaluation, model_weights
 from shared.database.database import Database, DatabaseUnavailable
 from shared.process.background import log_and_continue

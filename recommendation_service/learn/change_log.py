@@ -1,7 +1,7 @@
 """Change log: append the change of a transaction as the next version of the model.
 
-Replicas follow the log, see `replicate/model.py`. Appending is the last step of a transaction: from
-here until its end other learners wait, so that versions are committed in their order.
+Replicas follow the log, see `replicate/model_replica.py`. Appending is the last step of a
+transaction: other learners wait for its end, so that versions are committed in their order.
 """
 
 from collections.abc import Mapping

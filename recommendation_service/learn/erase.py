@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from recommendation_service.learn.change_log import LogEntry, append
 from recommendation_service.learn.histories import change_histories
 from recommendation_service.learn.locks import lock_exclusive, lock_users
-from recommendation_service.learn.parked import delete_parked_of
+from recommendation_service.learn.parked_messages import delete_parked_of
 from recommendation_service.learn.recent_interactions import recent_interactions
 from recommendation_service.learn.tombstones import set_tombstone
 from recommendation_service.learn.watch_states import ChangedPairs, Pair

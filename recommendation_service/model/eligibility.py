@@ -12,7 +12,7 @@ import numpy as np
 
 from recommendation_service.model.arrays import Indices, Mask
 from recommendation_service.model.counts import Counts, Figure
-from recommendation_service.model.eligible import EligibleLessons, Label, Labels
+from recommendation_service.model.eligible_lessons import EligibleLessons, Label, Labels
 from recommendation_service.model.explore import MAX_NEW, MAX_NEW_AGE
 from shared.ids import LessonId
 

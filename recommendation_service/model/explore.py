@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recommendation_service.model.arrays import Indices, Mask
 from recommendation_service.model.counts import Counts, Figure
-from recommendation_service.model.eligible import EligibleLessons
+from recommendation_service.model.eligible_lessons import EligibleLessons
 from recommendation_service.model.rank import Scored
 from shared.ids import UserId
 

@@ -16,7 +16,7 @@ from recommendation_service.model.candidates import Candidates
 from recommendation_service.model.columns import Columns
 from recommendation_service.model.counts import LAG_UNITS, Counts, Figure, Neighbour
 from recommendation_service.model.eligibility import Eligibility
-from recommendation_service.model.eligible import EligibleLessons
+from recommendation_service.model.eligible_lessons import EligibleLessons
 from recommendation_service.model.explain import Influence, influences
 from recommendation_service.model.explore import ANONYMOUS, Recipient
 from recommendation_service.model.features import LESSON_BASED, UserContext, user_context

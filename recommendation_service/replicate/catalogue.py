@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select, tuple_
 
 from recommendation_service.learn.lessons import LessonState, lesson_state_of
 from recommendation_service.model.eligibility import Description, Eligibility
-from recommendation_service.model.eligible import Labels
+from recommendation_service.model.eligible_lessons import Labels
 from recommendation_service.tables import lessons
 from shared.database.database import Database
 from shared.ids import LessonId

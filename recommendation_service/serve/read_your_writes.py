@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import null, select, union_all
 
 from recommendation_service.event import Event
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.tables import inbox, learned_watches
 from shared.database.database import Database, DatabaseUnavailable
 from shared.errors import Unavailable

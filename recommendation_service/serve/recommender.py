@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from recommendation_service.learn.recent_interactions import MAX_HISTORY, watched_among
-from recommendation_service.model.eligible import EligibleLessons, Labels
+from recommendation_service.model.eligible_lessons import EligibleLessons, Labels
 from recommendation_service.model.explain import Influence
 from recommendation_service.model.explore import ANONYMOUS, Recipient
 from recommendation_service.model.history import Interaction
 from recommendation_service.model.model import Model, Window
 from recommendation_service.model.rank import Reason, Scored
 from recommendation_service.model.rank_batch import RankingRequest
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.serve.batched_ranking import BatchedRanking
 from recommendation_service.serve.batched_reads import BatchedReads
 from recommendation_service.serve.courses import next_in_course, read_finished

@@ -11,7 +11,7 @@ from pamqp.common import FieldTable
 
 from shared.broker.interface import Broker, BrokerUnavailable, Depth, PublishOutcome
 from shared.broker.rabbitmq.broker import RabbitMQ
-from shared.broker.rabbitmq.wire.plain import MAX_BODY
+from shared.broker.rabbitmq.wire.fallback import MAX_BODY
 from shared.broker.topology import DEFAULT, Queue
 from tests.contract.conversation import (
     LEARNER,

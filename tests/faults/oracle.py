@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from shared.database.database import open_database
 from tests.faults.load import Answers
 from tests.faults.stored import inbox_of, learned_in, outbox_size, watches_in

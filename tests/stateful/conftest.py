@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from consumption_service import app
-from consumption_service.publish import confirmed, relay
+from consumption_service.publish import confirmed_events, outbox_relay
 from recommendation_service.learn import histories, recent_interactions
 from recommendation_service.serve import batched_reads, recommender
 from shared.broker import reconnect
@@ -17,9 +17,9 @@ from tests.infrastructure import fresh_database
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done now and then is done at once."""
-    monkeypatch.setattr(relay, "RELAY_GRACE", timedelta(0))
-    monkeypatch.setattr(relay, "RELAY_INTERVAL", 0.02)
-    monkeypatch.setattr(confirmed, "DELETE_INTERVAL", 0.02)
+    monkeypatch.setattr(outbox_relay, "RELAY_GRACE", timedelta(0))
+    monkeypatch.setattr(outbox_relay, "RELAY_INTERVAL", 0.02)
+    monkeypatch.setattr(confirmed_events, "DELETE_INTERVAL", 0.02)
     monkeypatch.setattr(reconnect, "RECONNECT_DELAY", 0.02)
     monkeypatch.setattr(app, "DRAIN_TIMEOUT", 0.05)
 
@@ -38,7 +38,7 @@ def long_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histories, "RECENT", 12)
     monkeypatch.setattr(batched_reads, "SHORT_HISTORY", 12)
     for module in (recent_interactions, recommender):
-        monkeypatch.setattr(module, "KNOWN", 14)
+        monkeypatch.setattr(module, "MAX_HISTORY", 14)
 
 
 @pytest.fixture

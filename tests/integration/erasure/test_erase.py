@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from consumption_service.publish import relay
+from consumption_service.publish import outbox_relay
 from consumption_service.tables import idempotency_keys, outbox
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Broker, Message, PublishOutcome, Subscription
@@ -30,8 +30,8 @@ WATCH = {"user_id": 42, "lesson_id": 100, "position": 314}
 @pytest.fixture(autouse=True)
 def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leftovers are relayed at once."""
-    monkeypatch.setattr(relay, "RELAY_GRACE", timedelta(0))
-    monkeypatch.setattr(relay, "RELAY_INTERVAL", 0.05)
+    monkeypatch.setattr(outbox_relay, "RELAY_GRACE", timedelta(0))
+    monkeypatch.setattr(outbox_relay, "RELAY_INTERVAL", 0.05)
 
 
 class Told(NamedTuple):

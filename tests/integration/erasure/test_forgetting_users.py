@@ -15,7 +15,7 @@ from recommendation_service.event import Event
 from recommendation_service.learn import erase as erase_module
 from recommendation_service.learn.erase import erase
 from recommendation_service.learn.learn import learn
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.tables import erased_users, interactions, learned_watches, model_state
 from shared.database.database import Database
 from shared.events import Kind, UserErased

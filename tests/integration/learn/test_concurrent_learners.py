@@ -14,7 +14,7 @@ from recommendation_service.learn.locks import lock_exclusive, lock_users
 from recommendation_service.learn.retention import delete_event_ids
 from recommendation_service.model.counts import Figure
 from recommendation_service.model.model import Model
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.tables import inbox, model_state
 from shared.clock import utc_now
 from shared.database.database import Database

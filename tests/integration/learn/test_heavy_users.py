@@ -14,7 +14,7 @@ from recommendation_service.learn.recent_interactions import (
     recent_interactions_of,
 )
 from recommendation_service.model.history import Interaction
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.serve.recommender import Recommender, Request
 from recommendation_service.stats import LiveStats
 from shared.database.database import Database

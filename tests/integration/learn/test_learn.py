@@ -13,7 +13,7 @@ from recommendation_service.event import Event
 from recommendation_service.learn.learn import learn
 from recommendation_service.model.fingerprint import fingerprint
 from recommendation_service.model.history import Interaction, contributions, ordered
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.tables import (
     inbox,
     interactions,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from consumption_service.publish import relay
+from consumption_service.publish import outbox_relay
 from shared.database.database import open_database
 from tests.support.eventually import eventually
 from tests.support.pair import Pair, SetUp, learned, stats_of
@@ -28,7 +28,7 @@ async def test_a_posted_watch_changes_what_everybody_is_recommended(pair: Pair) 
 async def test_a_watch_is_learned_without_waiting_for_a_look_at_the_outbox(
     set_up: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "RELAY_GRACE", timedelta(days=1))
+    monkeypatch.setattr(outbox_relay, "RELAY_GRACE", timedelta(days=1))
 
     async with set_up.both() as pair:
         await pair.watch(42, 100)

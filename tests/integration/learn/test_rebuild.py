@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from recommendation_service.event import Event
 from recommendation_service.learn.learn import learn
 from recommendation_service.learn.rebuild import Rebuilt, rebuild
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.tables import inbox, interactions, learned_watches
 from shared.database.database import Database
 from shared.events import Kind

@@ -12,7 +12,7 @@ from recommendation_service.consume.parse import parse_event
 from recommendation_service.event import Event
 from recommendation_service.learn.retention import delete_log_entries, delete_old
 from recommendation_service.model.fingerprint import MODULUS
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.tables import inbox, model_changes, model_state
 from shared.broker.interface import Delivery
 from shared.clock import utc_now

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from consumption_service.api.dependencies import AppState
 from consumption_service.api.fast_path import RecordWatchHandler
-from consumption_service.publish.relay import OutboxRelay
+from consumption_service.publish.outbox_relay import OutboxRelay
 from consumption_service.record.group_commit import GroupCommit
 from consumption_service.settings import ConsumptionSettings
 from shared.access.caller import ANONYMOUS_ADMIN, Scope

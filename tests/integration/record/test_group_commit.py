@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import consumption_service
 from consumption_service.event import OutboxEvent
-from consumption_service.publish.relay import OutboxRelay
+from consumption_service.publish.outbox_relay import OutboxRelay
 from consumption_service.record.commands import Create, Success
 from consumption_service.record.erase import erase
 from consumption_service.record.group_commit import GROUP_SIZE, GroupCommit

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consumption_service.record import erase as erase_module
 from consumption_service.record import group_commit
 from consumption_service.record.write import record
-from consumption_service.record.write_at_once import record_at_once
+from consumption_service.record.write_in_one_statement import record_in_one_statement
 from shared.broker.topology import RECOMMENDATION
 from shared.database.database import Database, open_database
 from tests.integration.erasure.test_erase import Told, erase, post, take
@@ -124,9 +124,9 @@ async def test_what_was_to_be_recorded_at_once_is_recorded_after_an_erasure(
     async def late(*arguments: Any) -> Any:
         has_its_time.set()
         await within(may_go_on.wait())
-        return await record_at_once(*arguments)
+        return await record_in_one_statement(*arguments)
 
-    monkeypatch.setattr(group_commit, "record_at_once", late)
+    monkeypatch.setattr(group_commit, "record_in_one_statement", late)
     async with two_services(real) as (one, other):
         await post(one, 42)  # looks at the clock
         posting = asyncio.create_task(post(one, 42))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from recommendation_service.learn.learn import Learned
-from recommendation_service.replicate.model import ModelReplica
+from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.serve.read_your_writes import (
     ConsistencyToken,
     NotYetLearned,

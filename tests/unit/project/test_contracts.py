@@ -38,10 +38,10 @@ FORBIDDEN: Final = """
     web                    recommendation_service.learn.learn    fastapi
     server                 upnext.run                            uvicorn
     sql                    upnext.parked                         sqlalchemy
-    metrics                consumption_service.publish.relay     prometheus_client
+    metrics                consumption_service.publish.message   prometheus_client
     amqp                   shared.broker.connect                 aiormq
     interface              shared.broker.topic                   shared.broker.in_process
-    wire                   shared.broker.rabbitmq.broker         shared.broker.rabbitmq.wire.plain
+    wire                   shared.broker.rabbitmq.broker         shared.broker.rabbitmq.wire.client
 """  # the contract, the importing module, and what it imports
 PLANTED: Final = [line.split() for line in FORBIDDEN.strip().splitlines()]
 UNLISTED: Final = [  # the contract, and a module or folder that it has no layer for

@@ -6,7 +6,7 @@ only, and uses what `aio_pika.abc` and `aiormq.abc` declare.
 
 from shared.broker.rabbitmq.wire.client import checked_client
 from shared.broker.rabbitmq.wire.declare import DeclareByAnyName
-from shared.broker.rabbitmq.wire.plain import PLAIN, Client, PlainConnection, plain_delivery
+from shared.broker.rabbitmq.wire.fallback import PLAIN, Client, PlainConnection, plain_delivery
 
 __all__ = [
     "PLAIN",

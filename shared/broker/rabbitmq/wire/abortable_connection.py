@@ -13,7 +13,7 @@ from aiormq.connection import TCPTransportFactory, TLSTransportFactory, Transpor
 from typing_extensions import override
 from yarl import URL
 
-from shared.broker.rabbitmq.wire.plain import PlainConnection
+from shared.broker.rabbitmq.wire.fallback import PlainConnection
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

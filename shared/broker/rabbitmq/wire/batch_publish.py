@@ -29,8 +29,8 @@ from pamqp.frame import marshal
 from typing_extensions import override
 
 from shared.broker.interface import Message, PublishOutcome
+from shared.broker.rabbitmq.wire.fallback import OUTCOMES, PlainPublisher, distinct_ids
 from shared.broker.rabbitmq.wire.header_frame import header_frame
-from shared.broker.rabbitmq.wire.plain import OUTCOMES, PlainPublisher, distinct_ids
 
 Confirm = asyncio.Future[object]
 

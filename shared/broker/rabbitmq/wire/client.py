@@ -4,7 +4,7 @@ import logging
 from asyncio import CancelledError
 from functools import cache
 
-from shared.broker.rabbitmq.wire.plain import PLAIN, Client
+from shared.broker.rabbitmq.wire.fallback import PLAIN, Client
 
 log = logging.getLogger(__name__)
 

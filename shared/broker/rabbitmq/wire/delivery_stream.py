@@ -25,7 +25,7 @@ from yarl import URL
 from shared.broker.interface import Delivery
 from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection, Streams
 from shared.broker.rabbitmq.wire.delivered_content import DELIVER, body_size, delivery
-from shared.broker.rabbitmq.wire.plain import OnDeliveries
+from shared.broker.rabbitmq.wire.fallback import OnDeliveries
 
 READ_SIZE: Final = 2**18  # bytes; all that an asyncio stream holds
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8  # kinds of frames

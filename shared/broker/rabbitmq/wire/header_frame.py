@@ -16,7 +16,7 @@ from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
 from shared.broker.interface import Message
-from shared.broker.rabbitmq.wire.plain import PERSISTENT
+from shared.broker.rabbitmq.wire.fallback import PERSISTENT
 from shared.broker.topology import USER_HEADER
 
 LONG: Final = struct.Struct(">Q")

@@ -24,7 +24,7 @@ from shared.broker.interface import Delivery, Headers, Message, PublishOutcome
 from shared.broker.rabbitmq.wire.abortable_connection import AbortableConnection, Streams
 from shared.broker.rabbitmq.wire.batch_publish import BatchPublisher
 from shared.broker.rabbitmq.wire.delivery_stream import ConsumingConnection
-from shared.broker.rabbitmq.wire.plain import Client
+from shared.broker.rabbitmq.wire.fallback import Client
 from shared.broker.topology import USER_HEADER
 
 FAST: Final = Client(AbortableConnection, ConsumingConnection, BatchPublisher)

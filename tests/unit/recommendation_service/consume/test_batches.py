@@ -6,7 +6,7 @@ import pytest
 
 from recommendation_service.consume.batches import process_batch
 from recommendation_service.event import Reason, Unprocessable
-from recommendation_service.learn.parked import Rejected
+from recommendation_service.learn.parked_messages import Rejected
 from shared.broker.interface import Delivery
 from shared.database import retry
 from shared.database.database import DatabaseUnavailable

@@ -9,8 +9,8 @@ from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
 from shared.broker.interface import Message
+from shared.broker.rabbitmq.wire.fallback import PERSISTENT
 from shared.broker.rabbitmq.wire.header_frame import _template, header_frame
-from shared.broker.rabbitmq.wire.plain import PERSISTENT
 from shared.broker.topology import USER_HEADER
 
 words = st.text(max_size=40)  # of four bytes at most: a short string has up to 255

@@ -19,9 +19,9 @@ from sqlalchemy import or_, select, text
 
 from consumption_service.event import OutboxEvent
 from consumption_service.metrics import PublishMetrics
-from consumption_service.publish.backlog import Backlog
-from consumption_service.publish.confirmed import ConfirmedEvents
+from consumption_service.publish.confirmed_events import ConfirmedEvents
 from consumption_service.publish.message import messages_of
+from consumption_service.publish.outbox_backlog import OutboxBacklog
 from consumption_service.tables import outbox
 from shared.broker.interface import Broker, BrokerUnavailable, Publisher, PublishOutcome
 from shared.broker.reconnect import Link, keep_connected
@@ -56,7 +56,7 @@ class OutboxRelay:
         self.metrics = PublishMetrics()
         self.metrics.connected.set_function(lambda: self.link.outage is None)
         self.confirmed = ConfirmedEvents(database)
-        self.backlog = Backlog(database, self.metrics, max_outbox)
+        self.backlog = OutboxBacklog(database, self.metrics, max_outbox)
 
     def enqueue(self, events: Iterable[OutboxEvent]) -> None:
         """Publish events that were just committed, without reading them from the outbox."""

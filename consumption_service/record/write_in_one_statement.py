@@ -27,7 +27,7 @@ def is_plain(command: Command) -> bool:
     return isinstance(command, Create) and not command.key
 
 
-async def record_at_once(
+async def record_in_one_statement(
     database: Database,
     commands: Sequence[Command],
     now: datetime,

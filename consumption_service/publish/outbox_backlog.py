@@ -13,7 +13,7 @@ from shared.process.background import log_and_continue
 MEASURE_INTERVAL: Final = 2.0  # seconds
 
 
-class Backlog:
+class OutboxBacklog:
     """The size of the outbox, as it was measured last."""
 
     def __init__(self, database: Database, metrics: PublishMetrics, max_outbox: int) -> None:

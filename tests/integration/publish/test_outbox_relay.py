@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select, text
 
-from consumption_service.publish import relay
-from consumption_service.publish.relay import OutboxRelay
+from consumption_service.publish import outbox_relay
+from consumption_service.publish.outbox_relay import OutboxRelay
 from consumption_service.tables import outbox
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Delivery, Subscription
@@ -23,8 +23,8 @@ from tests.support.eventually import PATIENCE, eventually, within
 @pytest.fixture(autouse=True)
 def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leftovers are relayed at once."""
-    monkeypatch.setattr(relay, "RELAY_GRACE", timedelta(0))
-    monkeypatch.setattr(relay, "RELAY_INTERVAL", 0.05)
+    monkeypatch.setattr(outbox_relay, "RELAY_GRACE", timedelta(0))
+    monkeypatch.setattr(outbox_relay, "RELAY_INTERVAL", 0.05)
 
 
 async def leave_over(database: Database, count: int) -> list[str]:

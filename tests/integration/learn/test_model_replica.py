@@ -9,7 +9,7 @@ from recommendation_service.event import Event
 from recommendation_service.learn import load_model
 from recommendation_service.learn.histories import ModelStep
 from recommendation_service.learn.learn import Learned, learn
-from recommendation_service.replicate.model import ModelReplica, StepObserver
+from recommendation_service.replicate.model_replica import ModelReplica, StepObserver
 from recommendation_service.tables import model_changes
 from shared.clock import utc_now
 from shared.database.database import Database
