@@ -71,7 +71,9 @@ class SharedServices:
         self._start([service for service in NEEDED_BY if (self.folder / service).exists()])
         names = (*NEEDED_BY, MANAGEMENT)
         addresses = {name: os.environ[name] for name in names if name in os.environ}
-        (self.folder / ADDRESSES).write_text(json.dumps(addresses))
+        unfinished = self.folder / "unfinished"
+        unfinished.write_text(json.dumps(addresses))
+        unfinished.rename(self.folder / ADDRESSES)  # a worker may be reading, if another crashed
 
     def address(self, service: str) -> str:
         """Return the address of a service that was required."""

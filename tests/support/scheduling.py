@@ -1,8 +1,7 @@
-"""What one worker of pytest-xdist runs, one test after the other, and what is begun with.
+"""Scheduling of pytest-xdist: the scopes, each of which one worker runs, and their order.
 
-The tests of a file share what takes long to start; so do the faults, which have servers of their
-own: one half of them and the other. What takes longest comes first, so that in the end no worker is
-alone with it.
+A file is a scope: its tests share what takes long to start. The faults, which have servers of their
+own, are two scopes. The longest scopes come first, so that no worker ends long after the others.
 """
 
 import sys
@@ -13,10 +12,10 @@ from typing import Final
 from typing_extensions import override
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER: Final = {"faults"}  # folders of which one worker runs a half
-SECOND_HALF: Final = "test_s"  # where it begins
-APART: Final = {"stateful"}  # folders whose tests have nothing in common
-LONGEST: Final = (  # folders and files, the longest first
+HALVED: Final = {"faults"}  # folders of two scopes
+SECOND_HALF: Final = "test_s"  # the name with which it begins
+SPLIT: Final = {"stateful"}  # folders in which each test is a scope
+LONGEST_FIRST: Final = (  # folders and files, the longest first
     "faults",
     "stateful",
     "test_bench_quality",
@@ -35,27 +34,28 @@ LONGEST: Final = (  # folders and files, the longest first
 
 
 def scope_of(nodeid: str) -> str:
-    """Name what is not divided among workers, for one of its tests."""
+    """Return the scope of a test."""
     file = PurePath(nodeid.partition("::")[0])
     folder = file.parent.name
-    if folder in APART:
+    if folder in SPLIT:
         return nodeid
-    if folder in TOGETHER:
+    if folder in HALVED:
         return f"{folder}, second half" if file.stem >= SECOND_HALF else folder
     return str(file)
 
 
 def order_of(nodeid: str) -> int:
-    """Return the place in the order of all tests; most have the last one."""
+    """Return the place of a test's scope; most share the last one."""
     file = PurePath(nodeid.partition("::")[0])
     names = {file.parent.name, file.stem}
-    return next((turn for turn, name in enumerate(LONGEST) if name in names), len(LONGEST))
+    places = (place for place, name in enumerate(LONGEST_FIRST) if name in names)
+    return min(places, default=len(LONGEST_FIRST))
 
 
 def max_scopes(arguments: Iterable[str]) -> int:
     """Return how many scopes these arguments of pytest can hold, without collecting them."""
     files = {file for one in arguments for file in _files(Path(one.partition("::")[0]))}
-    return sum(sys.maxsize if file.parent.name in APART else 1 for file in files) or 1
+    return sum(sys.maxsize if file.parent.name in SPLIT else 1 for file in files) or 1
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -63,7 +63,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """The order of work of pytest-xdist, which knows no folders."""
+    """Distributes these scopes."""
 
     @override
     def _split_scope(self, nodeid: str) -> str:

@@ -75,6 +75,7 @@ def test_every_recommender_answers_the_same_questions(stream: Path) -> None:
     assert "through_product" not in about
 
 
+@pytest.mark.usefixtures("postgres_url", "amqp_url")  # instead of servers of its own
 def test_the_product_recommends_what_its_model_does(stream: Path) -> None:
     answer = found(stream, "--only", "upnext", "--through-product", 100)
 

@@ -51,6 +51,13 @@ def test_a_name_says_what_belongs_there() -> None:
     assert [path for path in MODULES if JUNK_DRAWERS & {*path.with_suffix("").parts}] == []
 
 
+def test_unit_tests_have_the_folders_of_the_packages() -> None:
+    tests = [path.parent for path in MODULES if path.parts[:2] == ("tests", "unit")]
+    mirrored = {path.relative_to("tests/unit") for path in tests} - {Path("project")}
+
+    assert [path for path in mirrored if not (ROOT / path).is_dir()] == []
+
+
 def test_a_module_says_what_it_is_for() -> None:
     parsed = {path: ast.parse(text(path)) for path in MODULES}
 

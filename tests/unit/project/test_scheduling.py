@@ -1,9 +1,9 @@
-"""Which tests stay together when they are divided among workers."""
+"""The scopes that are distributed among workers, and their order."""
 
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.repository import ROOT
-from tests.support.scheduling import LONGEST, GroupScheduling, order_of, scope_of
+from tests.support.scheduling import LONGEST_FIRST, GroupScheduling, max_scopes, order_of, scope_of
 
 
 def test_a_file_stays_together_and_so_do_the_halves_of_the_faults() -> None:
@@ -20,7 +20,7 @@ def test_machines_have_nothing_in_common() -> None:
 
 
 def test_the_longest_come_first() -> None:
-    first = [order_of(f"tests/{name}/test_a.py::test") for name in LONGEST]
+    first = [order_of(f"tests/{name}/test_a.py::test") for name in LONGEST_FIRST]
 
     assert first == sorted(first)
     assert max(first) < order_of("tests/unit/project/test_scheduling.py::test")
@@ -29,7 +29,13 @@ def test_the_longest_come_first() -> None:
 def test_what_is_begun_with_is_there() -> None:
     there = {path.stem for path in ROOT.glob("tests/**/*")}
 
-    assert set(LONGEST) <= there
+    assert set(LONGEST_FIRST) <= there
+
+
+def test_one_file_is_one_scope_but_for_machines() -> None:
+    assert max_scopes(["tests/unit/project/test_scheduling.py::test_one"]) == 1
+    assert 4 < max_scopes(["tests/unit"]) < 100
+    assert max_scopes(["tests/stateful/test_pair.py"]) > 1000
 
 
 def test_xdist_asks_for_the_scope_under_this_name() -> None:

@@ -1,1 +1,0 @@
-"""Keys, tokens, rights and pace, without a service."""
