@@ -62,10 +62,17 @@ class RecordWatchHandler(FastPathHandler[Create, CommandResult]):
             return None
         try:
             watch, key = _parse_watch(body), _parse_key(scope["headers"])
-            self._state.not_in_the_future(watch.get("occurred_at"))
+            occurred_at = self._state.not_in_the_future(watch.get("occurred_at"))
         except (ValueError, Invalid):
             return None
-        return Create(**watch, key=key)
+        return Create(
+            watch["user_id"],
+            watch["lesson_id"],
+            watch["position"],
+            watch.get("duration"),
+            occurred_at,
+            key,
+        )
 
     @override
     def start(self, asked: Create, caller: Caller) -> asyncio.Future[CommandResult]:

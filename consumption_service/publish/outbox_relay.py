@@ -125,7 +125,7 @@ class OutboxRelay:
         if not self._fresh:
             self._idle.set()
         failed = next((one for one in outcomes if one is not PublishOutcome.CONFIRMED), None)
-        outage = f"it did not take the events ({failed.value})" if failed else None
+        outage = f"the broker did not take the events ({failed.value})" if failed else None
         self.link.report(outage)
         if outage and set(outcomes) == {PublishOutcome.REFUSED}:
             # After a full queue refused messages, RabbitMQ may go on refusing on the same channel,

@@ -3,12 +3,11 @@
 from functools import partial
 from typing import Final
 
-from recommendation_service.learn.parked_messages import Rejected, dead_lettered, park
+from recommendation_service.learn.parked_messages import dead_lettered, park
 from shared.broker.interface import Broker, Subscription
 from shared.broker.reconnect import Link, keep_connected
 from shared.broker.topology import Exchange, Queue
 from shared.database.database import Database
-from shared.database.retry import retry_while_unavailable
 
 PREFETCH: Final = 10
 
@@ -16,17 +15,17 @@ PREFETCH: Final = 10
 async def collect_dead_letters(
     broker: Broker, database: Database, queue: Queue, exchange: Exchange
 ) -> None:
-    """Park everything from a parking queue, for ever; `exchange` is where it was published."""
+    """Park everything from a parking queue, for ever; `exchange` is where it was published.
 
-    async def commit(rejected: list[Rejected]) -> None:
-        async with database.write() as connection:
-            await park(connection, rejected, exchange)
+    An outage of the database ends the subscription. Parking is not idempotent, so a batch must not
+    wait here while the broker may deliver it again.
+    """
 
     async def consume(source: Subscription) -> None:
         while True:
             deliveries = await source.receive(PREFETCH)
-            rejected = [dead_lettered(one) for one in deliveries]
-            await retry_while_unavailable(partial(commit, rejected), "parking dead letters")
+            async with database.write() as connection:
+                await park(connection, [dead_lettered(one) for one in deliveries], exchange)
             await source.ack_up_to(deliveries[-1].tag)
 
     link = Link(f"collecting dead letters of {exchange.name}")

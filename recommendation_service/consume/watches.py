@@ -79,8 +79,10 @@ class WatchConsumer:
                         step = self._settle(source, batch, ack_multiple=len(batches) == 1)
                     await finish_before_cancel(step)
         finally:
-            self._stats.connection_lost()
-            await finish_before_cancel(self._finished())
+            try:
+                await finish_before_cancel(self._finished())
+            finally:
+                self._stats.connection_lost()  # last: finishing counts acknowledgements
 
     async def _receive(self, source: Subscription) -> list[Delivery]:
         """Receive a batch; with a poison message, everything that arrives with it."""

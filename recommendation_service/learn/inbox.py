@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
 from recommendation_service.event import Event
-from recommendation_service.learn.model_state import ModelState
+from recommendation_service.learn.model_state import ModelState, read_model_state
 from recommendation_service.learn.tombstones import is_not_erased, without_erased
 from recommendation_service.learn.watch_states import (
     Key,
@@ -68,13 +68,15 @@ async def store_events(
 
 
 async def not_learned(
-    database: Database, connection: AsyncConnection, events: Iterable[Event], state: ModelState
+    database: Database, connection: AsyncConnection, events: Iterable[Event]
 ) -> list[Event]:
     """Return the events that `store_events` would store, each once."""
     by_id = {event.event_id: event for event in events}
     query = select(inbox.c.event_id).where(database.is_any_of(inbox.c.event_id, list(by_id)))
     known = set(await connection.scalars(query))
     left = [event for event_id, event in by_id.items() if event_id not in known]
+    # After the inbox: retention writes `inbox_since` before it deletes ids.
+    state = await read_model_state(connection)
     suspects = [event for event in left if _may_be_deleted(event, state.inbox_since)]
     stored = await _stored_states(database, connection, suspects)
     covered = _covered(suspects, stored, state.inbox_since)

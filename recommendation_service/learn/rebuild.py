@@ -16,7 +16,6 @@ from recommendation_service.learn.inbox import not_learned
 from recommendation_service.learn.learn import learn
 from recommendation_service.learn.load_model import load_model
 from recommendation_service.learn.locks import lock_exclusive
-from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.model.encoding import encode
 from recommendation_service.model.history import Change
 from recommendation_service.tables import (
@@ -52,8 +51,7 @@ async def rebuild(database: Database, pages: AsyncIterator[Sequence[Event]]) -> 
 
 async def _learn_missing(database: Database, page: Sequence[Event]) -> int:
     async with database.write() as connection:
-        state = await read_model_state(connection)
-        unknown = await not_learned(database, connection, page, state)
+        unknown = await not_learned(database, connection, page)
         if unknown:
             await learn(database, connection, unknown)
     return len(unknown)

@@ -44,7 +44,7 @@ class Catalogue:
         self._eligibility: Eligibility | None = None
 
     def describe_to(self, eligibility: Eligibility) -> None:
-        """Describe all lessons to the offer of a model, and from now on each change."""
+        """Describe all lessons to the eligibility of a model, and from now on each change."""
         self._eligibility = eligibility
         for state in self._states.values():
             eligibility.describe(state.lesson_id, _description(state))

@@ -32,7 +32,7 @@ class BatchedReads:
         self._reading: set[asyncio.Task[None]] = set()
 
     async def read(self, user_id: UserId) -> UserHistory:
-        """Return the latest KNOWN interactions of a user and what they hide, as of now or later."""
+        """Return the latest MAX_HISTORY interactions and the hidden lessons, as of now or later."""
         future: asyncio.Future[UserHistory] = asyncio.get_running_loop().create_future()
         self._waiting.append((user_id, future))
         if len(self._reading) < MAX_READS:

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
 
 from shared.broker.interface import BrokerError
+from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Link:
     def report(self, outage: str | None) -> None:
         """Note the reason for an outage, or None when connected; log it when it changes."""
         if outage and outage != self.outage:
-            log.warning("%s waits for the broker: %s", self.name, outage)
+            log.warning("%s waits: %s", self.name, outage)
         elif self.outage and not outage:
             log.info("%s is connected to the broker", self.name)
         self.outage = outage
@@ -45,13 +46,16 @@ async def keep_connected(
     connect: Callable[[], AbstractAsyncContextManager[T]],
     work: Callable[[T], Awaitable[None]],
 ) -> None:
-    """Connect, work with the connection until it is lost, and start again, for ever."""
+    """Connect, work with the connection until it is lost, and start again, for ever.
+
+    `Unavailable` of the work ends the connection, too: its unacknowledged deliveries come again.
+    """
     while True:
         try:
             async with connect() as connection:
                 link.report(None)
                 await work(connection)
-        except BrokerError as error:
+        except (BrokerError, Unavailable) as error:
             link.report(str(error))
         except Exception:
             log.exception("%s failed, and starts again", link.name)

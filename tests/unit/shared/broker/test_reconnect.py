@@ -77,9 +77,9 @@ def test_a_link_is_an_outage_until_it_is_connected(caplog: pytest.LogCaptureFixt
         assert link.attempted.is_set()
 
     assert [record.getMessage() for record in caplog.records] == [
-        "publishing waits for the broker: it is away",
+        "publishing waits: it is away",
         "publishing is connected to the broker",
-        "publishing waits for the broker: it is full",
+        "publishing waits: it is full",
         "publishing is connected to the broker",
     ]
 
