@@ -35,7 +35,7 @@ from benchmarks.harness.systems import Running, System, started
 from benchmarks.peers.learning import metadata
 from shared.broker.connect import open_broker
 from shared.broker.interface import Broker
-from shared.broker.topology import RECOMMENDATION, Queue, partitioned
+from shared.broker.topology import RECOMMENDATION_WATCH, Queue, partitioned
 from shared.errors import CannotStart
 
 PROCESSES: Final = (1, 2)
@@ -152,7 +152,7 @@ def _run_system(
 ) -> None:
     watches = arguments.watches
     with fresh_environment(servers) as environment:
-        queue = RECOMMENDATION if system.learns else PEERS
+        queue = RECOMMENDATION_WATCH if system.learns else PEERS
         if partitions:
             queue, watches = partitioned(queue, partitions), 2 * arguments.watches
         drain = QueueDrain(environment, system, queue, watches, arguments.seconds)

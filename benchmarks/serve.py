@@ -28,7 +28,7 @@ from shared.errors import CannotStart
 
 START_TIMEOUT: Final = 600.0  # seconds for the service to fold its model
 WARM_UP: Final = (8, 1)  # connections, seconds
-RECOMMENDATION: Final = System("upnext", {"recommendation": ["recommendation_service"]})
+RECOMMENDATION_WATCH: Final = System("upnext", {"recommendation": ["recommendation_service"]})
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _measured(
         asyncio.run(prefill_interactions(environment, users * arguments.each, users))
         began = monotonic()
         with (
-            started(RECOMMENDATION, environment, {}) as product,
+            started(RECOMMENDATION_WATCH, environment, {}) as product,
             started(VALIDATE_ONLY, environment, {}) as bare,
         ):
             product.wait(product.recommendation_url, START_TIMEOUT)

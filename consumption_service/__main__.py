@@ -3,7 +3,7 @@
 from consumption_service.app import open_app
 from consumption_service.settings import ConsumptionSettings
 from shared.broker.connect import open_broker
-from shared.database.engines import refuse_embedded
+from shared.database.engines import require_postgresql
 from shared.errors import CannotStart
 from shared.http.server import Listener, bind, serve
 from shared.process.program import run_to_completion
@@ -17,7 +17,7 @@ async def main() -> None:
     if settings.amqp_url is None:
         raise CannotStart("Set AMQP_URL, or start both services in one process: upnext run.")
     if settings.workers > 1:
-        refuse_embedded(settings.consumption_database_url)
+        require_postgresql(settings.consumption_database_url)
         with bind(settings.consumption_host, settings.consumption_port) as bound:
             await supervise("consumption_service", settings.workers, bound)
         return

@@ -72,8 +72,8 @@ async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterat
                     "commits": task_check(committing),
                 },
                 optional={
-                    "broker": task_check(publishing, lambda: relay.link.outage),
-                    "receipts": task_check(completing, lambda: erasures_done.link.outage),
+                    "broker": task_check(publishing, lambda: relay.status.outage),
+                    "receipts": task_check(completing, lambda: erasures_done.status.outage),
                 },
             )
             app.include_router(health)

@@ -33,7 +33,7 @@ class CommitMetrics(Metrics):
             "upnext_commit_waiting", "Commands that wait for a transaction.", registry=None
         )
 
-    def committed(self, commands: int, began: float) -> None:
+    def observe_commit(self, commands: int, began: float) -> None:
         """Count a transaction; `began` is a value of the performance counter."""
         self.commands.observe(commands)
         self.seconds.observe(time.perf_counter() - began)
@@ -66,7 +66,7 @@ class PublishMetrics(Metrics):
             "upnext_announcing", "1: events are announced. 0: they wait.", registry=None
         )
 
-    def published(self, outcomes: Sequence[PublishOutcome], began: float) -> None:
+    def observe_publish(self, outcomes: Sequence[PublishOutcome], began: float) -> None:
         """Count a published batch; `began` is a value of the performance counter."""
         self.seconds.observe(time.perf_counter() - began)
         for outcome, number in collections.Counter(outcomes).items():

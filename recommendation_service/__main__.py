@@ -3,7 +3,7 @@
 from recommendation_service.app import open_app
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.connect import open_broker
-from shared.database.engines import refuse_embedded
+from shared.database.engines import require_postgresql
 from shared.errors import CannotStart
 from shared.http.server import Listener, bind, serve
 from shared.process.program import run_to_completion
@@ -17,7 +17,7 @@ async def main() -> None:
     if settings.amqp_url is None:
         raise CannotStart("Set AMQP_URL, or start both services in one process: upnext run.")
     if settings.workers > 1:
-        refuse_embedded(settings.recommendation_database_url)
+        require_postgresql(settings.recommendation_database_url)
         with bind(settings.recommendation_host, settings.recommendation_port) as bound:
             await supervise("recommendation_service", settings.workers, bound)
         return

@@ -37,9 +37,9 @@ from shared.broker.interface import Broker
 from shared.broker.probe import refuse_to_start_if_refused
 from shared.broker.topology import (
     LESSON,
-    RECOMMENDATION,
     RECOMMENDATION_LESSON_PARKED,
-    RECOMMENDATION_PARKED,
+    RECOMMENDATION_WATCH,
+    RECOMMENDATION_WATCH_PARKED,
     WATCH,
     hash_exchange,
 )
@@ -67,7 +67,7 @@ async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIte
             await migrate(database, recommendation_service)
         await refuse_to_start_if_refused(broker, WATCH)
         if settings.partitions > 1:
-            await refuse_to_start_if_refused(broker, hash_exchange(RECOMMENDATION))
+            await refuse_to_start_if_refused(broker, hash_exchange(RECOMMENDATION_WATCH))
         parts = _parts(settings, broker, database)
         await parts.state.replica.load()
         async with AsyncExitStack() as stack:
@@ -108,7 +108,10 @@ def _background(parts: _Parts) -> Iterator[tuple[Coroutine[None, None, None], st
     yield state.replica.run(settings.follow_interval), "follow"
     yield run_retention(forgetting), "forget"
     yield parts.lessons.run(broker), "consume lessons"
-    for queue, exchange in ((RECOMMENDATION_PARKED, WATCH), (RECOMMENDATION_LESSON_PARKED, LESSON)):
+    for queue, exchange in (
+        (RECOMMENDATION_WATCH_PARKED, WATCH),
+        (RECOMMENDATION_LESSON_PARKED, LESSON),
+    ):
         collecting = collect_dead_letters(broker, database, queue, exchange)
         yield collecting, f"collect dead letters of {exchange.name}"
     yield parts.evaluator.run(), "evaluate"
@@ -126,8 +129,8 @@ async def _web(parts: _Parts, guard: Guard, consuming: asyncio.Task[None]) -> Fa
         app.include_router(routes.router)
     stored = StoredMetrics(state.database, state.replica)
     app.state.metrics.add(state.stats.metrics, stored, refresh=stored.refresh)
-    optional = {"broker": task_check(consuming, lambda: consumer.link.outage)}
+    optional = {"broker": task_check(consuming, lambda: consumer.status.outage)}
     app.include_router(health_routes({"database": database_check(state.database)}, optional))
-    await consumer.link.attempted.wait()  # with a broker, the queues exist from now on
-    await parts.lessons.link.attempted.wait()
+    await consumer.status.attempted.wait()  # with a broker, the queues exist from now on
+    await parts.lessons.status.attempted.wait()
     return app

@@ -10,7 +10,7 @@ from shared.events import Kind, Position
 from shared.ids import LessonId, UserId
 
 
-class Reason(StrEnum):
+class ParkReason(StrEnum):
     """Why a message was parked."""
 
     OVERSIZED = "oversized"
@@ -24,7 +24,7 @@ class Reason(StrEnum):
 class Unprocessable(Exception):
     """A message that can never be processed."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: ParkReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail

@@ -50,7 +50,7 @@ class LiveStats:
     redelivered: int = 0  # of those received
     acknowledged: int = 0
     learned_events: int = 0
-    trouble: str | None = "has not been asked yet"  # what is wrong with the broker
+    broker_outage: str | None = "has not been asked yet"  # what is wrong with the broker
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=RATE_SPAN + 1))
     delays: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DELAYS))  # milliseconds
     metrics: LearningMetrics = field(init=False)
@@ -113,9 +113,9 @@ class LiveStats:
         while True:
             try:
                 self.ready = (await broker.depth(queue)).ready
-                self.trouble = None
+                self.broker_outage = None
             except BrokerError as error:
-                self.trouble = str(error)
+                self.broker_outage = str(error)
             self.take_sample(asyncio.get_running_loop().time())
             await asyncio.sleep(INTERVAL)
 

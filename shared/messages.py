@@ -12,8 +12,8 @@ from shared.broker.topology import (
     CONSUMPTION_ERASURE,
     ERASURE,
     LESSON,
-    RECOMMENDATION,
     RECOMMENDATION_LESSON,
+    RECOMMENDATION_WATCH,
     WATCH,
     Exchange,
     Queue,
@@ -21,8 +21,8 @@ from shared.broker.topology import (
 from shared.events import ERASURE_DONE, ErasureDone, UserErased, WatchEvent
 from shared.lessons import LessonEvent
 
-CONSUMPTION: Final = "consumption service"
-RECOMMENDING: Final = "recommendation service"
+CONSUMPTION_SERVICE: Final = "consumption service"
+RECOMMENDATION_SERVICE: Final = "recommendation service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,24 @@ class Consumer:
 
 
 MESSAGES: Final = (
-    MessageType(WATCH, "created", WatchEvent, "A watch was recorded.", CONSUMPTION),
-    MessageType(WATCH, "updated", WatchEvent, "A watch moved to a new position.", CONSUMPTION),
-    MessageType(WATCH, "deleted", WatchEvent, "A watch was undone.", CONSUMPTION),
-    MessageType(WATCH, "erased", UserErased, "A user was erased.", CONSUMPTION),
-    MessageType(ERASURE, ERASURE_DONE, ErasureDone, "An erasure is done.", RECOMMENDING),
+    MessageType(WATCH, "created", WatchEvent, "A watch was recorded.", CONSUMPTION_SERVICE),
+    MessageType(
+        WATCH, "updated", WatchEvent, "A watch moved to a new position.", CONSUMPTION_SERVICE
+    ),
+    MessageType(WATCH, "deleted", WatchEvent, "A watch was undone.", CONSUMPTION_SERVICE),
+    MessageType(WATCH, "erased", UserErased, "A user was erased.", CONSUMPTION_SERVICE),
+    MessageType(ERASURE, ERASURE_DONE, ErasureDone, "An erasure is done.", RECOMMENDATION_SERVICE),
     MessageType(LESSON, "created", LessonEvent, "A lesson is new in the catalogue.", None),
     MessageType(LESSON, "updated", LessonEvent, "What is known of a lesson changed.", None),
     MessageType(LESSON, "deleted", LessonEvent, "A lesson left the catalogue.", None),
 )
 
 CONSUMERS: Final = (
-    Consumer(RECOMMENDING, RECOMMENDATION, "learns what was watched, each event once"),
-    Consumer(RECOMMENDING, RECOMMENDATION_LESSON, "keeps the catalogue of lessons"),
-    Consumer(CONSUMPTION, CONSUMPTION_ERASURE, "notes in its receipts that erasures are done"),
+    Consumer(
+        RECOMMENDATION_SERVICE, RECOMMENDATION_WATCH, "learns what was watched, each event once"
+    ),
+    Consumer(RECOMMENDATION_SERVICE, RECOMMENDATION_LESSON, "keeps the catalogue of lessons"),
+    Consumer(
+        CONSUMPTION_SERVICE, CONSUMPTION_ERASURE, "notes in its receipts that erasures are done"
+    ),
 )

@@ -20,7 +20,7 @@ from consumption_service.settings import ConsumptionSettings
 from shared.access.middleware import SECURITY_HEADERS
 from shared.broker.connect import open_broker
 from shared.http.fast_path import Answer, FastPath
-from shared.http.request_ids import HEADER, request_id_of
+from shared.http.request_ids import REQUEST_ID_HEADER, request_id_of
 from shared.process.program import run_to_completion
 from shared.process.settings import read_settings
 
@@ -65,7 +65,7 @@ def _headers(answer: Answer, scope: Scope) -> list[tuple[bytes, bytes]]:
     return [
         *((name, value) for name, value in own),
         *SECURITY_HEADERS,
-        (HEADER, request_id_of(scope["headers"])),
+        (REQUEST_ID_HEADER, request_id_of(scope["headers"])),
         (b"content-length", b"%d" % len(answer.body)),
     ]
 

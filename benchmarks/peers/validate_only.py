@@ -14,7 +14,7 @@ from consumption_service.event import Watch
 from recommendation_service.api.parameters import PathId
 from recommendation_service.api.recommendations import UserListParameters
 from recommendation_service.api.schemas import Recommendation, Recommendations
-from recommendation_service.serve.recommender import Item
+from recommendation_service.serve.recommender import RecommendedLesson
 from shared.access.guard import Guard
 from shared.access.permissions import Permissions
 from shared.clock import utc_now
@@ -26,7 +26,9 @@ from shared.process.program import run_to_completion
 from shared.process.settings import SharedSettings, read_settings
 from shared.uuid7 import new_id
 
-ITEMS: Final = [Item(LessonId(number), 1.0 / number, "popular") for number in range(1, 101)]
+ITEMS: Final = [
+    RecommendedLesson(LessonId(number), 1.0 / number, "popular") for number in range(1, 101)
+]
 
 router = APIRouter()
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from consumption_service.api.dependencies import CurrentApp
-from consumption_service.api.schemas import Body, LessonInPath
+from consumption_service.api.schemas import Body, PathId
 from consumption_service.query.completions import delete_percent, find_percent, store_percent
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import LessonId
@@ -31,16 +31,14 @@ class LessonCompletion(BaseModel):
 
 
 @router.put("/lessons/{lesson_id}/completion", responses=documented(400, 413, 422, 503))
-async def set_completion(
-    lesson_id: LessonInPath, body: Completion, app: CurrentApp
-) -> LessonCompletion:
+async def set_completion(lesson_id: PathId, body: Completion, app: CurrentApp) -> LessonCompletion:
     """Set from which percentage on the lesson is finished, for all who watch it, at once."""
     await store_percent(app.database, LessonId(lesson_id), body.percent)
     return LessonCompletion(lesson_id=lesson_id, percent=body.percent)
 
 
 @router.get("/lessons/{lesson_id}/completion", responses=documented(404, 422, 503))
-async def read_completion(lesson_id: LessonInPath, app: CurrentApp) -> LessonCompletion:
+async def read_completion(lesson_id: PathId, app: CurrentApp) -> LessonCompletion:
     """Return the lesson's own percentage; without one, `COMPLETION_PERCENT` holds."""
     percent = await find_percent(app.database, LessonId(lesson_id))
     return LessonCompletion(lesson_id=lesson_id, percent=percent)
@@ -49,6 +47,6 @@ async def read_completion(lesson_id: LessonInPath, app: CurrentApp) -> LessonCom
 @router.delete(
     "/lessons/{lesson_id}/completion", status_code=204, responses=documented(404, 422, 503)
 )
-async def delete_completion(lesson_id: LessonInPath, app: CurrentApp) -> None:
+async def delete_completion(lesson_id: PathId, app: CurrentApp) -> None:
     """Return to the usual percentage."""
     await delete_percent(app.database, LessonId(lesson_id))

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from consumption_service.api.dependencies import CurrentApp
-from consumption_service.api.schemas import UserInPath
+from consumption_service.api.schemas import PathId
 from consumption_service.record.erase import Erasure, erase, find_erasure
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import UserId
@@ -51,7 +51,7 @@ class ErasureReceipt(BaseModel):
 
 
 @router.delete("/users/{user_id}", status_code=202, responses=documented(422, 503))
-async def erase_user(user_id: UserInPath, app: CurrentApp, response: Response) -> ErasureReceipt:
+async def erase_user(user_id: PathId, app: CurrentApp, response: Response) -> ErasureReceipt:
     """Erase a user: here at once, and in the recommendations as soon as the event is there.
 
     The receipt at `Location` says when both have done it. The user may come back: what is recorded

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from consumption_service.api.dependencies import AppState, CurrentApp
-from consumption_service.api.schemas import IdFilter, UserInPath
+from consumption_service.api.schemas import PathId, QueryId
 from consumption_service.query.progress import Keyset, LessonFilters, Progress, State, list_progress
 from shared.errors import Invalid
 from shared.http.strict_json import StrictJSONRoute
@@ -17,7 +17,7 @@ from shared.problems import documented
 
 router = APIRouter(tags=["progress"], route_class=StrictJSONRoute)
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -67,9 +67,9 @@ class ProgressList(BaseModel):
 
 @router.get("/users/{user_id}/progress", responses=documented(422, 503))
 async def read_progress(  # noqa: PLR0913, PLR0917 - each is a parameter of the query
-    user_id: UserInPath,
+    user_id: PathId,
     app: CurrentApp,
-    lesson_id: IdFilter = None,
+    lesson_id: QueryId = None,
     state: State | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -82,7 +82,7 @@ async def read_progress(  # noqa: PLR0913, PLR0917 - each is a parameter of the 
 
 @router.get("/users/{user_id}/continue-watching", responses=documented(422, 503))
 async def continue_watching(
-    user_id: UserInPath, app: CurrentApp, cursor: Cursor = None, limit: Limit = 50
+    user_id: PathId, app: CurrentApp, cursor: Cursor = None, limit: Limit = 50
 ) -> ProgressList:
     """Return what a user started and did not finish, the one watched last first."""
     filters = LessonFilters(UserId(user_id), limit, _keyset(cursor), state=State.STARTED)
@@ -101,7 +101,7 @@ async def _list(app: AppState, filters: LessonFilters) -> ProgressList:
 
 
 def _cursor(last: Progress) -> str:
-    return f"{(last.last_watched_at - EPOCH) // MICROSECOND}-{last.lesson_id}"
+    return f"{(last.last_watched_at - UNIX_EPOCH) // MICROSECOND}-{last.lesson_id}"
 
 
 def _keyset(cursor: str | None) -> Keyset | None:
@@ -109,6 +109,6 @@ def _keyset(cursor: str | None) -> Keyset | None:
         return None
     time, _, lesson_id = cursor.rpartition("-")
     try:
-        return Keyset(EPOCH + int(time) * MICROSECOND, min(int(lesson_id), MAX_INTEGER))
+        return Keyset(UNIX_EPOCH + int(time) * MICROSECOND, min(int(lesson_id), MAX_INTEGER))
     except OverflowError:
         raise Invalid("query.cursor: is no cursor of such a list.") from None

@@ -15,9 +15,8 @@ from consumption_service.segments import Segments
 from shared.events import Instant, Position
 from shared.ids import MAX_INTEGER, LessonId, Natural, UserId
 
-UserInPath = Annotated[int, Path(ge=0, lt=MAX_INTEGER + 1)]
-LessonInPath = Annotated[int, Path(ge=0, lt=MAX_INTEGER + 1)]
-IdFilter = Annotated[int | None, Query(ge=0, lt=MAX_INTEGER + 1)]
+PathId = Annotated[int, Path(ge=0, lt=MAX_INTEGER + 1)]
+QueryId = Annotated[int | None, Query(ge=0, lt=MAX_INTEGER + 1)]
 
 
 class Body(BaseModel):

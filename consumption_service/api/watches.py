@@ -8,8 +8,8 @@ from fastapi import APIRouter, Header, Query, Response
 from consumption_service.api.dependencies import CurrentApp
 from consumption_service.api.schemas import (
     Heartbeat,
-    IdFilter,
     NewWatch,
+    QueryId,
     ReportAnswer,
     WatchAnswer,
     WatchList,
@@ -61,8 +61,8 @@ async def read_watch(watch_id: UUID, app: CurrentApp, caller: CurrentCaller) -> 
 async def read_watches(  # noqa: PLR0913, PLR0917 - each is a parameter of the request
     app: CurrentApp,
     caller: CurrentCaller,
-    user_id: IdFilter = None,
-    lesson_id: IdFilter = None,
+    user_id: QueryId = None,
+    lesson_id: QueryId = None,
     cursor: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> WatchList:

@@ -13,7 +13,7 @@ from sqlalchemy import func, update
 
 from consumption_service.tables import erasures
 from shared.broker.interface import Broker, Delivery, Subscription
-from shared.broker.reconnect import Link, keep_connected
+from shared.broker.reconnect import ConnectionStatus, keep_connected
 from shared.broker.topology import CONSUMPTION_ERASURE, CONSUMPTION_ERASURE_PARKED
 from shared.database.database import Database
 from shared.database.retry import retry_while_unavailable
@@ -30,12 +30,12 @@ class ErasureDoneConsumer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.link = Link("completing receipts")
+        self.status = ConnectionStatus("completing receipts")
 
     async def run(self, broker: Broker) -> None:
         """Consume for ever, reconnecting as needed."""
         connect = partial(broker.subscription, CONSUMPTION_ERASURE, PREFETCH)
-        await keep_connected(self.link, connect, self._consume)
+        await keep_connected(self.status, connect, self._consume)
 
     async def _consume(self, source: Subscription) -> None:
         while True:

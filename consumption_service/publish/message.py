@@ -11,7 +11,7 @@ from consumption_service.event import OutboxEvent
 from shared.broker.interface import Headers, Message
 from shared.broker.topology import USER_HEADER
 from shared.events import SCHEMA_VERSION, Kind
-from shared.process.tracing import HEADER, publishing
+from shared.process.tracing import TRACEPARENT_HEADER, publishing
 
 _TYPES: Final = {kind: f"watch.{kind.value}" for kind in Kind}
 _HEADERS: Final[Headers] = {"x-schema-version": SCHEMA_VERSION}
@@ -41,7 +41,7 @@ def _headers(event: OutboxEvent, traceparent: str | None) -> Headers:
     if (user_id := _user_of(event)) is not None:
         headers[USER_HEADER] = str(user_id)
     if traceparent is not None:
-        headers[HEADER] = traceparent
+        headers[TRACEPARENT_HEADER] = traceparent
     return headers
 
 

@@ -24,7 +24,7 @@ from consumption_service.publish.message import messages_of
 from consumption_service.publish.outbox_backlog import OutboxBacklog
 from consumption_service.tables import outbox
 from shared.broker.interface import Broker, BrokerUnavailable, Publisher, PublishOutcome
-from shared.broker.reconnect import Link, keep_connected
+from shared.broker.reconnect import ConnectionStatus, keep_connected
 from shared.broker.topology import WATCH
 from shared.clock import utc_now
 from shared.database.database import Database, DatabaseUnavailable
@@ -38,7 +38,7 @@ BATCH_SIZE: Final = 256  # events in one publish
 MAX_FRESH: Final = 20_000  # events kept in memory; the others are read from the outbox
 RELAY_INTERVAL: Final = 1.0  # seconds between reads of the outbox
 RELAY_GRACE: Final = timedelta(seconds=3)  # younger events are still published from memory
-MAX_CLOCK_LEAD: Final = timedelta(minutes=1)  # that the clocks of two processes may be apart
+MAX_CLOCK_SKEW: Final = timedelta(minutes=1)  # that the clocks of two processes may be apart
 RELAY_LOCK: Final = 7_253_649_811  # the advisory lock of the one relaying process; any number
 
 
@@ -52,9 +52,9 @@ class OutboxRelay:
         self._arrived = asyncio.Event()  # set when there are fresh events
         self._idle = asyncio.Event()  # set while no event is in memory, nor being published
         self._idle.set()
-        self.link = Link("publishing")
+        self.status = ConnectionStatus("publishing")
         self.metrics = PublishMetrics()
-        self.metrics.connected.set_function(lambda: self.link.outage is None)
+        self.metrics.connected.set_function(lambda: self.status.outage is None)
         self.confirmed = ConfirmedEvents(database)
         self.backlog = OutboxBacklog(database, self.metrics, max_outbox)
 
@@ -77,7 +77,7 @@ class OutboxRelay:
             tasks.create_task(self.confirmed.run())
             tasks.create_task(self.backlog.run())
             connect = partial(self._broker.publisher, WATCH)
-            await keep_connected(self.link, connect, self._publish_for_ever)
+            await keep_connected(self.status, connect, self._publish_for_ever)
 
     async def drain(self, timeout: float) -> None:
         """Wait until memory is empty, `timeout` seconds at most, and delete confirmed events."""
@@ -116,7 +116,7 @@ class OutboxRelay:
         now, began = utc_now(), time.perf_counter()
         with messages_of(events, now) as messages:
             outcomes = await publisher.publish(messages)
-        self.metrics.published(outcomes, began)
+        self.metrics.observe_publish(outcomes, began)
         self.confirmed.add(
             event.event_id
             for event, outcome in zip(events, outcomes, strict=True)
@@ -126,7 +126,7 @@ class OutboxRelay:
             self._idle.set()
         failed = next((one for one in outcomes if one is not PublishOutcome.CONFIRMED), None)
         outage = f"the broker did not take the events ({failed.value})" if failed else None
-        self.link.report(outage)
+        self.status.update(outage)
         if outage and set(outcomes) == {PublishOutcome.REFUSED}:
             # After a full queue refused messages, RabbitMQ may go on refusing on the same channel,
             # although the queue has room again. Only a new channel finds out.
@@ -160,7 +160,7 @@ class OutboxRelay:
         # An id far ahead comes from a clock that was wrong; its event is in no memory either.
         is_left = or_(
             outbox.c.event_id < first_id_at(now - RELAY_GRACE),
-            outbox.c.event_id > first_id_at(now + MAX_CLOCK_LEAD),
+            outbox.c.event_id > first_id_at(now + MAX_CLOCK_SKEW),
         )
         query = select(outbox).where(is_left).order_by(outbox.c.event_id)
         known = self.confirmed.in_outbox()

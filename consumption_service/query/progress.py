@@ -114,7 +114,7 @@ def _query(database: Database, filters: LessonFilters) -> Select[Any]:
 def _watches(filters: LessonFilters) -> Subquery:
     """Select the watches, numbered per lesson, the latest first; once more by those measured."""
     latest = watches.c.reported_at.desc(), watches.c.position.desc(), watches.c.id.desc()
-    is_unmeasured = func.coalesce(watches.c.duration, 0) == 0
+    lacks_duration = func.coalesce(watches.c.duration, 0) == 0
     query = select(
         watches.c.lesson_id,
         watches.c.position,
@@ -125,7 +125,7 @@ def _watches(filters: LessonFilters) -> Subquery:
         _unsegmented().label("unsegmented"),
         func.row_number().over(partition_by=watches.c.lesson_id, order_by=latest).label("nth"),
         func.row_number()
-        .over(partition_by=watches.c.lesson_id, order_by=(is_unmeasured, *latest))
+        .over(partition_by=watches.c.lesson_id, order_by=(lacks_duration, *latest))
         .label("nth_measured"),
     ).where(watches.c.user_id == filters.user_id)
     if filters.lesson_id is not None:
@@ -146,7 +146,7 @@ def _lessons(database: Database, numbered: Subquery) -> Subquery:
             watch.lesson_id,
             func.max(case((watch.nth == 1, watch.position))).label("position"),
             func.max(watch.furthest).label("furthest"),
-            func.max(case((watch.nth_measured == 1, watch.duration))).label("duration"),
+            func.max(case((watch.nth_with_duration == 1, watch.duration))).label("duration"),
             func.min(watch.duration).label("shortest"),
             func.count().label("plays"),
             func.max(watch.reported_at).label("last_watched_at"),

@@ -145,7 +145,7 @@ class GroupCommit:
 
         def committed(results: Sequence[CommandResult]) -> None:
             set_results([future for _, future in group], results)
-            self.metrics.committed(len(group), began)
+            self.metrics.observe_commit(len(group), began)
 
         if all(map(is_plain, commands)) and await self._commit_at_once(commands, committed):
             return

@@ -23,13 +23,17 @@ MAX_ROUND_TRIP: Final = 0.05  # seconds that a reading took: an estimate may be 
 
 # The columns of a row are evaluated in their order: the others after the lock is got. A sequence is
 # seen as it is at that moment, also by a statement that began, and waited, before.
-EPOCH: Final = func.coalesce(
+ERASURE_EPOCH: Final = func.coalesce(
     func.pg_sequence_last_value(text(f"'{erasure_epoch.name}'::regclass")), 0
 )
 LOCK_SHARED: Final = select(
-    func.pg_advisory_xact_lock_shared(LOCK), func.clock_timestamp(), EPOCH.label("erasure_epoch")
+    func.pg_advisory_xact_lock_shared(LOCK),
+    func.clock_timestamp(),
+    ERASURE_EPOCH.label("erasure_epoch"),
 )
-LOCK_EXCLUSIVE: Final = select(func.pg_advisory_xact_lock(LOCK), func.clock_timestamp(), EPOCH)
+LOCK_EXCLUSIVE: Final = select(
+    func.pg_advisory_xact_lock(LOCK), func.clock_timestamp(), ERASURE_EPOCH
+)
 
 
 class ClockReading(NamedTuple):
@@ -37,8 +41,8 @@ class ClockReading(NamedTuple):
 
     now: datetime
     erasure_epoch: int = 0  # it rises with each erasure
-    asked_at: float = -inf  # by the clock of this process
-    answered_at: float = 0.0  # likewise
+    sent_at: float = -inf  # by the clock of this process
+    received_at: float = 0.0  # likewise
 
     def estimated_now(self) -> datetime | None:
         """Return the database's time without another reading; None if this one is not precise.
@@ -46,8 +50,8 @@ class ClockReading(NamedTuple):
         The estimate is not ahead of the database's clock, so an erasure that comes now has a later
         time; and it is behind by no more than the answer took.
         """
-        passed = time.monotonic() - self.answered_at
-        is_precise = passed < MAX_AGE and self.answered_at - self.asked_at < MAX_ROUND_TRIP
+        passed = time.monotonic() - self.received_at
+        is_precise = passed < MAX_AGE and self.received_at - self.sent_at < MAX_ROUND_TRIP
         return self.now + timedelta(seconds=passed) if is_precise else None
 
 
@@ -66,9 +70,9 @@ async def _lock(
 ) -> ClockReading:
     if database.is_sqlite:  # it has one transaction at a time anyway
         return ClockReading(utc_now())
-    asked_at = time.monotonic()
+    sent_at = time.monotonic()
     _, now, epoch = (await connection.execute(statement)).one()
-    return ClockReading(now, epoch, asked_at, time.monotonic())
+    return ClockReading(now, epoch, sent_at, time.monotonic())
 
 
 async def bump_erasure_epoch(database: Database, connection: AsyncConnection) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recommendation_service.api.dependencies import AppState, CurrentApp
 from recommendation_service.api.parameters import CourseFilter, PathId, TagFilter, labels_of
-from recommendation_service.learn.lessons import LessonState, Upserted, deleted, upsert_lessons
+from recommendation_service.learn.lessons import LessonState, UpsertResult, deleted, upsert_lessons
 from shared.errors import Invalid, NotFound
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import MAX_INTEGER, LessonId
@@ -136,7 +136,7 @@ async def put_lessons(body: LessonBatch, app: CurrentApp) -> Response:
     return Response(answer.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
-async def _describe(app: AppState, states: Sequence[LessonState]) -> list[Upserted]:
+async def _describe(app: AppState, states: Sequence[LessonState]) -> list[UpsertResult]:
     async with app.database.write() as connection:
         done = await upsert_lessons(app.database, connection, states)
     # From now on the answers of this process know them.
@@ -152,8 +152,8 @@ def _parse(item: object) -> LessonState | Invalid:
     return LessonState(named.lesson_id, named)
 
 
-def _outcome(outcome: Upserted | Invalid) -> LessonOutcome:
-    if isinstance(outcome, Upserted):
+def _outcome(outcome: UpsertResult | Invalid) -> LessonOutcome:
+    if isinstance(outcome, UpsertResult):
         status = 200 if outcome.existed else 201
         return LessonOutcome(status=status, lesson=_answer(outcome.state))
     return LessonOutcome(status=outcome.status, problem=problem_of(outcome))

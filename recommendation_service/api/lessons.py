@@ -10,7 +10,7 @@ from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import ListParameters, PathId
 from recommendation_service.api.schemas import Lessons, ScoredLesson
 from recommendation_service.model.model import Window
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import RankedLesson
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import LessonId, UserId
 from shared.problems import documented
@@ -61,5 +61,5 @@ async def next_lessons(
     return _lessons(await app.recommender.next_for_user(user_id, lesson, request))
 
 
-def _lessons(found: Sequence[Scored]) -> Lessons:
+def _lessons(found: Sequence[RankedLesson]) -> Lessons:
     return Lessons(items=[ScoredLesson.model_validate(one) for one in found])

@@ -5,8 +5,8 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Quality, read_report
-from recommendation_service.event import Reason
+from recommendation_service.evaluate.prequential import RECENT_BLOCKS, Quality, read_evaluation
+from recommendation_service.event import ParkReason
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.learn.parked_messages import count_by_reason
 from recommendation_service.replicate.model_replica import ModelReplica
@@ -44,7 +44,7 @@ class StoredMetrics(Metrics):
         try:
             async with asyncio.timeout(DATABASE_TIMEOUT):
                 await self._read_learned()
-                recent = await read_report(self._database, RECENT_BLOCKS)
+                recent = await read_evaluation(self._database, RECENT_BLOCKS)
         except (DatabaseUnavailable, TimeoutError):
             return
         self._set_quality("upnext", recent.upnext)
@@ -56,7 +56,7 @@ class StoredMetrics(Metrics):
             reasons = await count_by_reason(connection)
         self.applied.set(state.applied)
         self.duplicates.set(state.duplicates)
-        for reason in Reason:
+        for reason in ParkReason:
             self.parked.labels(reason.value).set(reasons.get(reason.value, 0))
 
     def _set_quality(self, recommender: str, quality: Quality) -> None:

@@ -23,13 +23,13 @@ from recommendation_service.api.schemas import (
     parked_message,
 )
 from recommendation_service.evaluate.attribution import read_attribution
-from recommendation_service.evaluate.prequential import RECENT_BLOCKS, read_report
+from recommendation_service.evaluate.prequential import RECENT_BLOCKS, read_evaluation
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.learn.parked_messages import (
     count_parked,
     find_parked,
     list_parked,
-    take_parked,
+    pop_parked,
 )
 from shared.http.strict_json import StrictJSONRoute
 from shared.problems import documented
@@ -65,8 +65,8 @@ async def stats(app: CurrentApp) -> Stats:
 @router.get("/evaluation", responses=documented(503))
 async def live_quality(app: CurrentApp) -> Evaluation:
     """Return how well watches were predicted before they were learned, and led to by lists."""
-    everything = await read_report(app.database)
-    recent = await read_report(app.database, RECENT_BLOCKS)
+    everything = await read_evaluation(app.database)
+    recent = await read_evaluation(app.database, RECENT_BLOCKS)
     return Evaluation(
         all_time=ReportAnswer.model_validate(everything),
         recent=ReportAnswer.model_validate(recent),
@@ -109,4 +109,4 @@ async def redeliver_parked(parked_id: UUID, app: CurrentApp) -> Redelivered:
 async def discard_parked(parked_id: UUID, app: CurrentApp) -> None:
     """Discard a parked message for good."""
     async with app.database.write() as connection:
-        await take_parked(connection, parked_id)
+        await pop_parked(connection, parked_id)

@@ -8,7 +8,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from typing_extensions import override
 
 from recommendation_service.model.eligible_lessons import Labels
-from recommendation_service.serve.recommender import Request
+from recommendation_service.serve.recommender import ListRequest
 from shared.ids import MAX_INTEGER, LessonId
 from shared.lessons import Tag
 
@@ -33,10 +33,10 @@ class ListParameters(BaseModel):
     tag: TagFilter = []
     course_id: CourseFilter = None
 
-    def request(self, *, explain: bool = False) -> Request:
+    def request(self, *, explain: bool = False) -> ListRequest:
         """Return the request that they describe."""
         excluded = frozenset(LessonId(number) for number in self.exclude)
-        return Request(self.limit, excluded, explain, labels_of(self.tag, self.course_id))
+        return ListRequest(self.limit, excluded, explain, labels_of(self.tag, self.course_id))
 
 
 class Number(Convertor[str]):

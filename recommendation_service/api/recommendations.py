@@ -12,7 +12,7 @@ from recommendation_service.api.schemas import Recommendations
 from recommendation_service.event import event_id_of
 from recommendation_service.serve import recommender
 from recommendation_service.serve.read_your_writes import ConsistencyToken
-from recommendation_service.serve.recommender import Freshness, Item, Strategy
+from recommendation_service.serve.recommender import Freshness, RecommendedLesson, Strategy
 from shared.http.strict_json import StrictJSONRoute
 from shared.ids import LessonId, Natural, UserId, integral_to_int
 from shared.lessons import Tag
@@ -62,11 +62,11 @@ async def recommend_for_user(
     request = parameters.request(explain=parameters.explain)
     if parameters.after is not None:
         token = ConsistencyToken(UserId(user_id), event_id_of(parameters.after))
-        await app.read_your_writes.until_known(token, parameters.wait_ms / 1000)
+        await app.read_your_writes.wait_until_applied(token, parameters.wait_ms / 1000)
     # Before the history is read: what is learned meanwhile may not be in the answer.
     fresh = app.recommender.freshness()
     items, strategy = await app.recommender.for_user(UserId(user_id), request)
-    app.impressions.record_impression(UserId(user_id), (item.lesson_id for item in items))
+    app.impressions.add_impression(UserId(user_id), (item.lesson_id for item in items))
     return _recommendations(fresh, user_id, items, strategy)
 
 
@@ -74,14 +74,14 @@ async def recommend_for_user(
 async def recommend_for_visitor(visit: Visit, app: CurrentApp) -> Recommendations:
     """Return lessons for somebody who watched these, best first. Nothing is stored."""
     labels = labels_of(visit.tags, visit.course_id)
-    request = recommender.Request(visit.limit, frozenset(visit.exclude), visit.explain, labels)
+    request = recommender.ListRequest(visit.limit, frozenset(visit.exclude), visit.explain, labels)
     items = app.recommender.for_visitor(visit.lesson_ids, request)
     fresh = app.recommender.freshness()
     return _recommendations(fresh, None, items, "personal" if visit.lesson_ids else "popular")
 
 
 def _recommendations(
-    fresh: Freshness, user_id: int | None, items: Sequence[Item], strategy: Strategy
+    fresh: Freshness, user_id: int | None, items: Sequence[RecommendedLesson], strategy: Strategy
 ) -> Recommendations:
     return Recommendations.model_validate(
         {

@@ -9,10 +9,10 @@ from recommendation_service.consume.erasures import ErasureHandler
 from recommendation_service.consume.parse import parse_event
 from recommendation_service.consume.parse_lesson import parse_lesson
 from recommendation_service.event import Unprocessable, is_erasure
-from recommendation_service.learn.learn import Learned, learn
+from recommendation_service.learn.learn import LearnedBatch, learn
 from recommendation_service.learn.lessons import upsert_lessons
 from recommendation_service.learn.locks import lock_exclusive
-from recommendation_service.learn.parked_messages import Parked, find_parked, take_parked
+from recommendation_service.learn.parked_messages import Parked, find_parked, pop_parked
 from shared.broker.interface import BrokerError, Delivery
 from shared.broker.topology import LESSON
 from shared.errors import Conflict, Unavailable
@@ -33,11 +33,11 @@ async def redeliver(app: AppState, parked_id: UUID) -> bool:
 
 
 async def _learn(app: AppState, message: Parked) -> bool:
-    async def transaction() -> Learned:
+    async def transaction() -> LearnedBatch:
         async with app.database.write() as connection:
             # First, as an erasure does, which deletes parked messages.
             await lock_exclusive(connection)
-            parked = await take_parked(connection, message.id)
+            parked = await pop_parked(connection, message.id)
             with _conflict():
                 event = parse_event(_delivery_of(parked), app.settings.max_message_bytes)
             return await learn(app.database, connection, [event])
@@ -51,7 +51,7 @@ async def _upsert_lesson(app: AppState, message: Parked) -> bool:
     with _conflict():
         state = parse_lesson(_delivery_of(message), app.settings.max_message_bytes)
     async with app.database.write() as connection:
-        await take_parked(connection, message.id)
+        await pop_parked(connection, message.id)
         [upserted] = await upsert_lessons(app.database, connection, [state])
     await app.replica.catalogue.catch_up()
     return upserted.changed
@@ -66,7 +66,7 @@ async def _erase(app: AppState, message: Parked) -> bool:
     except BrokerError as error:
         raise Unavailable(f"Nobody could be told: {error}.") from error
     async with app.database.write() as connection:
-        await take_parked(connection, message.id)
+        await pop_parked(connection, message.id)
     return True
 
 

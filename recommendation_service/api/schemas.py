@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from recommendation_service.learn.parked_messages import Parked
-from recommendation_service.model.rank import Reason
+from recommendation_service.model.rank import RankingReason
 from recommendation_service.serve.recommender import Strategy
 
 
@@ -22,7 +22,7 @@ class ScoredLesson(FromAttributes):
 
     lesson_id: int
     score: float
-    reason: Reason = Field(
+    reason: RankingReason = Field(
         description="`watched_together`: users met it near a lesson that this one met. `popular`:"
         " many met it lately. `new`: too few met it to say more. `similar`: users met it near the"
         " lesson asked about. `watched_next`: users met it right after that. `next_in_course`: it"

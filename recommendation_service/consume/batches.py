@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from recommendation_service.event import Unprocessable
-from recommendation_service.learn.parked_messages import Rejected, not_learnable
+from recommendation_service.learn.parked_messages import RejectedDelivery, not_learnable
 from shared.broker.interface import Delivery, Subscription
 from shared.database.retry import retry_while_unavailable
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 # One transaction: what was parsed is stored, the rejected deliveries are parked.
-Commit = Callable[[Sequence[T], Sequence[Rejected]], Awaitable[Sequence[R]]]
+Commit = Callable[[Sequence[T], Sequence[RejectedDelivery]], Awaitable[Sequence[R]]]
 
 
 async def process_batch(
@@ -45,14 +45,14 @@ async def process_batch(
 
 def _parse_all(
     batch: Sequence[Delivery], parse: Callable[[Delivery], T]
-) -> tuple[list[T], list[Rejected]]:
+) -> tuple[list[T], list[RejectedDelivery]]:
     parsed: list[T] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedDelivery] = []
     for delivery in batch:
         try:
             parsed.append(parse(delivery))
         except Unprocessable as reason:
-            rejected.append(Rejected(delivery, reason))
+            rejected.append(RejectedDelivery(delivery, reason))
     return parsed, rejected
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from recommendation_service.learn.parked_messages import dead_lettered, park
 from shared.broker.interface import Broker, Subscription
-from shared.broker.reconnect import Link, keep_connected
+from shared.broker.reconnect import ConnectionStatus, keep_connected
 from shared.broker.topology import Exchange, Queue
 from shared.database.database import Database
 
@@ -28,5 +28,5 @@ async def collect_dead_letters(
                 await park(connection, [dead_lettered(one) for one in deliveries], exchange)
             await source.ack_up_to(deliveries[-1].tag)
 
-    link = Link(f"collecting dead letters of {exchange.name}")
-    await keep_connected(link, partial(broker.subscription, queue, PREFETCH), consume)
+    status = ConnectionStatus(f"collecting dead letters of {exchange.name}")
+    await keep_connected(status, partial(broker.subscription, queue, PREFETCH), consume)

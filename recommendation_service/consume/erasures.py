@@ -10,7 +10,7 @@ from functools import partial
 from recommendation_service.consume.parse import parse_erasure
 from recommendation_service.event import Unprocessable
 from recommendation_service.learn.erase import erase
-from recommendation_service.learn.parked_messages import Rejected, not_learnable, park
+from recommendation_service.learn.parked_messages import RejectedDelivery, not_learnable, park
 from recommendation_service.replicate.model_replica import ModelReplica
 from shared.broker.interface import (
     Broker,
@@ -51,7 +51,7 @@ class ErasureHandler:
         except BrokerError:
             raise
         except Unprocessable as reason:
-            await self._park(Rejected(delivery, reason))
+            await self._park(RejectedDelivery(delivery, reason))
         except Exception as error:
             # It must neither stop the queue nor be lost.
             log.exception("a user cannot be erased")
@@ -64,7 +64,7 @@ class ErasureHandler:
         await retry_while_unavailable(self._replica.catch_up, "erasing")
         await self._confirm(erasure)
 
-    async def _park(self, rejected: Rejected) -> None:
+    async def _park(self, rejected: RejectedDelivery) -> None:
         async def commit() -> None:
             async with self._database.write() as connection:
                 await park(connection, [rejected])

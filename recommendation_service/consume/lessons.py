@@ -7,11 +7,11 @@ from recommendation_service.consume.batches import acknowledge, process_batch
 from recommendation_service.consume.parse_lesson import parse_lesson
 from recommendation_service.consume.poison import isolate, may_be_poison, receive_rest
 from recommendation_service.learn.lessons import LessonState, upsert_lessons
-from recommendation_service.learn.parked_messages import Rejected, park
+from recommendation_service.learn.parked_messages import RejectedDelivery, park
 from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.settings import RecommendationSettings
 from shared.broker.interface import Broker, Delivery, Subscription
-from shared.broker.reconnect import Link, keep_connected
+from shared.broker.reconnect import ConnectionStatus, keep_connected
 from shared.broker.topology import LESSON, RECOMMENDATION_LESSON
 from shared.database.database import Database
 from shared.process.background import finish_before_cancel
@@ -26,12 +26,12 @@ class LessonConsumer:
         self._settings = settings
         self._database = database
         self._replica = replica
-        self.link = Link("describing lessons")
+        self.status = ConnectionStatus("consuming lessons")
 
     async def run(self, broker: Broker) -> None:
         """Consume for ever, reconnecting as needed."""
         connect = partial(broker.subscription, RECOMMENDATION_LESSON, self._settings.prefetch)
-        await keep_connected(self.link, connect, self._consume)
+        await keep_connected(self.status, connect, self._consume)
 
     async def _consume(self, source: Subscription) -> None:
         while True:
@@ -47,11 +47,11 @@ class LessonConsumer:
         self, source: Subscription, batch: Sequence[Delivery], *, ack_multiple: bool
     ) -> None:
         parse = partial(parse_lesson, max_bytes=self._settings.max_message_bytes)
-        await process_batch(batch, parse, self._commit, "describing lessons")
+        await process_batch(batch, parse, self._commit, "consuming lessons")
         await acknowledge(source, batch, ack_multiple=ack_multiple)
 
     async def _commit(
-        self, states: Sequence[LessonState], rejected: Sequence[Rejected]
+        self, states: Sequence[LessonState], rejected: Sequence[RejectedDelivery]
     ) -> Sequence[LessonState]:
         """Upsert and park in one transaction, then bring the catalogue of this process up to it."""
         async with self._database.write() as connection:

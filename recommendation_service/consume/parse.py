@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from recommendation_service.event import Event, Reason, Unprocessable, event_id_of
+from recommendation_service.event import Event, ParkReason, Unprocessable, event_id_of
 from shared.broker.interface import Delivery
 from shared.clock import utc_now
 from shared.events import SCHEMA_VERSION, Kind, UserErased, WatchEvent
@@ -28,7 +28,9 @@ def parse_erasure(delivery: Delivery, max_bytes: int) -> UserErased:
     check_envelope(delivery, max_bytes)
     erasure = parse_body(delivery, UserErased)
     if erasure.erased_at > utc_now() + MAX_CLOCK_SKEW:
-        raise Unprocessable(Reason.UNREADABLE, f"{erasure.erased_at.isoformat()} is in the future")
+        raise Unprocessable(
+            ParkReason.UNREADABLE, f"{erasure.erased_at.isoformat()} is in the future"
+        )
     return erasure
 
 
@@ -36,10 +38,10 @@ def check_envelope(delivery: Delivery, max_bytes: int) -> None:
     """Raise `Unprocessable` where the body is too large or the schema version unknown."""
     if len(delivery.body) > max_bytes:
         size = f"{len(delivery.body):,} bytes; the limit is {max_bytes:,}"
-        raise Unprocessable(Reason.OVERSIZED, size)
+        raise Unprocessable(ParkReason.OVERSIZED, size)
     version = delivery.headers.get("x-schema-version", 1)
     if version != SCHEMA_VERSION:
-        raise Unprocessable(Reason.UNKNOWN_VERSION, f"x-schema-version is {version!r}")
+        raise Unprocessable(ParkReason.UNKNOWN_VERSION, f"x-schema-version is {version!r}")
 
 
 def _kind(delivery: Delivery) -> Kind:
@@ -47,7 +49,7 @@ def _kind(delivery: Delivery) -> Kind:
         return Kind(delivery.routing_key)
     except ValueError:
         detail = f"the routing key is {delivery.routing_key!r}"
-        raise Unprocessable(Reason.UNKNOWN_KIND, detail) from None
+        raise Unprocessable(ParkReason.UNKNOWN_KIND, detail) from None
 
 
 def parse_body(delivery: Delivery, kind: type[Body]) -> Body:
@@ -58,19 +60,19 @@ def parse_body(delivery: Delivery, kind: type[Body]) -> Body:
         wrong = [
             ".".join(map(str, detail["loc"])) + ": " + detail["msg"] for detail in error.errors()
         ]
-        raise Unprocessable(Reason.UNREADABLE, "; ".join(wrong).removeprefix(": ")) from None
+        raise Unprocessable(ParkReason.UNREADABLE, "; ".join(wrong).removeprefix(": ")) from None
 
 
 def _event(kind: Kind, content: WatchEvent, message_id: str | None) -> Event:
     now = utc_now()
     if content.watch_id is None and kind is Kind.DELETED:
-        raise Unprocessable(Reason.UNREADABLE, "a deletion has to name its watch_id")
+        raise Unprocessable(ParkReason.UNREADABLE, "a deletion has to name its watch_id")
     # A message without an id is another event at each of its deliveries.
     event_id = event_id_of(message_id) if message_id else new_id()
     occurred_at = content.occurred_at or now
     reported_at = max(content.reported_at or occurred_at, occurred_at)
     if reported_at > now + MAX_CLOCK_SKEW:
-        raise Unprocessable(Reason.UNREADABLE, f"{reported_at.isoformat()} is in the future")
+        raise Unprocessable(ParkReason.UNREADABLE, f"{reported_at.isoformat()} is in the future")
     return Event(
         event_id,
         kind,

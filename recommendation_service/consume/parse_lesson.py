@@ -3,7 +3,7 @@
 from typing import Final
 
 from recommendation_service.consume.parse import MAX_CLOCK_SKEW, check_envelope, parse_body
-from recommendation_service.event import Reason, Unprocessable
+from recommendation_service.event import ParkReason, Unprocessable
 from recommendation_service.learn.lessons import LessonState, deleted
 from shared.broker.interface import Delivery
 from shared.clock import utc_now
@@ -18,12 +18,12 @@ def parse_lesson(delivery: Delivery, max_bytes: int) -> LessonState:
     check_envelope(delivery, max_bytes)
     if delivery.routing_key not in KINDS:
         detail = f"the routing key is {delivery.routing_key!r}"
-        raise Unprocessable(Reason.UNKNOWN_KIND, detail)
+        raise Unprocessable(ParkReason.UNKNOWN_KIND, detail)
     event = parse_body(delivery, LessonEvent)
     now = utc_now()
     updated_at = event.updated_at or now
     if updated_at > now + MAX_CLOCK_SKEW:
-        raise Unprocessable(Reason.UNREADABLE, f"{updated_at.isoformat()} is in the future")
+        raise Unprocessable(ParkReason.UNREADABLE, f"{updated_at.isoformat()} is in the future")
     if delivery.routing_key == DELETED:
         return deleted(event.lesson_id, updated_at)
     return LessonState(event.lesson_id, event, updated_at)

@@ -17,14 +17,14 @@ from recommendation_service.consume.poison import isolate, may_be_poison, receiv
 from recommendation_service.evaluate.attribution import Impressions
 from recommendation_service.evaluate.prequential import Evaluator
 from recommendation_service.event import Event, is_erasure
-from recommendation_service.learn.learn import Learned, learn
-from recommendation_service.learn.parked_messages import Rejected, park
+from recommendation_service.learn.learn import LearnedBatch, learn
+from recommendation_service.learn.parked_messages import RejectedDelivery, park
 from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.settings import RecommendationSettings
 from recommendation_service.stats import LiveStats
 from shared.broker.interface import Broker, Delivery, Subscription
-from shared.broker.reconnect import Link, keep_connected
-from shared.broker.topology import RECOMMENDATION, partitioned
+from shared.broker.reconnect import ConnectionStatus, keep_connected
+from shared.broker.topology import RECOMMENDATION_WATCH, partitioned
 from shared.database.database import Database, DatabaseUnavailable
 from shared.process.background import finish_before_cancel
 from shared.process.tracing import learning
@@ -56,15 +56,15 @@ class WatchConsumer:
         self._observers = observers
         self._stats = observers.stats
         self._finishing: asyncio.Task[None] | None = None  # the batch that was committed last
-        self.queue = partitioned(RECOMMENDATION, settings.partitions)
-        self.link = Link("learning")
+        self.queue = partitioned(RECOMMENDATION_WATCH, settings.partitions)
+        self.status = ConnectionStatus("learning")
 
     async def run(self, broker: Broker) -> None:
         """Consume for ever, reconnecting as needed."""
         max_bytes = self._settings.max_message_bytes
         erasures = ErasureHandler(max_bytes, self._database, self._replica, broker)
         connect = partial(broker.subscription, self.queue, self._settings.prefetch)
-        await keep_connected(self.link, connect, partial(self._consume, erasures))
+        await keep_connected(self.status, connect, partial(self._consume, erasures))
 
     async def _consume(self, erasures: ErasureHandler, source: Subscription) -> None:
         try:
@@ -106,11 +106,11 @@ class WatchConsumer:
             await self._finished()
 
     async def _commit(
-        self, events: Sequence[Event], rejected: Sequence[Rejected]
+        self, events: Sequence[Event], rejected: Sequence[RejectedDelivery]
     ) -> Sequence[Event]:
         """Learn and park in one transaction; return the events that were not learned before."""
 
-        async def transaction() -> Learned:
+        async def transaction() -> LearnedBatch:
             async with self._database.write() as connection:
                 learned = await learn(self._database, connection, events)
                 await park(connection, rejected)
@@ -133,7 +133,7 @@ class WatchConsumer:
         except DatabaseUnavailable as outage:
             log.warning("the model replica is behind: %s", outage)
         self._stats.count_learned(event.recorded_at for event in new)
-        self._observers.impressions.record_watches(new)
+        self._observers.impressions.add_watches(new)
         await acknowledge(source, batch, ack_multiple=ack_multiple)
         self._stats.count_acknowledged(len(batch))
 

@@ -9,7 +9,11 @@ from typing import Any, Final
 
 from recommendation_service.api.dependencies import AppState
 from recommendation_service.dashboard.consumption import ConsumptionProxy
-from recommendation_service.evaluate.prequential import RECENT_BLOCKS, EvaluationReport, read_report
+from recommendation_service.evaluate.prequential import (
+    RECENT_BLOCKS,
+    EvaluationReport,
+    read_evaluation,
+)
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.learn.parked_messages import count_parked
 from shared.clock import utc_now
@@ -24,7 +28,7 @@ DATABASE_TIMEOUT: Final = 2.0  # seconds
 Update = dict[str, Any]
 
 
-class Live:
+class LiveUpdates:
     """What the dashboard shows. Without a viewer it costs one sample a second."""
 
     def __init__(
@@ -96,7 +100,7 @@ class Live:
 
     async def _refresh_stored(self) -> None:
         """Read from the database and the other service; without an answer they count as away."""
-        health = {"broker": self._app.stats.trouble or "ok", "database": "ok"}
+        health = {"broker": self._app.stats.broker_outage or "ok", "database": "ok"}
         try:
             async with asyncio.timeout(DATABASE_TIMEOUT):
                 self._stored |= await _stored(self._app.database)
@@ -122,8 +126,8 @@ async def _stored(database: Database) -> Update:
         "duplicates": state.duplicates,
         "parked": await count_parked(database),
         "quality": {
-            "all_time": _quality(await read_report(database)),
-            "recent": _quality(await read_report(database, RECENT_BLOCKS)),
+            "all_time": _quality(await read_evaluation(database)),
+            "recent": _quality(await read_evaluation(database, RECENT_BLOCKS)),
         },
     }
 

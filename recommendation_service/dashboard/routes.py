@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from recommendation_service.api.dependencies import CurrentApp
 from recommendation_service.api.parameters import PathId
 from recommendation_service.dashboard.consumption import ConsumptionProxy, open_consumption
-from recommendation_service.dashboard.live import Live
+from recommendation_service.dashboard.live import LiveUpdates
 from recommendation_service.settings import RecommendationSettings
 from shared.http.pages import Files, page
 from shared.ids import LessonId
@@ -23,21 +23,21 @@ FILES: Final = Path(__file__).parent / "static"
 router = APIRouter(include_in_schema=False)
 
 
-class Parts:
+class DashboardState:
     """The parts of the dashboard that its routes use."""
 
-    def __init__(self, live: Live, consumption: ConsumptionProxy) -> None:
+    def __init__(self, live: LiveUpdates, consumption: ConsumptionProxy) -> None:
         self.live = live
         self.consumption = consumption
 
 
-async def current_parts(request: Request) -> Parts:
+async def dashboard_state(request: Request) -> DashboardState:
     """Return the parts of the dashboard."""
-    parts: Parts = request.app.state.dashboard
+    parts: DashboardState = request.app.state.dashboard
     return parts
 
 
-CurrentParts = Annotated[Parts, Depends(current_parts)]
+CurrentDashboard = Annotated[DashboardState, Depends(dashboard_state)]
 
 
 @router.get("/")
@@ -47,7 +47,7 @@ async def dashboard() -> FileResponse:
 
 
 @router.get("/dashboard/events", response_class=EventSourceResponse)
-async def events(parts: CurrentParts) -> AsyncIterator[ServerSentEvent]:
+async def events(parts: CurrentDashboard) -> AsyncIterator[ServerSentEvent]:
     """Send an update every second."""
     async for update in parts.live.updates():
         yield ServerSentEvent(data=update | {"consumption_url": parts.consumption.url})
@@ -63,13 +63,13 @@ async def titles(
 
 
 @router.api_route("/dashboard/watches", methods=["GET", "POST"])
-async def watches(request: Request, parts: CurrentParts) -> Response:
+async def watches(request: Request, parts: CurrentDashboard) -> Response:
     """Read or record watches, at the consumption service."""
     return await parts.consumption.forward(request, "/watches")
 
 
 @router.get("/dashboard/users/{user_id}/continue-watching")
-async def continue_watching(user_id: PathId, request: Request, parts: CurrentParts) -> Response:
+async def continue_watching(user_id: PathId, request: Request, parts: CurrentDashboard) -> Response:
     """Return which lessons the user has begun, from the consumption service."""
     return await parts.consumption.forward(request, f"/users/{user_id}/continue-watching")
 
@@ -78,8 +78,8 @@ async def continue_watching(user_id: PathId, request: Request, parts: CurrentPar
 async def open_dashboard(app: FastAPI, settings: RecommendationSettings) -> AsyncIterator[None]:
     """Show the dashboard at `/` while the block lasts."""
     async with open_consumption(str(settings.consumption_url).rstrip("/")) as consumption:
-        live = Live(app.state.recommendation, consumption, app.state.draining)
-        app.state.dashboard = Parts(live, consumption)
+        live = LiveUpdates(app.state.recommendation, consumption, app.state.draining)
+        app.state.dashboard = DashboardState(live, consumption)
         app.include_router(router)
         app.mount("/dashboard/static", Files(FILES))
         async with running(live.run(), "dashboard"):

@@ -75,7 +75,7 @@ class Impressions:
         self._watches: deque[PendingWatch] = deque(maxlen=MAX_PENDING_WATCHES)
         self._sample_size = ALL_USERS
 
-    def record_impression(self, user_id: UserId, lesson_ids: Iterable[LessonId]) -> None:
+    def add_impression(self, user_id: UserId, lesson_ids: Iterable[LessonId]) -> None:
         """Record that a user was recommended these lessons."""
         # Multiplied by an odd constant, ids that follow each other are spread.
         if user_id * 40_503 % ALL_USERS < self._sample_size:
@@ -83,7 +83,7 @@ class Impressions:
                 self._unsaved[user_id] = Impression(utc_now(), set())
             self._unsaved[user_id].lesson_ids.update(lesson_ids)
 
-    def record_watches(self, events: Iterable[Event]) -> None:
+    def add_watches(self, events: Iterable[Event]) -> None:
         """Record which watches were learned."""
         now = utc_now()
         self._watches.extend(

@@ -66,7 +66,7 @@ class Evaluator:
         self._budget = MAX_BUDGET if share else 0.0  # seconds
         self._refilled_at = time.monotonic()
         self._sums = _zero_sums()
-        self._saving = asyncio.Lock()
+        self._save_lock = asyncio.Lock()
 
     def observer_within_budget(self) -> StepObserver:
         """Return an observer of the steps of one batch that keeps to BATCH_BUDGET."""
@@ -133,7 +133,7 @@ class Evaluator:
 
     async def save(self) -> None:
         """Add the sums to the newest row of the table, or to a new row when that is full."""
-        async with self._saving:
+        async with self._save_lock:
             if self._sums["events"]:
                 await self._save(dict(self._sums))
 
@@ -154,7 +154,7 @@ class Evaluator:
             self._sums[name] -= value
 
 
-async def read_report(database: Database, blocks: int | None = None) -> EvaluationReport:
+async def read_evaluation(database: Database, blocks: int | None = None) -> EvaluationReport:
     """Return the quality over the newest blocks, or since ever."""
     query = select(evaluation).order_by(evaluation.c.block.desc()).limit(blocks)
     async with database.read() as connection:

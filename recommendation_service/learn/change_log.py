@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.learn.interactions import (
-    Since,
+    FirstWatchedAt,
     read_bounds,
     rows_of,
     write_interactions,
@@ -33,7 +33,7 @@ class LogEntry(NamedTuple):
     """What a transaction changes."""
 
     change: Change = Change()
-    interactions: Mapping[Pair, Since] = MappingProxyType({})  # to be stored with it
+    interactions: Mapping[Pair, FirstWatchedAt] = MappingProxyType({})  # to be stored with it
     through: datetime | None = None  # when the latest event was recorded
     applied: int = 0  # events that were learned
     duplicates: int = 0  # deliveries of events that were learned before

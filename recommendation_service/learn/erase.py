@@ -33,7 +33,7 @@ from shared.database.database import Database
 from shared.events import UserErased
 from shared.ids import LessonId
 
-PORTION: Final = 500  # interactions that are removed in one transaction
+BATCH_SIZE: Final = 500  # interactions that are removed in one transaction
 DELETE_SIZE: Final = 10_000  # watches that are deleted in one statement: it must end in time
 
 
@@ -42,11 +42,11 @@ async def erase(database: Database, erasure: UserErased) -> None:
     async with database.write() as connection:
         await lock_exclusive(connection)
         await _begin(database, connection, erasure)
-        more = await _remove_portion(database, connection, erasure)
+        more = await _remove_batch(database, connection, erasure)
     while more:
         async with database.write() as connection:
             await lock_users(connection, [erasure.user_id])
-            more = await _remove_portion(database, connection, erasure)
+            more = await _remove_batch(database, connection, erasure)
 
 
 async def _begin(database: Database, connection: AsyncConnection, erasure: UserErased) -> None:
@@ -64,22 +64,22 @@ async def _begin(database: Database, connection: AsyncConnection, erasure: UserE
     await append(database, connection, entry)
 
 
-async def _remove_portion(
+async def _remove_batch(
     database: Database, connection: AsyncConnection, erasure: UserErased
 ) -> bool:
     """Remove the latest interactions that are to go; return whether there may be more."""
     kept = await _keep_later_watches(database, connection, erasure)
-    count = PORTION + len(kept) + WINDOW
+    count = BATCH_SIZE + len(kept) + WINDOW
     history = await recent_interactions(connection, erasure.user_id, count)
     # `difference` needs the interactions before the first one that goes.
     context = WINDOW if len(history) == count else 0
-    going = [one.lesson_id for one in history[context:] if one.lesson_id not in kept][-PORTION:]
+    going = [one.lesson_id for one in history[context:] if one.lesson_id not in kept][-BATCH_SIZE:]
     gone = set(going)
     change = difference(history, [one for one in history if one.lesson_id not in gone])
     of_user = interactions.c.user_id == erasure.user_id
     these = database.is_any_of(interactions.c.lesson_id, going)
     await connection.execute(delete(interactions).where(of_user, these))
-    more = len(going) == PORTION
+    more = len(going) == BATCH_SIZE
     of_these = database.is_any_of(learned_watches.c.lesson_id, going)
     conditions = (_erased(erasure), of_these) if more else (_erased(erasure),)
     await _delete_watches(connection, and_(*conditions))

@@ -12,7 +12,11 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.learn.interactions import Since, earliest_watches, known_interactions
+from recommendation_service.learn.interactions import (
+    FirstWatchedAt,
+    earliest_watches,
+    stored_interactions,
+)
 from recommendation_service.learn.recent_interactions import (
     HistoryPosition,
     interaction_at,
@@ -48,15 +52,15 @@ class BatchChanges(NamedTuple):
 
     steps: Sequence[ModelStep] = ()  # in order of time
     change: Change = Change()  # all steps together
-    interactions: Mapping[Pair, Since] = MappingProxyType({})  # to be stored
+    interactions: Mapping[Pair, FirstWatchedAt] = MappingProxyType({})  # to be stored
 
 
 class HistoryChange(NamedTuple):
     """What changes in the history of one user: since when each lesson counts."""
 
     user_id: UserId
-    old: dict[LessonId, Since]
-    new: dict[LessonId, Since]
+    old: dict[LessonId, FirstWatchedAt]
+    new: dict[LessonId, FirstWatchedAt]
 
     @property
     def positions(self) -> set[HistoryPosition]:
@@ -96,8 +100,8 @@ async def _history_changes(
 ) -> list[HistoryChange]:
     """Return a change for each user whose history changes."""
     added, unclear = _classified(pairs.watched, recent)
-    before = await known_interactions(database, connection, unclear | pairs.withdrawn)
-    after: dict[Pair, Since] = {
+    before = await stored_interactions(database, connection, unclear | pairs.withdrawn)
+    after: dict[Pair, FirstWatchedAt] = {
         pair: min(pairs.watched[pair], before.get(pair) or pairs.watched[pair])
         for pair in added | unclear
     }

@@ -20,8 +20,8 @@ from recommendation_service.event import Event
 from recommendation_service.learn.model_state import ModelState, read_model_state
 from recommendation_service.learn.tombstones import is_not_erased, without_erased
 from recommendation_service.learn.watch_states import (
-    Key,
     WatchChange,
+    WatchKey,
     WatchState,
     is_covered,
     later_states,
@@ -32,10 +32,10 @@ from shared.clock import utc_now
 from shared.database.bulk import columns_of, insert_columns, insert_new_rows, upsert_rows
 from shared.database.database import Database
 
-CLOCK_SKEW: Final = timedelta(days=1)  # by which the clocks of two machines may differ
+MAX_CLOCK_SKEW: Final = timedelta(days=1)  # by which the clocks of two machines may differ
 
 
-class Stored(NamedTuple):
+class StoredBatch(NamedTuple):
     """The part of a batch that was not learned before."""
 
     events: Sequence[Event]  # each once
@@ -44,7 +44,7 @@ class Stored(NamedTuple):
 
 async def store_events(
     database: Database, connection: AsyncConnection, events: Sequence[Event], state: ModelState
-) -> Stored:
+) -> StoredBatch:
     """Store the events that are new, and the states of their watches that are the latest.
 
     Events of erased users count as learned, and change no watch. The caller holds the locks of the
@@ -64,7 +64,7 @@ async def store_events(
         *(WatchChange(None, inserted[key]) for key in inserted),
         *(WatchChange(stored.get(key), later[key]) for key in later),
     ]
-    return Stored([by_id[event_id] for event_id in new_ids - covered], changes)
+    return StoredBatch([by_id[event_id] for event_id in new_ids - covered], changes)
 
 
 async def not_learned(
@@ -85,7 +85,7 @@ async def not_learned(
 
 async def _insert(
     connection: AsyncConnection, events: Mapping[UUID, Event]
-) -> tuple[set[UUID], dict[Key, WatchState]]:
+) -> tuple[set[UUID], dict[WatchKey, WatchState]]:
     """Insert the ids into the inbox; return the new ones, and the watches inserted with them.
 
     A watch is inserted here if it is not stored, its latest state is not of an erased user, and all
@@ -106,7 +106,7 @@ async def _insert(
 
 async def _stored_states(
     database: Database, connection: AsyncConnection, events: Collection[Event]
-) -> dict[Key, WatchState]:
+) -> dict[WatchKey, WatchState]:
     """Return the stored states of at least the watches that the events are about."""
     if not events:
         return {}
@@ -119,7 +119,7 @@ async def _stored_states(
 
 
 def _covered(
-    events: Iterable[Event], stored: Mapping[Key, WatchState], inbox_since: datetime | None
+    events: Iterable[Event], stored: Mapping[WatchKey, WatchState], inbox_since: datetime | None
 ) -> set[UUID]:
     """Return the ids of the events that the inbox may have lost, and the watches know."""
     return {
@@ -133,7 +133,7 @@ def _may_be_deleted(event: Event, inbox_since: datetime | None) -> bool:
     """Whether the id of an event may have been deleted from the inbox."""
     if inbox_since is None:
         return False
-    return not event.is_dated or event.recorded_at < inbox_since + CLOCK_SKEW
+    return not event.is_dated or event.recorded_at < inbox_since + MAX_CLOCK_SKEW
 
 
 def _every(column: Any) -> Any:

@@ -19,12 +19,12 @@ from shared.database.bulk import upsert_rows
 from shared.database.database import Database
 from shared.ids import LessonId, UserId
 
-Since = datetime | None  # when a user first watched a lesson; None: never
+FirstWatchedAt = datetime | None  # when a user first watched a lesson; None: never
 
 
-async def known_interactions(
+async def stored_interactions(
     database: Database, connection: AsyncConnection, pairs: Collection[Pair]
-) -> dict[Pair, Since]:
+) -> dict[Pair, FirstWatchedAt]:
     """Return the stored interactions of at least these pairs."""
     if not pairs:
         return {}
@@ -38,7 +38,7 @@ async def known_interactions(
 
 async def earliest_watches(
     database: Database, connection: AsyncConnection, pairs: Collection[Pair]
-) -> dict[Pair, Since]:
+) -> dict[Pair, FirstWatchedAt]:
     """Return the time of the earliest remaining watch of each pair; None where none remains."""
     if not pairs:
         return {}
@@ -61,7 +61,9 @@ async def earliest_watches(
     return {pair: found.get(pair) for pair in pairs}
 
 
-async def write_interactions(connection: AsyncConnection, changed: Mapping[Pair, Since]) -> None:
+async def write_interactions(
+    connection: AsyncConnection, changed: Mapping[Pair, FirstWatchedAt]
+) -> None:
     """Store the interactions of pairs; None deletes one."""
     await upsert_rows(connection, interactions, rows_of(changed))
     for pair in (pair for pair, time in changed.items() if time is None):
@@ -72,7 +74,7 @@ async def write_interactions(connection: AsyncConnection, changed: Mapping[Pair,
         await connection.execute(delete(interactions).where(*this_one))
 
 
-def rows_of(changed: Mapping[Pair, Since]) -> list[tuple[UserId, LessonId, datetime]]:
+def rows_of(changed: Mapping[Pair, FirstWatchedAt]) -> list[tuple[UserId, LessonId, datetime]]:
     """Return the rows to upsert, sorted by key: rows are locked in this order."""
     return sorted((*pair, time) for pair, time in changed.items() if time)
 

@@ -27,7 +27,7 @@ from shared.database.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnedBatch:
     """What a transaction learned; effective once it is committed."""
 
     version: int  # of the model, after it
@@ -39,7 +39,7 @@ class Learned:
 
 async def learn(
     database: Database, connection: AsyncConnection, events: Sequence[Event]
-) -> Learned:
+) -> LearnedBatch:
     """Learn the events that were not learned before."""
     state = await lock_users(connection, {event.user_id for event in events})
     stored = await store_events(database, connection, events, state)
@@ -53,4 +53,4 @@ async def learn(
         duplicates=len(events) - len(new),
     )
     version = await append(database, connection, entry, state)
-    return Learned(version.number, version.change, changes.steps, version.through, new)
+    return LearnedBatch(version.number, version.change, changes.steps, version.through, new)

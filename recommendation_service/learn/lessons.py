@@ -45,7 +45,7 @@ def deleted(lesson_id: LessonId, updated_at: datetime | None = None) -> LessonSt
 
 
 @dataclass(frozen=True, slots=True)
-class Upserted:
+class UpsertResult:
     """The result of a description."""
 
     state: LessonState  # the later one
@@ -55,7 +55,7 @@ class Upserted:
 
 async def upsert_lessons(
     database: Database, connection: AsyncConnection, states: Sequence[LessonState]
-) -> list[Upserted]:
+) -> list[UpsertResult]:
     """Upsert the states, in order.
 
     Repeating it changes nothing. The update locks the catalogue state until the transaction ends.
@@ -71,7 +71,7 @@ async def upsert_lessons(
         if after is not before:
             known[state.lesson_id] = changed[state.lesson_id] = after
         existed = before is not None and not before.deleted
-        outcomes.append(Upserted(after, existed, changed=after is not before))
+        outcomes.append(UpsertResult(after, existed, changed=after is not before))
     rows = [_row(state) | {"version": version} for _, state in sorted(changed.items())]
     if rows:
         upsert = (sqlite.insert if database.is_sqlite else postgresql.insert)(lessons)

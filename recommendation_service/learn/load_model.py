@@ -10,14 +10,14 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from recommendation_service.learn.interactions import as_arrays
-from recommendation_service.model.fold import Fold, Interactions
+from recommendation_service.model.fold import Fold, InteractionArrays
 from recommendation_service.model.model import Model
 from recommendation_service.model.weights import Weights
 from recommendation_service.tables import interactions, model_weights
 from shared.ids import LessonId, UserId
 
 FETCH_SIZE: Final = 2000  # rows that are read before other tasks run
-PORTION: Final = 500_000  # interactions that are folded together, about
+CHUNK_SIZE: Final = 500_000  # interactions that are folded together, about
 
 
 async def load_model(connection: AsyncConnection) -> Model:
@@ -28,29 +28,29 @@ async def load_model(connection: AsyncConnection) -> Model:
     weights = await connection.scalar(select(model_weights.c.weights))
     model = Model(weights and Weights.from_bytes(weights))
     fold = Fold(model.counts)
-    async for portion in _all_interactions(connection):
-        await asyncio.to_thread(fold.add, portion)
+    async for chunk in _all_interactions(connection):
+        await asyncio.to_thread(fold.add, chunk)
     model.fingerprint = await asyncio.to_thread(fold.finish)
     return model
 
 
-async def _all_interactions(connection: AsyncConnection) -> AsyncIterator[Interactions]:
+async def _all_interactions(connection: AsyncConnection) -> AsyncIterator[InteractionArrays]:
     """Yield all interactions, portion by portion; those of a user are in one portion."""
     is_sqlite = connection.dialect.name == "sqlite"
     query = (_BY_USER if is_sqlite else _HISTORIES).execution_options(yield_per=FETCH_SIZE)
-    portion = _Portion()
+    chunk = _Chunk()
     async with connection.stream(query) as result:
         async for rows in result.partitions():
             for row in rows:
                 user_id, times, lesson_ids = _as_history(row) if is_sqlite else row
-                if portion.is_full and user_id != portion.users[-1]:
-                    yield portion.interactions
-                    portion = _Portion()
-                portion.add(user_id, times, lesson_ids)
-    yield portion.interactions
+                if chunk.is_full and user_id != chunk.users[-1]:
+                    yield chunk.interactions
+                    chunk = _Chunk()
+                chunk.add(user_id, times, lesson_ids)
+    yield chunk.interactions
 
 
-class _Portion:
+class _Chunk:
     """Interactions of users, side by side as they were read."""
 
     def __init__(self) -> None:
@@ -67,12 +67,12 @@ class _Portion:
 
     @property
     def is_full(self) -> bool:
-        return len(self._lessons) >= PORTION
+        return len(self._lessons) >= CHUNK_SIZE
 
     @property
-    def interactions(self) -> Interactions:
+    def interactions(self) -> InteractionArrays:
         users = np.repeat(self.users, self._lengths)
-        return Interactions(users, np.array(self._lessons), np.array(self._times))
+        return InteractionArrays(users, np.array(self._lessons), np.array(self._times))
 
 
 def _as_history(row: Row[Any]) -> tuple[UserId, list[float], list[LessonId]]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from recommendation_service.event import Reason, Unprocessable
+from recommendation_service.event import ParkReason, Unprocessable
 from recommendation_service.tables import parked
 from shared.broker.interface import Delivery
 from shared.broker.topology import WATCH, Exchange
@@ -28,7 +28,7 @@ MAX_ATTEMPTS: Final = 2**31 - 1  # of the column; a header of the producer may s
 DEATH_REASON: Final = "x-first-death-reason"  # RabbitMQ's header on a dead-lettered message
 
 
-class Rejected(NamedTuple):
+class RejectedDelivery(NamedTuple):
     """A delivery that cannot be processed, and the reason."""
 
     delivery: Delivery
@@ -54,7 +54,7 @@ COLUMNS: Final = [parked.c[name] for name in Parked._fields]
 
 
 async def park(
-    connection: AsyncConnection, rejected: Sequence[Rejected], exchange: Exchange = WATCH
+    connection: AsyncConnection, rejected: Sequence[RejectedDelivery], exchange: Exchange = WATCH
 ) -> None:
     """Park messages of the exchange."""
     if not rejected:
@@ -81,17 +81,17 @@ async def park(
     await connection.execute(insert(parked), rows)
 
 
-def dead_lettered(delivery: Delivery) -> Rejected:
+def dead_lettered(delivery: Delivery) -> RejectedDelivery:
     """Return a message that the broker dead-lettered, under its first routing key."""
     why = str(delivery.headers.get(DEATH_REASON, "no reason given"))
     original = delivery._replace(routing_key=_original_routing_key(delivery))
-    return Rejected(original, Unprocessable(Reason.DEAD_LETTERED, why))
+    return RejectedDelivery(original, Unprocessable(ParkReason.DEAD_LETTERED, why))
 
 
-def not_learnable(delivery: Delivery, error: Exception) -> Rejected:
+def not_learnable(delivery: Delivery, error: Exception) -> RejectedDelivery:
     """Return a message that failed with an unforeseen error."""
     detail = f"{type(error).__name__}: {error}"
-    return Rejected(delivery, Unprocessable(Reason.NOT_LEARNABLE, detail))
+    return RejectedDelivery(delivery, Unprocessable(ParkReason.NOT_LEARNABLE, detail))
 
 
 def _original_routing_key(delivery: Delivery) -> str:
@@ -139,7 +139,7 @@ async def count_by_reason(connection: AsyncConnection) -> dict[str, int]:
     return {row.reason: row[1] for row in await connection.execute(query)}
 
 
-async def take_parked(connection: AsyncConnection, parked_id: UUID) -> Parked:
+async def pop_parked(connection: AsyncConnection, parked_id: UUID) -> Parked:
     """Delete the message, and return it, or raise `NotFound`."""
     this_one = delete(parked).where(parked.c.id == parked_id).returning(*COLUMNS)
     return _found((await connection.execute(this_one)).first(), parked_id)

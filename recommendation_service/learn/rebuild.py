@@ -29,7 +29,7 @@ from shared.database.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuildResult:
     """The result of a rebuild."""
 
     watches: int  # of the consumption service
@@ -38,7 +38,7 @@ class Rebuilt:
     after: str
 
 
-async def rebuild(database: Database, pages: AsyncIterator[Sequence[Event]]) -> Rebuilt:
+async def rebuild(database: Database, pages: AsyncIterator[Sequence[Event]]) -> RebuildResult:
     """Rebuild the model from these watches and from all that were learned."""
     watches = missing = 0
     async for page in pages:
@@ -46,7 +46,7 @@ async def rebuild(database: Database, pages: AsyncIterator[Sequence[Event]]) -> 
         missing += await _learn_missing(database, page)
     async with database.write() as connection:
         before, after = await _recompute(connection)
-    return Rebuilt(watches, missing, before.hex(), after.hex())
+    return RebuildResult(watches, missing, before.hex(), after.hex())
 
 
 async def _learn_missing(database: Database, page: Sequence[Event]) -> int:

@@ -14,7 +14,7 @@ from recommendation_service.event import Event
 from shared.events import Kind, Position
 from shared.ids import LessonId, UserId
 
-Key = tuple[UserId, UUID]  # of a watch
+WatchKey = tuple[UserId, UUID]  # of a watch
 
 
 class Pair(NamedTuple):
@@ -85,9 +85,9 @@ def watch_state_of(event: Event) -> WatchState:
     )
 
 
-def latest_states(events: Iterable[Event]) -> dict[Key, WatchState]:
+def latest_states(events: Iterable[Event]) -> dict[WatchKey, WatchState]:
     """Return the latest state of each watch, sorted by key: rows are locked in this order."""
-    latest: dict[Key, WatchState] = {}
+    latest: dict[WatchKey, WatchState] = {}
     for event in events:
         state = watch_state_of(event)
         if event.key not in latest or state.rank > latest[event.key].rank:
@@ -96,8 +96,8 @@ def latest_states(events: Iterable[Event]) -> dict[Key, WatchState]:
 
 
 def later_states(
-    events: Iterable[Event], stored: Mapping[Key, WatchState]
-) -> dict[Key, WatchState]:
+    events: Iterable[Event], stored: Mapping[WatchKey, WatchState]
+) -> dict[WatchKey, WatchState]:
     """Return the latest states that are later than the stored ones, sorted by key."""
     return {
         key: state

@@ -34,7 +34,7 @@ from recommendation_service.model.counts import (
     time_weight,
 )
 from recommendation_service.model.popularity import DAMPING
-from recommendation_service.model.sparse_rows import Row, gather
+from recommendation_service.model.sparse_rows import SparseRow, gather
 
 SUMS: Final = ("next", "previous", "in_session", "new_session", "far", "together")
 NEAR_LESSONS: Final = 5  # latest lessons that "next" and "previous" look at
@@ -119,7 +119,9 @@ class Cooccurrence:
                 shares = (sums + prior * shares) / (sums.sum(axis=1, keepdims=True) + prior)
         return shares
 
-    def _gather(self, table: Sequence[Row], lessons: Indices) -> tuple[Indices, Floats, list[int]]:
+    def _gather(
+        self, table: Sequence[SparseRow], lessons: Indices
+    ) -> tuple[Indices, Floats, list[int]]:
         """The rows of the first lessons: columns [n], values [width, n], and lengths of rows."""
         rows = [table[lesson] for lesson in lessons.tolist()]
         others, values = gather(rows)

@@ -23,12 +23,14 @@ import numpy as np
 from recommendation_service.model.arrays import Floats, Index, Indices, Mask
 from recommendation_service.model.decayed_counts import DecayedCounts
 from recommendation_service.model.history import Bounds, Contribution
-from recommendation_service.model.sparse_rows import Row
+from recommendation_service.model.sparse_rows import SparseRow
 from shared.ids import LessonId
 
 LAG_UNITS: Final = 2520  # the least common multiple of 1 ... 10
 HALF_LIFE: Final = 60 * 86400.0  # seconds; of RECENT
-EPOCH: Final = 1_600_000_000.0  # seconds since 1970; has a time weight of 1. Any time would do
+REFERENCE_TIME: Final = (
+    1_600_000_000.0  # seconds since 1970; has a time weight of 1. Any time would do
+)
 MAX_HALF_LIVES: Final = 500.0  # from EPOCH, about 80 years; time weights are limited to these
 PATH_BITS: Final = 21  # per lesson in a path; lessons with a larger index are in no path
 NO_LESSON: Final = 2**PATH_BITS - 1  # stands for c where nothing came before b
@@ -58,7 +60,7 @@ class Figure:
 
 def time_weight(at: float) -> float:
     """The weight of an interaction at a time, relative to one at EPOCH."""
-    return exp2(min(max((at - EPOCH) / HALF_LIFE, -MAX_HALF_LIVES), MAX_HALF_LIVES))
+    return exp2(min(max((at - REFERENCE_TIME) / HALF_LIFE, -MAX_HALF_LIVES), MAX_HALF_LIVES))
 
 
 def path_key(second: Index, third: Index, other: Index) -> Index:
@@ -72,9 +74,9 @@ class Counts:
     def __init__(self) -> None:
         self.index: dict[LessonId, int] = {}
         self.lessons: list[LessonId] = []  # by index
-        self.neighbours: list[Row] = []
-        self.transitions: list[Row] = []
-        self.paths: list[Row] = []
+        self.neighbours: list[SparseRow] = []
+        self.transitions: list[SparseRow] = []
+        self.paths: list[SparseRow] = []
         self.popularity = {window: DecayedCounts(half) for window, half in WINDOWS.items()}
         self.starts = DecayedCounts(WINDOWS["7d"])
         self.recently_changed: deque[int] = deque(maxlen=MAX_RECENTLY_CHANGED)
@@ -101,9 +103,9 @@ class Counts:
         if index is None:
             index = self.index[lesson_id] = len(self.lessons)
             self.lessons.append(lesson_id)
-            self.neighbours.append(Row(3))
-            self.transitions.append(Row(2))
-            self.paths.append(Row(1))
+            self.neighbours.append(SparseRow(3))
+            self.transitions.append(SparseRow(2))
+            self.paths.append(SparseRow(1))
             if index == self._figures.shape[1]:
                 added = np.repeat(_NO_INTERACTIONS[:, None], index, axis=1)
                 self._figures = np.concatenate([self._figures, added], axis=1)
@@ -196,7 +198,7 @@ class Counts:
             _add_value(self.paths[before[0]], path_key(before[1], third, index), 0, times)
 
 
-def _add_value(row: Row, key: int, column: int, times: int) -> None:
+def _add_value(row: SparseRow, key: int, column: int, times: int) -> None:
     """Add to one value of a key, and remove the key when all its values are zero."""
     offset = row.offset_of(key)
     row.values[offset + column] += times

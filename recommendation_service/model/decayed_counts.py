@@ -15,10 +15,12 @@ from recommendation_service.model.arrays import Floats, Indices
 
 BLOCK: Final = 8  # half-lives in a block
 BLOCKS_READ: Final = 6  # latest blocks that are read: older interactions weigh less than 2^-40
-STEPS: Final = 1024  # per half-life; the weight is constant within a step
-BLOCK_STEPS: Final = BLOCK * STEPS  # steps in a block
+STEPS_PER_HALF_LIFE: Final = 1024  # per half-life; the weight is constant within a step
+BLOCK_STEPS: Final = BLOCK * STEPS_PER_HALF_LIFE  # steps in a block
 UNIT_WEIGHT: Final = 2**24  # of an interaction at the start of a block
-WEIGHTS: Final = [round(UNIT_WEIGHT * exp2(step / STEPS)) for step in range(BLOCK_STEPS)]
+WEIGHTS: Final = [
+    round(UNIT_WEIGHT * exp2(step / STEPS_PER_HALF_LIFE)) for step in range(BLOCK_STEPS)
+]
 
 
 class DecayedCounts:
@@ -33,7 +35,7 @@ class DecayedCounts:
 
     def add(self, index: int, at: float, times: int) -> None:
         """Count interactions with a lesson at one time; a negative number removes them."""
-        block, age = divmod(floor(at / self.half_life * STEPS), BLOCK_STEPS)
+        block, age = divmod(floor(at / self.half_life * STEPS_PER_HALF_LIFE), BLOCK_STEPS)
         is_read = 0 <= self._current - block < BLOCKS_READ
         if block not in self._blocks:
             self._blocks[block] = {}
@@ -50,7 +52,7 @@ class DecayedCounts:
         """Count many interactions: the lesson and the time of each."""
         if not len(times):
             return
-        ages = np.floor(times / self.half_life * STEPS).astype(np.int64)
+        ages = np.floor(times / self.half_life * STEPS_PER_HALF_LIFE).astype(np.int64)
         blocks, inverse = np.unique(ages // BLOCK_STEPS, return_inverse=True)
         keys = inverse * (int(indices.max()) + 1) + indices
         order = np.argsort(keys, kind="stable")

@@ -7,7 +7,7 @@ import numpy as np
 
 from recommendation_service.model.arrays import Indices, Mask
 from recommendation_service.model.counts import Counts, Figure
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import RankedLesson
 from shared.ids import LessonId
 
 Label = str | int  # a tag, or the id of a course
@@ -39,8 +39,8 @@ class EligibleLessons:
         return np.asarray(self.new[is_unwatched & ~np.isin(self.new, known)])
 
     def fill_up(
-        self, counts: Counts, ranked: list[Scored], excluded: Collection[LessonId], limit: int
-    ) -> list[Scored]:
+        self, counts: Counts, ranked: list[RankedLesson], excluded: Collection[LessonId], limit: int
+    ) -> list[RankedLesson]:
         """Fill a list up to its limit with lessons that have no interactions."""
         missing = limit - len(ranked)
         if missing <= 0 or not len(self.unwatched):
@@ -49,4 +49,4 @@ class EligibleLessons:
         interactions = counts.figures[Figure.INTERACTIONS]
         unwatched = (counts.lessons[index] for index in self.unwatched if interactions[index] <= 0)
         added = (lesson for lesson in unwatched if lesson not in out)
-        return [*ranked, *(Scored(lesson, 0.0, "new") for lesson in islice(added, missing))]
+        return [*ranked, *(RankedLesson(lesson, 0.0, "new") for lesson in islice(added, missing))]

@@ -14,8 +14,8 @@ from recommendation_service.model.arrays import Floats
 from recommendation_service.model.cooccurrence import SUMS, Factor, factors_of
 from recommendation_service.model.counts import Counts, Figure
 from recommendation_service.model.features import UserContext
-from recommendation_service.model.rank import Scored
-from recommendation_service.model.sparse_rows import Row
+from recommendation_service.model.rank import RankedLesson
+from recommendation_service.model.sparse_rows import SparseRow
 from shared.ids import LessonId
 
 
@@ -27,7 +27,7 @@ class Influence(NamedTuple):
 
 
 def influences(
-    counts: Counts, user: UserContext, scored: Scored, weighted_features: Floats | None
+    counts: Counts, user: UserContext, scored: RankedLesson, weighted_features: Floats | None
 ) -> list[Influence]:
     """The contribution of each latest lesson to a score, the largest first, without zeros.
 
@@ -51,7 +51,9 @@ def influences(
     return sorted(found, key=lambda one: (-one.contribution, one.lesson_id))
 
 
-def with_reasons(counts: Counts, user: UserContext, ranked: Sequence[Scored]) -> list[Scored]:
+def with_reasons(
+    counts: Counts, user: UserContext, ranked: Sequence[RankedLesson]
+) -> list[RankedLesson]:
     """Set reasons: new, or watched together with one of the user's latest lessons."""
     near = [counts.neighbours[index] for index in user.recent]
     indices = [counts.index[one.lesson_id] for one in ranked]
@@ -59,15 +61,15 @@ def with_reasons(counts: Counts, user: UserContext, ranked: Sequence[Scored]) ->
     reasoned = []
     for one, index, times in zip(ranked, indices, interactions, strict=True):
         if one.reason == "new" or not times:
-            reasoned.append(Scored(one.lesson_id, one.score, "new"))
+            reasoned.append(RankedLesson(one.lesson_id, one.score, "new"))
         elif _is_in_any(near, index):
-            reasoned.append(Scored(one.lesson_id, one.score, "watched_together"))
+            reasoned.append(RankedLesson(one.lesson_id, one.score, "watched_together"))
         else:
             reasoned.append(one)
     return reasoned
 
 
-def _is_in_any(rows: Sequence[Row], index: int) -> bool:
+def _is_in_any(rows: Sequence[SparseRow], index: int) -> bool:
     for row in rows:  # noqa: SIM110 - quicker than `any`, for a few rows
         if index in row:
             return True

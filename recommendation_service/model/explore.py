@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recommendation_service.model.arrays import Indices, Mask
 from recommendation_service.model.counts import Counts, Figure
 from recommendation_service.model.eligible_lessons import EligibleLessons
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import RankedLesson
 from shared.ids import UserId
 
 MIN_INTERACTIONS: Final = 10  # from which a lesson is ranked like any other
@@ -39,7 +39,7 @@ class Recipient(NamedTuple):
     eligible: EligibleLessons | None = None  # None: all lessons with interactions
 
 
-ANONYMOUS: Final = Recipient(UserId(0), 0.0)  # gets no places for new lessons
+ANONYMOUS_RECIPIENT: Final = Recipient(UserId(0), 0.0)  # gets no places for new lessons
 
 
 def new_lessons(
@@ -69,8 +69,8 @@ def are_new(counts: Counts, now: float) -> Mask:
 
 
 def with_new_lessons(
-    counts: Counts, ranked: Sequence[Scored], chosen: Sequence[Scored], new: Mask
-) -> list[Scored]:
+    counts: Counts, ranked: Sequence[RankedLesson], chosen: Sequence[RankedLesson], new: Mask
+) -> list[RankedLesson]:
     """Put the chosen lessons into the last places, unless as many new ones are ranked anyway."""
     if not chosen:
         return list(ranked)

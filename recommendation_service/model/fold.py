@@ -11,11 +11,11 @@ import numpy as np
 
 from recommendation_service.model.arrays import Floats, Indices, Mask
 from recommendation_service.model.counts import (
-    EPOCH,
     HALF_LIFE,
     LAG_UNITS,
     MAX_HALF_LIVES,
     NO_LESSON,
+    REFERENCE_TIME,
     Counts,
     Figure,
     Transition,
@@ -23,14 +23,14 @@ from recommendation_service.model.counts import (
 )
 from recommendation_service.model.fingerprint import ABSENT, MODULUS, fingerprint_of_packed
 from recommendation_service.model.history import SESSION, WINDOW, Interaction
-from recommendation_service.model.sparse_rows import Row
+from recommendation_service.model.sparse_rows import SparseRow
 from shared.ids import LessonId
 
 _FIRST_PRECEDING: Final = 3  # column of the packed contributions, see `fingerprint`
 _KEY_BITS: Final = 31  # two numbers of so few bits are sorted as one
 
 
-class Interactions(NamedTuple):
+class InteractionArrays(NamedTuple):
     """All interactions of some users, in any order: [interactions] each."""
 
     users: Indices  # distinct numbers, not negative
@@ -38,7 +38,7 @@ class Interactions(NamedTuple):
     times: Floats
 
     @classmethod
-    def of(cls, histories: Iterable[Sequence[Interaction]]) -> "Interactions":
+    def of(cls, histories: Iterable[Sequence[Interaction]]) -> "InteractionArrays":
         """The interactions of one user after the other."""
         rows = [(user, *one) for user, history in enumerate(histories) for one in history]
         users, lesson_ids, times = zip(*rows, strict=True) if rows else ((), (), ())
@@ -55,7 +55,7 @@ class Fold:
         self._paths = _PairSums(1)
         self._fingerprint = 0
 
-    def add(self, interactions: Interactions) -> None:
+    def add(self, interactions: InteractionArrays) -> None:
         """Count a portion."""
         if not len(interactions.times):
             return
@@ -90,7 +90,7 @@ class Fold:
             return
         earlier = [at - lag for lag, at in zip(lags, later, strict=True)]
         before, after = (stream.indices[np.concatenate(one)] for one in (earlier, later))
-        half_lives = (stream.times - EPOCH) / HALF_LIFE
+        half_lives = (stream.times - REFERENCE_TIME) / HALF_LIFE
         weights = np.exp2(np.clip(half_lives, -MAX_HALF_LIVES, MAX_HALF_LIVES))
         recent = np.concatenate([weights[at] / lag for lag, at in zip(lags, later, strict=True)])
         units = np.repeat([float(LAG_UNITS // lag) for lag in lags], list(map(len, later)))
@@ -143,7 +143,7 @@ class _PairSums:
         )
         return both
 
-    def fill(self, rows: Sequence[Row]) -> None:
+    def fill(self, rows: Sequence[SparseRow]) -> None:
         """Fill each row with its keys and values."""
         limits = np.searchsorted(self._rows, np.arange(len(rows) + 1))
         values = self._values.T
@@ -178,7 +178,7 @@ class _Stream(NamedTuple):
     short: Mask  # whether the pause before was short; undefined at position 0
 
 
-def _stream(counts: Counts, interactions: Interactions) -> _Stream:
+def _stream(counts: Counts, interactions: InteractionArrays) -> _Stream:
     order = np.lexsort((interactions.lesson_ids, interactions.times, interactions.users))
     users, lesson_ids = interactions.users[order], interactions.lesson_ids[order]
     times = interactions.times[order]

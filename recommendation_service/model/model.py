@@ -18,13 +18,13 @@ from recommendation_service.model.counts import LAG_UNITS, Counts, Figure, Neigh
 from recommendation_service.model.eligibility import Eligibility
 from recommendation_service.model.eligible_lessons import EligibleLessons
 from recommendation_service.model.explain import Influence, influences
-from recommendation_service.model.explore import ANONYMOUS, Recipient
+from recommendation_service.model.explore import ANONYMOUS_RECIPIENT, Recipient
 from recommendation_service.model.features import LESSON_BASED, UserContext, user_context
 from recommendation_service.model.fingerprint import MODULUS, fingerprint_of
-from recommendation_service.model.fold import Fold, Interactions
+from recommendation_service.model.fold import Fold, InteractionArrays
 from recommendation_service.model.history import Change, Interaction
 from recommendation_service.model.popularity import PopularityCache
-from recommendation_service.model.rank import Scored, score, top_k
+from recommendation_service.model.rank import RankedLesson, score, top_k
 from recommendation_service.model.rank_batch import BatchRanker, RankingRequest
 from recommendation_service.model.smoothing import SMOOTHING
 from recommendation_service.model.sparse_rows import gather
@@ -53,7 +53,7 @@ class Model:
         """The model of histories, each oldest first; faster than a change for each interaction."""
         model = cls(weights)
         fold = Fold(model.counts)
-        fold.add(Interactions.of(histories))
+        fold.add(InteractionArrays.of(histories))
         model.fingerprint = fold.finish()
         return model
 
@@ -82,8 +82,8 @@ class Model:
         now: float,
         limit: int,
         exclude: Collection[LessonId] = (),
-        recipient: Recipient = ANONYMOUS,
-    ) -> list[Scored]:
+        recipient: Recipient = ANONYMOUS_RECIPIENT,
+    ) -> list[RankedLesson]:
         """The best lessons for a user, neither watched nor excluded, best first.
 
         The history is the user's own, oldest first. There are fewer than `limit` only if no more
@@ -93,12 +93,14 @@ class Model:
         """
         return self.recommend_all([RankingRequest(history, limit, exclude, recipient)], now)[0]
 
-    def recommend_all(self, requests: Sequence[RankingRequest], now: float) -> list[list[Scored]]:
+    def recommend_all(
+        self, requests: Sequence[RankingRequest], now: float
+    ) -> list[list[RankedLesson]]:
         """The same for each request, which costs less than one after the other."""
         return self._ranker.rank(self.weights, requests, now)
 
     def explain(
-        self, history: Sequence[Interaction], now: float, found: Sequence[Scored]
+        self, history: Sequence[Interaction], now: float, found: Sequence[RankedLesson]
     ) -> list[list[Influence]]:
         """The contribution of each lesson of the user to each score; together they are the score.
 
@@ -153,7 +155,7 @@ class Model:
 
     def similar(
         self, lesson_id: LessonId, limit: int, eligible: EligibleLessons | None = None
-    ) -> list[Scored]:
+    ) -> list[RankedLesson]:
         """Lessons with interactions of the same users near by: cosine of both directions' sums."""
         index = self.counts.index.get(lesson_id)
         if index is None:
@@ -167,7 +169,7 @@ class Model:
 
     def next(
         self, lesson_id: LessonId, limit: int, eligible: EligibleLessons | None = None
-    ) -> list[Scored]:
+    ) -> list[RankedLesson]:
         """Lessons that came right after a lesson: their share of its continuations."""
         index = self.counts.index.get(lesson_id)
         if index is None:
@@ -190,7 +192,7 @@ class Model:
         limit: int,
         exclude: Collection[LessonId] = (),
         eligible: EligibleLessons | None = None,
-    ) -> list[Scored]:
+    ) -> list[RankedLesson]:
         """The lessons with most interactions: of all time, or with a half-life of the window."""
         mask = eligible.mask(len(self.counts)) if eligible else None
         indices = self.counts.watched(exclude, mask)

@@ -19,15 +19,17 @@ from shared.ids import LessonId
 
 PARTS: Final = 128  # of the scores, each with its own maximum
 
-Reason = Literal["watched_together", "popular", "new", "similar", "watched_next", "next_in_course"]
+RankingReason = Literal[
+    "watched_together", "popular", "new", "similar", "watched_next", "next_in_course"
+]
 
 
-class Scored(NamedTuple):
+class RankedLesson(NamedTuple):
     """A lesson, its score (more is better), and the reason why it is ranked."""
 
     lesson_id: LessonId
     score: float
-    reason: Reason = "popular"
+    reason: RankingReason = "popular"
 
 
 class Scoring(NamedTuple):
@@ -55,8 +57,8 @@ def top_k(
     indices: Indices,
     scores: Floats | Logs,
     limit: int,
-    reason: Reason = "popular",
-) -> list[Scored]:
+    reason: RankingReason = "popular",
+) -> list[RankedLesson]:
     """The lessons with the highest scores, at most `limit`, best first; equal scores by lesson id.
 
     `scores` belong to `indices`, and those to `lessons`.
@@ -65,7 +67,7 @@ def top_k(
         high = np.flatnonzero(scores >= _threshold(scores, limit))
         indices, scores = indices.take(high), scores.take(high)
     pairs: Iterable[tuple[int, float]] = zip(indices.tolist(), scores.tolist(), strict=True)
-    scored = [Scored(lessons[index], value, reason) for index, value in pairs]
+    scored = [RankedLesson(lessons[index], value, reason) for index, value in pairs]
     return sorted(scored, key=lambda one: (-one.score, one.lesson_id))[:limit]
 
 

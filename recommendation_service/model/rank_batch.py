@@ -15,7 +15,7 @@ from recommendation_service.model.columns import Columns, scores_all
 from recommendation_service.model.counts import Counts
 from recommendation_service.model.explain import with_reasons
 from recommendation_service.model.explore import (
-    ANONYMOUS,
+    ANONYMOUS_RECIPIENT,
     Recipient,
     are_new,
     new_lessons,
@@ -24,7 +24,7 @@ from recommendation_service.model.explore import (
 from recommendation_service.model.features import UserContext, user_context
 from recommendation_service.model.history import Interaction
 from recommendation_service.model.popularity import PopularityCache
-from recommendation_service.model.rank import Scored, score, top_k
+from recommendation_service.model.rank import RankedLesson, score, top_k
 from recommendation_service.model.weights import Weights
 from shared.ids import LessonId
 
@@ -37,7 +37,7 @@ class RankingRequest(NamedTuple):
     history: Sequence[Interaction]  # the user's own, oldest first
     limit: int
     exclude: Collection[LessonId] = ()
-    recipient: Recipient = ANONYMOUS
+    recipient: Recipient = ANONYMOUS_RECIPIENT
 
 
 class RankingPlan(NamedTuple):
@@ -60,11 +60,11 @@ class BatchRanker:
 
     def rank(
         self, weights: Weights, requests: Sequence[RankingRequest], now: float
-    ) -> list[list[Scored]]:
+    ) -> list[list[RankedLesson]]:
         """The list for each request at a time, best first; see `Model.recommend`."""
         new = are_new(self._counts, now)
         plans = [self._plan(request, new, now) for request in requests]
-        ranked: list[list[Scored]] = [[] for _ in plans]
+        ranked: list[list[RankedLesson]] = [[] for _ in plans]
         for batch in self._batches(plans):
             some = [plans[number] for number in batch]
             columns = Columns([plan.candidates for plan in some], len(self._counts))
@@ -96,7 +96,9 @@ class BatchRanker:
         yield from (whole[start : start + MAX_BATCH] for start in range(0, len(whole), MAX_BATCH))
         yield from ([number] for number in some if number not in whole)
 
-    def _top(self, plan: RankingPlan, columns: Columns, scores: Logs, new: Mask) -> list[Scored]:
+    def _top(
+        self, plan: RankingPlan, columns: Columns, scores: Logs, new: Mask
+    ) -> list[RankedLesson]:
         """The best candidates, and the new lessons of the plan."""
         counts, candidates, limit = self._counts, plan.candidates, plan.request.limit
         ranked = top_k(counts.lessons, candidates, scores.take(columns.of(candidates)), limit)
@@ -105,6 +107,6 @@ class BatchRanker:
         ranked = with_new_lessons(counts, ranked, chosen, new)
         return with_reasons(counts, plan.user, ranked)
 
-    def _filled(self, plan: RankingPlan, ranked: list[Scored]) -> list[Scored]:
+    def _filled(self, plan: RankingPlan, ranked: list[RankedLesson]) -> list[RankedLesson]:
         eligible, limit = plan.request.recipient.eligible, plan.request.limit
         return eligible.fill_up(self._counts, ranked, plan.seen, limit) if eligible else ranked

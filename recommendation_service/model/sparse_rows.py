@@ -14,7 +14,7 @@ import numpy as np
 from recommendation_service.model.arrays import Floats, Indices
 
 
-class Row:
+class SparseRow:
     """Whole numbers as keys, and a record of `width` values for each."""
 
     __slots__ = ("keys", "values", "width")
@@ -68,7 +68,7 @@ class Row:
         self.values = array("d", np.ascontiguousarray(values).tobytes())
 
 
-def gather(rows: Sequence[Row]) -> tuple[Indices, Floats]:
+def gather(rows: Sequence[SparseRow]) -> tuple[Indices, Floats]:
     """Concatenate rows of the same width: keys [n], values [n, width]."""
     keys = np.concatenate([np.frombuffer(row.keys, np.int64) for row in rows])
     values = np.concatenate([np.frombuffer(row.values) for row in rows])

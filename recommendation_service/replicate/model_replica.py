@@ -16,7 +16,7 @@ from sqlalchemy import Row, bindparam, select
 
 from recommendation_service.event import Event
 from recommendation_service.learn.histories import ModelStep
-from recommendation_service.learn.learn import Learned
+from recommendation_service.learn.learn import LearnedBatch
 from recommendation_service.learn.load_model import load_model
 from recommendation_service.learn.model_state import read_model_state
 from recommendation_service.model.encoding import decode
@@ -31,7 +31,7 @@ from shared.process.background import log_and_continue
 log = logging.getLogger(__name__)
 
 READ_SIZE: Final = 1000  # log entries in one read
-STEPS: Final = 32  # applied before other tasks run
+STEPS_BETWEEN_YIELDS: Final = 32  # applied before other tasks run
 
 StepObserver = Callable[[ModelStep], Awaitable[None]]  # sees a step before the model learns it
 
@@ -43,10 +43,12 @@ class ModelReplica:
         self._database = database
         # Held during each learning transaction of this process: otherwise `catch_up` would read its
         # entries from the log, and they would be applied twice.
-        self._learning = asyncio.Lock()
-        self._applying = asyncio.Lock()  # held by the task that changes the model
-        self._committed: deque[tuple[Learned, StepObserver | None]] = deque()  # not applied yet
-        self._is_whole = True  # no version was applied in part
+        self._learn_lock = asyncio.Lock()
+        self._apply_lock = asyncio.Lock()  # held by the task that changes the model
+        self._committed: deque[tuple[LearnedBatch, StepObserver | None]] = (
+            deque()
+        )  # not applied yet
+        self._is_consistent = True  # no version was applied in part
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
         self.catalogue = Catalogue(database)
         self.model = Model()
@@ -66,44 +68,46 @@ class ModelReplica:
             log.error("the model loaded from the histories differs from the one that was learned")
         await self.catalogue.catch_up()
         self.catalogue.describe_to(model.eligibility)
-        self.model, self.version, self._is_whole = model, state.version, True
+        self.model, self.version, self._is_consistent = model, state.version, True
         self.applied_through = state.applied_through
 
     async def run(self, interval: float) -> None:
         """Look for versions of other processes every `interval` seconds, for ever."""
         while True:
             with log_and_continue(DatabaseUnavailable, "the model replica is behind"):
-                if not self._learning.locked():  # else applying this process's work catches up
+                if not self._learn_lock.locked():  # else applying this process's work catches up
                     await self.catch_up()
                 await self.catalogue.catch_up()
             await asyncio.sleep(interval)
 
     async def commit(
-        self, transaction: Callable[[], Awaitable[Learned]], observer: StepObserver | None = None
-    ) -> Learned:
+        self,
+        transaction: Callable[[], Awaitable[LearnedBatch]],
+        observer: StepObserver | None = None,
+    ) -> LearnedBatch:
         """Run a learning transaction of this process, and enqueue its steps."""
-        async with self._learning:
+        async with self._learn_lock:
             learned = await transaction()
             self.enqueue(learned, observer)
         return learned
 
-    def enqueue(self, learned: Learned, observer: StepObserver | None = None) -> None:
+    def enqueue(self, learned: LearnedBatch, observer: StepObserver | None = None) -> None:
         """Enqueue committed steps for `apply_committed`, in the order of the commits."""
         self._committed.append((learned, observer))
 
     async def apply_committed(self) -> None:
         """Apply the versions of this process, each after those of other processes before it."""
-        async with self._applying:
+        async with self._apply_lock:
             await self._apply_committed()
 
     async def catch_up(self) -> None:
         """Apply every version that the model does not have yet."""
-        async with self._learning, self._applying:
+        async with self._learn_lock, self._apply_lock:
             await self._apply_committed()
             await self._read_log()
 
     async def _apply_committed(self) -> None:
-        """The caller holds `_applying`, like all below."""
+        """The caller holds `_apply_lock`, like all below."""
         while self._committed:
             learned, observer = self._committed[0]
             # After an empty change the version is that of the learner before.
@@ -116,19 +120,19 @@ class ModelReplica:
             for listener in self._listeners:
                 listener(learned.events)
 
-    async def _apply_steps(self, learned: Learned, observer: StepObserver | None) -> None:
+    async def _apply_steps(self, learned: LearnedBatch, observer: StepObserver | None) -> None:
         with self._reaching(learned.version):
             for number, step in enumerate(learned.steps, 1):
                 if observer:
                     await observer(step)
                 self.model.apply(step.change)
-                if number % STEPS == 0:
+                if number % STEPS_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
             self.model.apply(Change(bounds=learned.change.bounds))
 
     async def _read_log(self, before: int = MAX_INTEGER) -> None:
         """Apply the versions before this one, as far as the log has them."""
-        if not self._is_whole:
+        if not self._is_consistent:
             await self.load()
         while self.version + 1 < before:
             entries = await self._next_entries(before)
@@ -155,9 +159,9 @@ class ModelReplica:
     @contextmanager
     def _reaching(self, version: int) -> Iterator[None]:
         """Apply in the block what leads to the version; if it fails, the model is not whole."""
-        self._is_whole = False
+        self._is_consistent = False
         yield
-        self.version, self._is_whole = version, True
+        self.version, self._is_consistent = version, True
 
 
 _VERSION: Final = model_changes.c.version

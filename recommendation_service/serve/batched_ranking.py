@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import RankedLesson
 from shared.process.futures import set_exceptions, set_results
 
 T = TypeVar("T")
@@ -18,16 +18,16 @@ T = TypeVar("T")
 class BatchedRanking(Generic[T]):
     """The batch of this moment; `rank_all` makes a list for each of its items."""
 
-    def __init__(self, rank_all: Callable[[Sequence[T]], Sequence[list[Scored]]]) -> None:
+    def __init__(self, rank_all: Callable[[Sequence[T]], Sequence[list[RankedLesson]]]) -> None:
         self._rank_all = rank_all
-        self._batch: list[tuple[T, asyncio.Future[list[Scored]]]] = []
+        self._batch: list[tuple[T, asyncio.Future[list[RankedLesson]]]] = []
 
-    async def rank(self, item: T) -> list[Scored]:
+    async def rank(self, item: T) -> list[RankedLesson]:
         """Return the list for this item."""
         loop = asyncio.get_running_loop()
         if not self._batch:
             loop.call_soon(self._rank_batch)
-        future: asyncio.Future[list[Scored]] = loop.create_future()
+        future: asyncio.Future[list[RankedLesson]] = loop.create_future()
         self._batch.append((item, future))
         return await future
 

@@ -46,21 +46,21 @@ class ReadYourWrites:
         self._replica = replica
         self._waiting: dict[asyncio.Future[bool], ConsistencyToken] = {}
         self._has_waiting = asyncio.Event()
-        replica.add_listener(self._resolve_known)
+        replica.add_listener(self._resolve_applied)
 
-    def _resolve_known(self, events: Sequence[Event]) -> None:
+    def _resolve_applied(self, events: Sequence[Event]) -> None:
         """Resolve the requests that wait for these events, which the model knows now."""
         if self._waiting:
             ids = {event.event_id for event in events}
             watches = {(event.user_id, event.watch_id) for event in events}
-            self._resolve(ids, watches, is_known=True)
+            self._resolve(ids, watches, is_applied=True)
 
     def _resolve(
-        self, ids: Collection[UUID], watches: Collection[tuple[UserId, UUID]], *, is_known: bool
+        self, ids: Collection[UUID], watches: Collection[tuple[UserId, UUID]], *, is_applied: bool
     ) -> None:
         tokens = self._waiting.items()
         found = [future for future, token in tokens if token.id in ids or token in watches]
-        set_results(found, [is_known] * len(found))
+        set_results(found, [is_applied] * len(found))
 
     async def run(self) -> None:
         """Poll while requests wait, for ever."""
@@ -72,7 +72,7 @@ class ReadYourWrites:
             if not self._waiting:
                 self._has_waiting.clear()
 
-    async def until_known(self, token: ConsistencyToken, seconds: float) -> None:
+    async def wait_until_applied(self, token: ConsistencyToken, seconds: float) -> None:
         """Wait until the model of this process knows it; `NotYetLearned` when it takes longer."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -117,7 +117,7 @@ class ReadYourWrites:
             found = {
                 (user, id_) for user, id_ in await connection.execute(union_all(watches, events))
             }
-        self._resolve({id_ for user, id_ in found if user is None}, found, is_known=False)
+        self._resolve({id_ for user, id_ in found if user is None}, found, is_applied=False)
 
 
 def _retrieve_exception(task: asyncio.Task[None]) -> None:

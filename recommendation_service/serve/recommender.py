@@ -8,10 +8,10 @@ from typing import Final, Literal, NamedTuple
 from recommendation_service.learn.recent_interactions import MAX_HISTORY, watched_among
 from recommendation_service.model.eligible_lessons import EligibleLessons, Labels
 from recommendation_service.model.explain import Influence
-from recommendation_service.model.explore import ANONYMOUS, Recipient
+from recommendation_service.model.explore import ANONYMOUS_RECIPIENT, Recipient
 from recommendation_service.model.history import Interaction
 from recommendation_service.model.model import Model, Window
-from recommendation_service.model.rank import Reason, Scored
+from recommendation_service.model.rank import RankedLesson, RankingReason
 from recommendation_service.model.rank_batch import RankingRequest
 from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.serve.batched_ranking import BatchedRanking
@@ -31,7 +31,7 @@ Strategy = Literal["personal", "popular"]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ListRequest:
     """Which lessons are requested."""
 
     limit: int
@@ -41,12 +41,12 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class RecommendedLesson:
     """A recommended lesson, on request with the watched lessons that contributed."""
 
     lesson_id: LessonId
     score: float
-    reason: Reason
+    reason: RankingReason
     because: Sequence[Influence] | None = None
 
 
@@ -62,7 +62,7 @@ class BatchItem(NamedTuple):
     """A request for a user or a visitor with this history, oldest first."""
 
     history: Sequence[Interaction]
-    request: Request
+    request: ListRequest
     user_id: UserId | None = None  # None: no new lessons are mixed in
 
 
@@ -83,7 +83,9 @@ class Recommender:
     def _model(self) -> Model:
         return self._replica.model
 
-    async def for_user(self, user_id: UserId, request: Request) -> tuple[list[Item], Strategy]:
+    async def for_user(
+        self, user_id: UserId, request: ListRequest
+    ) -> tuple[list[RecommendedLesson], Strategy]:
         """Return the best lessons that the user has not watched, best first."""
         history, hidden = await self._reads.read(user_id)
         request = replace(request, exclude={*request.exclude, *hidden})
@@ -93,21 +95,23 @@ class Recommender:
             found = await self._rank_long_history(user_id, history, request)
         return self._items(history, request, found), "personal" if history else "popular"
 
-    def for_visitor(self, lessons: Sequence[LessonId], request: Request) -> list[Item]:
+    def for_visitor(
+        self, lessons: Sequence[LessonId], request: ListRequest
+    ) -> list[RecommendedLesson]:
         """Return the best lessons for a visitor who just watched these, oldest first."""
         now = self._now()
         history = [Interaction(lesson, now) for lesson in dict.fromkeys(lessons)]
         (found,) = self._rank_all([BatchItem(history, request)])
         return self._items(history, request, found)
 
-    def _rank_all(self, batch: Sequence[BatchItem]) -> list[list[Scored]]:
+    def _rank_all(self, batch: Sequence[BatchItem]) -> list[list[RankedLesson]]:
         return self._model.recommend_all(
             [self._ranking_request(item) for item in batch], self._now()
         )
 
     def _ranking_request(self, item: BatchItem) -> RankingRequest:
         history, request, user_id = item
-        recipient = ANONYMOUS if user_id is None else Recipient(user_id, self._explore)
+        recipient = ANONYMOUS_RECIPIENT if user_id is None else Recipient(user_id, self._explore)
         recipient = recipient._replace(eligible=self._eligible(request.labels))
         return RankingRequest(history, request.limit, request.exclude, recipient)
 
@@ -116,14 +120,14 @@ class Recommender:
         return self._model.eligibility.eligible(labels, utc_now().timestamp())
 
     async def _rank_long_history(
-        self, user_id: UserId, history: Sequence[Interaction], request: Request
-    ) -> list[Scored]:
+        self, user_id: UserId, history: Sequence[Interaction], request: ListRequest
+    ) -> list[RankedLesson]:
         """Return the best lessons for a user whose history is longer than what was read of it.
 
         More lessons than requested are ranked by the part that was read, and looked up in the whole
         history. A robot that has watched thousands of lessons gets fewer than it requested.
         """
-        left: list[Scored] = []
+        left: list[RankedLesson] = []
         for factor in OVERFETCH_FACTORS:
             deeper = replace(request, limit=factor * request.limit)
             found = await self._ranking.rank(BatchItem(history, deeper))
@@ -136,24 +140,28 @@ class Recommender:
         return left
 
     def _items(
-        self, history: Sequence[Interaction], request: Request, found: Sequence[Scored]
-    ) -> list[Item]:
+        self, history: Sequence[Interaction], request: ListRequest, found: Sequence[RankedLesson]
+    ) -> list[RecommendedLesson]:
         if not request.explain:
-            return [Item(*one) for one in found]
+            return [RecommendedLesson(*one) for one in found]
         explained = self._model.explain(history, self._now(), found)
-        return [Item(*one, because) for one, because in zip(found, explained, strict=True)]
+        return [
+            RecommendedLesson(*one, because) for one, because in zip(found, explained, strict=True)
+        ]
 
-    def similar(self, lesson_id: LessonId, request: Request) -> list[Scored]:
+    def similar(self, lesson_id: LessonId, request: ListRequest) -> list[RankedLesson]:
         """Return the lessons that the same users watch, most similar first."""
         more = request.limit + len(request.exclude)
         found = self._model.similar(lesson_id, more, self._eligible(request.labels))
         return _without(found, request)
 
-    def next(self, lesson_id: LessonId, request: Request) -> list[Scored]:
+    def next(self, lesson_id: LessonId, request: ListRequest) -> list[RankedLesson]:
         """Return the next lesson of the course, then what users watch next, most frequent first."""
         return self._next(lesson_id, request, wrap_around=False)
 
-    def _next(self, lesson_id: LessonId, request: Request, *, wrap_around: bool) -> list[Scored]:
+    def _next(
+        self, lesson_id: LessonId, request: ListRequest, *, wrap_around: bool
+    ) -> list[RankedLesson]:
         eligible = self._eligible(request.labels)
         course = self._replica.catalogue.course_of(lesson_id)
         excluded = {lesson_id, *request.exclude}
@@ -162,14 +170,14 @@ class Recommender:
         )
         excluded.update(one.lesson_id for one in unavailable)
         in_course = next_in_course(course, lesson_id, excluded, wrap_around=wrap_around)
-        first = [] if in_course is None else [Scored(in_course, 1.0, "next_in_course")]
+        first = [] if in_course is None else [RankedLesson(in_course, 1.0, "next_in_course")]
         found = self._model.next(lesson_id, request.limit + len(excluded) + 1, eligible)
         then = [one for one in found if one.lesson_id not in (*excluded, in_course)]
         return [*first, *then][: request.limit]
 
     async def next_for_user(
-        self, user_id: UserId, lesson_id: LessonId, request: Request
-    ) -> list[Scored]:
+        self, user_id: UserId, lesson_id: LessonId, request: ListRequest
+    ) -> list[RankedLesson]:
         """Return the same without what the user finished or hides.
 
         After the end of the course it goes on with lessons that the user left out.
@@ -184,7 +192,7 @@ class Recommender:
         excluded = {*request.exclude, *finished, *(one.lesson_id for one in hidden)}
         return self._next(lesson_id, replace(request, exclude=excluded), wrap_around=True)
 
-    def popular(self, window: Window, request: Request) -> list[Scored]:
+    def popular(self, window: Window, request: ListRequest) -> list[RankedLesson]:
         """Return the lessons with most interactions, by counts that decay over the window."""
         eligible = self._eligible(request.labels)
         return self._model.popular(window, self._now(), request.limit, request.exclude, eligible)
@@ -211,5 +219,5 @@ class Recommender:
         return latest if latest and now - latest > ARCHIVE_AGE else now
 
 
-def _without(found: Sequence[Scored], request: Request) -> list[Scored]:
+def _without(found: Sequence[RankedLesson], request: ListRequest) -> list[RankedLesson]:
     return [one for one in found if one.lesson_id not in request.exclude][: request.limit]

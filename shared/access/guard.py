@@ -14,10 +14,10 @@ from starlette.types import Scope as Request
 
 from shared.access.caller import ANONYMOUS, ANONYMOUS_ADMIN, Caller
 from shared.access.key_set import KeySet
-from shared.access.keys import PREFIX, parse_keys
+from shared.access.keys import KEY_PREFIX, parse_keys
 from shared.access.permissions import Permissions
 from shared.access.rate_limit import RateLimiter
-from shared.access.tokens import Tokens, Verified
+from shared.access.tokens import TokenVerifier, VerifiedCredential
 from shared.errors import CannotStart, Forbidden, Unauthenticated
 from shared.process.settings import SharedSettings
 
@@ -37,8 +37,8 @@ class Guard:
     def __init__(self, settings: SharedSettings, permissions: Permissions, host: str) -> None:
         self.permissions = permissions
         self._keys = parse_keys(settings.api_keys)
-        self._tokens = _tokens(settings)
-        self.is_open = not self._keys and self._tokens is None
+        self._token_verifier = _token_verifier(settings)
+        self.is_open = not self._keys and self._token_verifier is None
         if self.is_open and not (is_loopback(host) or settings.allow_open):
             raise CannotStart(
                 f"Anybody who reaches {host or 'this machine'} could read and change everything:"
@@ -46,7 +46,7 @@ class Guard:
             )
         self._any_host = settings.allow_open
         self._rate_limiter = RateLimiter(_rate(settings, host))
-        self._verified_credentials: dict[bytes, Verified] = {}
+        self._verified_credentials: dict[bytes, VerifiedCredential] = {}
 
     async def admit(self, request: Request) -> Caller:
         """Return who sent the request.
@@ -60,7 +60,7 @@ class Guard:
         caller = self._anonymous(headers) if self.is_open else await self._caller(headers)
         return self._authorize(caller, request)
 
-    def admit_known(self, request: Request) -> Caller | None:
+    def admit_cached(self, request: Request) -> Caller | None:
         """Return who sent the request, or None when the credential has to be verified first.
 
         Raises what `admit` raises.
@@ -98,18 +98,18 @@ class Guard:
         cached = self._verified_credentials.get(sha256(_credential(headers)).digest())
         return cached.caller if cached and cached.until >= time.time() else None
 
-    async def _verify(self, credential: bytes, digest: bytes) -> Verified:
+    async def _verify(self, credential: bytes, digest: bytes) -> VerifiedCredential:
         until = time.time() + MAX_AGE
-        if credential.startswith(PREFIX.encode()):
+        if credential.startswith(KEY_PREFIX.encode()):
             if caller := self._keys.caller(digest):
-                return Verified(caller, until)
+                return VerifiedCredential(caller, until)
             raise Unauthenticated("This key is not known.")
-        if self._tokens is None:
+        if self._token_verifier is None:
             raise Unauthenticated("This is no key of this service, and it takes no tokens.")
-        verified = await self._tokens.verify(credential.decode("latin-1"))
-        return Verified(verified.caller, min(verified.until, until))
+        verified = await self._token_verifier.verify(credential.decode("latin-1"))
+        return VerifiedCredential(verified.caller, min(verified.until, until))
 
-    def _cache(self, digest: bytes, verified: Verified) -> None:
+    def _cache(self, digest: bytes, verified: VerifiedCredential) -> None:
         self._verified_credentials.pop(digest, None)
         self._verified_credentials[digest] = verified
         if len(self._verified_credentials) > MAX_CACHED:
@@ -133,7 +133,7 @@ def _credential(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     raise Unauthenticated("A key or a token is needed: `Authorization: Bearer …`.")
 
 
-def _tokens(settings: SharedSettings) -> Tokens | None:
+def _token_verifier(settings: SharedSettings) -> TokenVerifier | None:
     given: dict[str, Any] = {
         "JWT_JWKS": settings.jwt_jwks,
         "JWT_ISSUER": settings.jwt_issuer,
@@ -145,7 +145,7 @@ def _tokens(settings: SharedSettings) -> Tokens | None:
         raise CannotStart(
             f"{', '.join(missing)}: tokens are verified with all of {', '.join(given)}."
         )
-    return Tokens(KeySet(given["JWT_JWKS"]), given["JWT_ISSUER"], given["JWT_AUDIENCE"])
+    return TokenVerifier(KeySet(given["JWT_JWKS"]), given["JWT_ISSUER"], given["JWT_AUDIENCE"])
 
 
 def _rate(settings: SharedSettings, host: str) -> float:

@@ -14,24 +14,24 @@ from typing import Final
 from shared.access.caller import Caller, Scope
 from shared.errors import CannotStart
 
-PREFIX: Final = "upnext_"  # tells a key from a token, and lets scanners find one that leaked
+KEY_PREFIX: Final = "upnext_"  # tells a key from a token, and lets scanners find one that leaked
 RANDOM_BYTES: Final = 32
 
 _LINE: Final = re.compile(r"(?P<name>[\w.-]+) (?P<scopes>[\w:,]+) sha256:(?P<digest>[0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """A stored key: its hash, and the caller who has it."""
 
     digest: bytes
     caller: Caller
 
 
-class Keys:
+class ApiKeys:
     """The valid keys."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    def __init__(self, keys: Sequence[ApiKey]) -> None:
         self._keys = keys
 
     def __bool__(self) -> bool:
@@ -48,7 +48,7 @@ class Keys:
 
 def new_key() -> str:
     """Return a new key."""
-    return PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+    return KEY_PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
 
 
 def key_line(key: str, name: str, scopes: Sequence[Scope]) -> str:
@@ -56,7 +56,7 @@ def key_line(key: str, name: str, scopes: Sequence[Scope]) -> str:
     return f"{name} {','.join(scopes)} sha256:{sha256(key.encode()).hexdigest()}"
 
 
-def parse_keys(text: str) -> Keys:
+def parse_keys(text: str) -> ApiKeys:
     """Return the keys that `API_KEYS` lists, or raise `CannotStart` with the line that is wrong."""
     lines = (line.strip() for line in re.split(r"[\n;]", text))
     told = [line for line in lines if line and not line.startswith("#")]
@@ -64,10 +64,10 @@ def parse_keys(text: str) -> Keys:
     names = [key.caller.name for key in keys]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise CannotStart(f"API_KEYS: {', '.join(sorted(repeated))}: a name stands for one key.")
-    return Keys(keys)
+    return ApiKeys(keys)
 
 
-def _key(number: int, line: str) -> Key:
+def _key(number: int, line: str) -> ApiKey:
     # The line is not shown: it may be the key itself, by mistake.
     match = _LINE.fullmatch(line)
     if match is None:
@@ -80,4 +80,4 @@ def _key(number: int, line: str) -> Key:
     except ValueError:
         known = ", ".join(Scope)
         raise CannotStart(f"API_KEYS: key {number}: the scopes are {known}.") from None
-    return Key(bytes.fromhex(match["digest"]), Caller(match["name"], scopes))
+    return ApiKey(bytes.fromhex(match["digest"]), Caller(match["name"], scopes))

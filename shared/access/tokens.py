@@ -24,14 +24,14 @@ _USER: Final = re.compile(r"0|[1-9]\d{0,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedCredential:
     """The caller of a verified credential, and until when it is valid (seconds since 1970)."""
 
     caller: Caller
     until: float
 
 
-class Tokens:
+class TokenVerifier:
     """Verifies the tokens of one issuer, for one audience."""
 
     def __init__(self, keys: KeySet, issuer: str, audience: str) -> None:
@@ -39,7 +39,7 @@ class Tokens:
         self._issuer = issuer
         self._audience = audience
 
-    async def verify(self, token: str) -> Verified:
+    async def verify(self, token: str) -> VerifiedCredential:
         """Return the caller of the token.
 
         Raises `Unauthenticated` when it is invalid, `Unavailable` when no key can be read.
@@ -57,7 +57,7 @@ class Tokens:
             )
         except jwt.PyJWTError as error:
             raise Unauthenticated(f"The token is not good: {error}.") from None
-        return Verified(_caller(claims), int(claims["exp"]) + LEEWAY)
+        return VerifiedCredential(_caller(claims), int(claims["exp"]) + LEEWAY)
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:

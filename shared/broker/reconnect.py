@@ -22,7 +22,7 @@ T = TypeVar("T")
 RECONNECT_DELAY: Final = 1.0  # seconds, on average: processes must not reconnect all at once
 
 
-class Link:
+class ConnectionStatus:
     """The state of one connection to the broker, for readiness and logs."""
 
     def __init__(self, name: str) -> None:
@@ -31,7 +31,7 @@ class Link:
         self.outage: str | None = "is not connected yet"  # None: it is connected
         self.attempted = asyncio.Event()  # set after the first attempt, successful or not
 
-    def report(self, outage: str | None) -> None:
+    def update(self, outage: str | None) -> None:
         """Note the reason for an outage, or None when connected; log it when it changes."""
         if outage and outage != self.outage:
             log.warning("%s waits: %s", self.name, outage)
@@ -42,7 +42,7 @@ class Link:
 
 
 async def keep_connected(
-    link: Link,
+    status: ConnectionStatus,
     connect: Callable[[], AbstractAsyncContextManager[T]],
     work: Callable[[T], Awaitable[None]],
 ) -> None:
@@ -53,11 +53,11 @@ async def keep_connected(
     while True:
         try:
             async with connect() as connection:
-                link.report(None)
+                status.update(None)
                 await work(connection)
         except (BrokerError, Unavailable) as error:
-            link.report(str(error))
+            status.update(str(error))
         except Exception:
-            log.exception("%s failed, and starts again", link.name)
-            link.report("failed, see the log")
+            log.exception("%s failed, and starts again", status.name)
+            status.update("failed, see the log")
         await asyncio.sleep(RECONNECT_DELAY * random.uniform(0.5, 1.5))  # noqa: S311 - jitter

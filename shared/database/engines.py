@@ -34,7 +34,7 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+asyncpg")
 
 
-def refuse_embedded(database_url: str) -> None:
+def require_postgresql(database_url: str) -> None:
     """Raise `CannotStart` if the database is for one process only."""
     if parse_url(database_url).get_backend_name() == "sqlite":
         raise CannotStart("WORKERS needs PostgreSQL: SQLite is for one process.")

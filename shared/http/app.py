@@ -44,7 +44,7 @@ def create_app(settings: SharedSettings, title: str, description: str, guard: Gu
     seconds = collect_request_metrics(app)
     # Added last, it runs first: refused requests are counted and have an id.
     app.add_middleware(RequestMiddleware, seconds=seconds)
-    app.state.fast_path = FastPath(guard.admit_known, seconds)
+    app.state.fast_path = FastPath(guard.admit_cached, seconds)
     return app
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from pydantic.json_schema import models_json_schema
 
 from shared.broker.topic import topic_matches
-from shared.broker.topology import RECOMMENDATION, USER_HEADER, WATCH, Exchange, Queue
+from shared.broker.topology import RECOMMENDATION_WATCH, USER_HEADER, WATCH, Exchange, Queue
 from shared.events import SCHEMA_VERSION
 from shared.http.asyncapi_page import STYLE, asyncapi_page
 from shared.http.pages import policy_with
@@ -117,7 +117,7 @@ def _queue_channel(queue: Queue) -> Part:
     description = f"""\
 Durable quorum queue, bound to exchange `{queue.exchange.name}` with `{queue.binding_key}`.
 A message that is rejected, or delivered more than {queue.delivery_limit} times again, is parked.
-{PARTITION_NOTE if queue == RECOMMENDATION else ""}"""
+{PARTITION_NOTE if queue == RECOMMENDATION_WATCH else ""}"""
     return {
         "address": queue.name,
         "title": queue.name,

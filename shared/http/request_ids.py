@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.process.logs import request_id
 from shared.process.metrics import RequestSeconds
 
-HEADER: Final = b"x-request-id"
+REQUEST_ID_HEADER: Final = b"x-request-id"
 VALID_ID: Final = re.compile(rb"[\w.:-]{1,64}", re.ASCII)
 
 _process_prefix: Final = secrets.token_hex(6)
@@ -37,7 +37,7 @@ class RequestMiddleware:
             nonlocal answered
             if not answered and message["type"] == "http.response.start":
                 answered = True
-                message["headers"] = [*message["headers"], (HEADER, identifier)]
+                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, identifier)]
                 self._seconds.observe(scope, message["status"], time.perf_counter() - began)
             return send(message)
 
@@ -52,6 +52,6 @@ class RequestMiddleware:
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return the client's id if it is valid, or a generated one."""
     for name, value in headers:
-        if name == HEADER and VALID_ID.fullmatch(value):
+        if name == REQUEST_ID_HEADER and VALID_ID.fullmatch(value):
             return bytes(value)
     return b"%b-%d" % (_process_prefix.encode(), next(_counter))

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from shared.errors import CannotStart
 from shared.http.uvicorn_protocol.lingering import MAX_LINGERING
-from shared.http.uvicorn_protocol.protocol import protocol_within
+from shared.http.uvicorn_protocol.protocol import make_protocol
 from shared.http.uvicorn_protocol.self_check import is_supported
 from shared.process.settings import SharedSettings
 from shared.process.workers import inherited_socket, stop_with_parent
@@ -102,7 +102,7 @@ def _config(listener: Listener, *, supported: bool) -> uvicorn.Config:
         listener.app,
         host=listener.host,
         port=listener.port,
-        http=protocol_within(settings, fast_path) if supported else "auto",
+        http=make_protocol(settings, fast_path) if supported else "auto",
         ws="none",
         timeout_keep_alive=settings.keep_alive,
         log_config=None,

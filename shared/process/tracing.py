@@ -13,12 +13,19 @@ from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Tracer, TracerProvider
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Tracer,
+    TracerProvider,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.errors import CannotStart
 
-HEADER: Final = "traceparent"
+TRACEPARENT_HEADER: Final = "traceparent"
 OFF: Final = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
@@ -98,7 +105,9 @@ def learning(headers: Sequence[Mapping[str, object]]) -> Iterator[None]:
     if _tracer is None:
         yield
         return
-    contexts = [_context(str(one[HEADER])) for one in headers if HEADER in one]
+    contexts = [
+        _context(str(one[TRACEPARENT_HEADER])) for one in headers if TRACEPARENT_HEADER in one
+    ]
     origins = [one for one in contexts if one]  # an empty one: the `traceparent` is malformed
     parent = origins[0] if len(headers) == len(origins) == 1 else None
     links = [] if parent else [Link(_span_context(one)) for one in origins]
@@ -123,7 +132,7 @@ def _start(tracer: Tracer, name: str, kind: SpanKind, traceparent: str) -> Span:
 
 def _context(traceparent: str) -> Context:
     """Return the context of the `traceparent`; an empty one if it is malformed."""
-    return _PROPAGATOR.extract({HEADER: traceparent}, Context())
+    return _PROPAGATOR.extract({TRACEPARENT_HEADER: traceparent}, Context())
 
 
 def _span_context(context: Context) -> SpanContext:
@@ -133,4 +142,4 @@ def _span_context(context: Context) -> SpanContext:
 def _traceparent(span: Span) -> str | None:
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier, trace.set_span_in_context(span, Context()))
-    return carrier.get(HEADER)
+    return carrier.get(TRACEPARENT_HEADER)

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from shared.broker.connect import open_broker
 from shared.broker.interface import Message, PublishOutcome
-from shared.broker.topology import RECOMMENDATION, WATCH
+from shared.broker.topology import RECOMMENDATION_WATCH, WATCH
 from tests.infrastructure import fresh_vhost
 from tests.support.eventually import within
 from tests.support.http_client import tell
@@ -60,7 +60,7 @@ async def dead_letters(vhost: str) -> None:
     messages = [
         Message(message_id=name, routing_key="created", body=bodies[name]) for name in bodies
     ]
-    async with open_broker(vhost) as broker, broker.subscription(RECOMMENDATION, 10) as queue:
+    async with open_broker(vhost) as broker, broker.subscription(RECOMMENDATION_WATCH, 10) as queue:
         async with broker.publisher(WATCH) as publisher:
             assert set(await publisher.publish(messages)) == {PublishOutcome.CONFIRMED}
         rejected = 0

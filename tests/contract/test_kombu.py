@@ -9,7 +9,7 @@ import pytest
 
 from shared.broker.interface import BrokerRefused, Message
 from shared.broker.rabbitmq.broker import RabbitMQ
-from shared.broker.topology import RECOMMENDATION, WATCH
+from shared.broker.topology import RECOMMENDATION_WATCH, WATCH
 from tests.contract.conversation import PREFETCH, consumed
 from tests.support.eventually import PATIENCE
 
@@ -19,7 +19,7 @@ WATCHED_A_LESSON = {"user_id": 42, "lesson_id": 100, "position": 314}
 async def test_what_kombu_publishes_is_received(
     rabbitmq: RabbitMQ, connection: kombu.Connection, exchange: kombu.Exchange
 ) -> None:
-    async with rabbitmq.subscription(RECOMMENDATION, PREFETCH) as subscription:
+    async with rabbitmq.subscription(RECOMMENDATION_WATCH, PREFETCH) as subscription:
         await asyncio.to_thread(publish, connection, exchange)
 
         [delivery] = await consumed(subscription, 1)
@@ -55,7 +55,7 @@ async def test_what_is_published_is_received_by_kombu(
 async def test_the_topology_is_as_published_to_the_letter(
     rabbitmq: RabbitMQ, connection: kombu.Connection
 ) -> None:
-    async with rabbitmq.subscription(RECOMMENDATION, PREFETCH):
+    async with rabbitmq.subscription(RECOMMENDATION_WATCH, PREFETCH):
         pass
 
     channel = connection.channel()
@@ -74,7 +74,7 @@ async def test_arguments_that_somebody_else_chose_are_refused_at_once(
     connection.channel().queue_declare("recommendation.watch.*", **DURABLE)
 
     with pytest.raises(BrokerRefused, match="inequivalent arg"):
-        async with rabbitmq.subscription(RECOMMENDATION, PREFETCH):
+        async with rabbitmq.subscription(RECOMMENDATION_WATCH, PREFETCH):
             pytest.fail("nobody may consume without the promises")
 
 

@@ -76,7 +76,7 @@ async def test_a_connection_lost_while_publishing_leaves_the_outcome_unknown(
 ) -> None:
     async with (
         proxied(amqp_vhost) as proxy,
-        subscribed(rabbitmq),
+        open_subscription(rabbitmq),
         RabbitMQ(proxy.url).publisher(WATCHED) as publisher,
     ):
         proxy.freeze()
@@ -90,7 +90,7 @@ async def test_a_connection_lost_while_publishing_leaves_the_outcome_unknown(
 async def test_a_silent_broker_leaves_the_outcome_unknown_in_time(
     rabbitmq: RabbitMQ, amqp_vhost: str
 ) -> None:
-    async with proxied(amqp_vhost) as proxy, subscribed(rabbitmq), asyncio.timeout(PATIENCE):
+    async with proxied(amqp_vhost) as proxy, open_subscription(rabbitmq), asyncio.timeout(PATIENCE):
         impatient = RabbitMQ(proxy.url, confirm_timeout=0.2)
         async with impatient.publisher(WATCHED) as publisher:
             proxy.freeze()
@@ -130,7 +130,7 @@ async def test_a_subscription_to_a_silent_broker_is_left_in_time(
 async def test_a_cancelled_publish_leaves_a_publisher_of_no_more_use(
     rabbitmq: RabbitMQ,
 ) -> None:
-    async with subscribed(rabbitmq), rabbitmq.publisher(WATCHED) as publisher:
+    async with open_subscription(rabbitmq), rabbitmq.publisher(WATCHED) as publisher:
         publishing = asyncio.create_task(publisher.publish(messages(3)))
         await asyncio.wait([publishing], timeout=0)
         publishing.cancel()
@@ -171,7 +171,7 @@ async def test_one_full_queue_leaves_room_for_others_in_the_same_batch(
 
 
 async def test_a_body_larger_than_any_broker_takes_is_refused_alone(rabbitmq: RabbitMQ) -> None:
-    async with subscribed(rabbitmq), rabbitmq.publisher(WATCHED) as publisher:
+    async with open_subscription(rabbitmq), rabbitmq.publisher(WATCHED) as publisher:
         outcomes = await publisher.publish([a_message(), a_message(bytes(MAX_BODY + 1))])
 
     assert outcomes == [PublishOutcome.CONFIRMED, PublishOutcome.REFUSED]
@@ -224,7 +224,7 @@ async def channel(amqp_vhost: str) -> AsyncIterator[AbstractChannel]:
 
 
 @asynccontextmanager
-async def subscribed(broker: Broker) -> AsyncIterator[None]:
+async def open_subscription(broker: Broker) -> AsyncIterator[None]:
     """Have a queue that takes what is published."""
     async with broker.subscription(LEARNER, PREFETCH):
         yield

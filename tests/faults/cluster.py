@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
-from shared.broker.topology import RECOMMENDATION
+from shared.broker.topology import RECOMMENDATION_WATCH
 from tests.faults.network import Network, network
 from tests.faults.rabbit import control
 from tests.faults.servers import Servers, send
@@ -55,7 +55,7 @@ class Cluster:
 
     async def queue(self, vhost: str) -> dict[str, Any]:
         """Return what any node that answers says about the queue."""
-        path = f"/api/queues/{vhost}/{quote(RECOMMENDATION.name, safe='')}"
+        path = f"/api/queues/{vhost}/{quote(RECOMMENDATION_WATCH.name, safe='')}"
         for node in self.nodes:
             with suppress(httpx.HTTPError):
                 async with caller(node.management_url, timeout=3.0) as client:

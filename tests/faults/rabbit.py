@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from shared.broker.topology import RECOMMENDATION, WATCH, partition
+from shared.broker.topology import RECOMMENDATION_WATCH, WATCH, partition
 from tests.infrastructure import Broker, ServiceMissing
 from tests.infrastructure.process import group_of, unprivileged
 from tests.infrastructure.rabbit import receiving
@@ -23,7 +23,7 @@ TIMEOUT: Final = 60.0  # seconds
 IMPATIENT: Final = {"consumer_timeout": 2000, "channel_tick_interval": 500}  # milliseconds
 PATIENT: Final = {"consumer_timeout": 1_800_000, "channel_tick_interval": 60_000}  # the defaults
 POLICY: Final = "faults"
-QUEUE: Final = quote(RECOMMENDATION.name, safe="")
+QUEUE: Final = quote(RECOMMENDATION_WATCH.name, safe="")
 
 
 class Vhost:
@@ -40,7 +40,7 @@ class Vhost:
     def limit_queue(self, length: int) -> None:
         """Let the queue hold so many messages, and refuse others."""
         policy = {
-            "pattern": f"^{RECOMMENDATION.name.replace('.', '[.]').replace('*', '[*]')}$",
+            "pattern": f"^{RECOMMENDATION_WATCH.name.replace('.', '[.]').replace('*', '[*]')}$",
             "definition": {"max-length": length},
             "apply-to": "queues",
         }
@@ -73,7 +73,7 @@ class Vhost:
 
     def partitions(self, count: int) -> Counter[str]:
         """Return how many of the partitions each connection receives."""
-        names = {partition(RECOMMENDATION, number).name for number in range(1, count + 1)}
+        names = {partition(RECOMMENDATION_WATCH, number).name for number in range(1, count + 1)}
         return receiving(self._call("GET", f"consumers/{self.name}").json(), names)
 
     def redelivered(self) -> int:

@@ -38,7 +38,7 @@ TERMINATE: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnedBatch:
     """The recommendation service's tables."""
 
     inbox: frozenset[UUID]
@@ -100,12 +100,12 @@ async def _ids(url: str, query: str) -> frozenset[UUID]:
         return frozenset(UUID(bytes=row[0].bytes) for row in await connection.fetch(query))
 
 
-async def learned_in(recommendation_database: str) -> Learned:
+async def learned_in(recommendation_database: str) -> LearnedBatch:
     """Return everything that was learned."""
     query = "SELECT watch_id, user_id, lesson_id FROM learned_watches"
     async with connected(recommendation_database) as connection:
         rows = await connection.fetch(query)
-        return Learned(
+        return LearnedBatch(
             inbox=await inbox_of(recommendation_database),
             watches={UUID(bytes=row[0].bytes): (row[1], row[2]) for row in rows},
             parked=await connection.fetchval("SELECT count(*) FROM parked"),

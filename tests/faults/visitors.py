@@ -9,7 +9,11 @@ from typing import Any, Final
 import httpx
 
 from shared.broker.connect import open_broker
-from shared.broker.topology import CONSUMPTION_ERASURE, CONSUMPTION_ERASURE_PARKED, RECOMMENDATION
+from shared.broker.topology import (
+    CONSUMPTION_ERASURE,
+    CONSUMPTION_ERASURE_PARKED,
+    RECOMMENDATION_WATCH,
+)
 from shared.process.background import running
 from tests.faults.load import PATIENCE, TIMEOUT
 from tests.faults.oracle import SETTLING_TIMEOUT, check_model
@@ -22,7 +26,7 @@ STAYS: Final = 7  # the user who is never erased
 FIRST: Final = 1000  # visitor
 PACE: Final = 0.5  # seconds between two visitors; each keeps a service busy that was away
 LESSONS: Final = (100, 101, 102)
-QUEUES: Final = (RECOMMENDATION, CONSUMPTION_ERASURE, CONSUMPTION_ERASURE_PARKED)
+QUEUES: Final = (RECOMMENDATION_WATCH, CONSUMPTION_ERASURE, CONSUMPTION_ERASURE_PARKED)
 
 
 class Visitors:

@@ -24,7 +24,7 @@ COLUMN_ALIASES: Final = {
 }
 OPTIONAL_COLUMNS: Final = {"position", "duration"}
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MIN_MILLISECONDS: Final = 100_000_000_000  # as seconds this is the year 5138, as milliseconds 1973
 NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 PUNCTUATION: Final = re.compile(r"[\W_]+")
@@ -111,7 +111,7 @@ def parse_time(text: str) -> datetime:
 def _since_1970(number: Decimal) -> datetime:
     # Not as a float: that has no room for the microseconds of every year.
     unit = 1_000 if abs(number) >= MIN_MILLISECONDS else 1_000_000
-    return EPOCH + timedelta(microseconds=int(number * unit))
+    return UNIX_EPOCH + timedelta(microseconds=int(number * unit))
 
 
 def _optional_integer(cells: Sequence[str], index: int | None, what: str) -> int | None:

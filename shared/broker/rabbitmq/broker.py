@@ -11,9 +11,9 @@ from typing import Final
 
 from shared.broker.interface import Depth, Publisher, Subscription
 from shared.broker.rabbitmq.connection import OPEN_TIMEOUT, connected, parse_url, translated_errors
-from shared.broker.rabbitmq.depth import DepthGauge
+from shared.broker.rabbitmq.depth import QueueDepthReader
 from shared.broker.rabbitmq.partitions import consuming_partitions
-from shared.broker.rabbitmq.subscription import RabbitMQSubscription, subscribed
+from shared.broker.rabbitmq.subscription import RabbitMQSubscription, open_subscription
 from shared.broker.rabbitmq.topology import declare_exchange, declare_queue
 from shared.broker.rabbitmq.wire import Client, PlainConnection, checked_client
 from shared.broker.topology import Exchange, Queue
@@ -34,7 +34,7 @@ class RabbitMQ:
         self._url = url
         self._confirm_timeout = confirm_timeout
         self._client = client or checked_client()
-        self._gauge = DepthGauge(url, self._client.publishing_connection)
+        self._depth_reader = QueueDepthReader(url, self._client.publishing_connection)
         self._partitions: dict[str, list[str]] = {}  # a queue and its partitions, as last found
 
     @asynccontextmanager
@@ -69,7 +69,7 @@ class RabbitMQ:
             subscription, self._partitions[queue.name] = await stack.enter_async_context(consuming)
             return subscription
         await declare_queue(connection, queue)
-        subscription = await stack.enter_async_context(subscribed(connection, prefetch))
+        subscription = await stack.enter_async_context(open_subscription(connection, prefetch))
         await subscription.consume(queue.name)
         return subscription
 
@@ -79,10 +79,10 @@ class RabbitMQ:
         The partitions are known after the first subscription.
         """
         names = self._partitions.get(queue.name, [queue.name])
-        queue_depth, *partitions = [await self._gauge.read(name) for name in names]
+        queue_depth, *partitions = [await self._depth_reader.read(name) for name in names]
         ready = sum((partition.ready for partition in partitions), queue_depth.ready)
         return Depth(ready, queue_depth.consumers)
 
     async def close(self) -> None:
         """Close the connection of `depth`."""
-        await self._gauge.close()
+        await self._depth_reader.close()

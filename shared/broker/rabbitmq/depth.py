@@ -20,7 +20,7 @@ ANSWER_TIMEOUT: Final = 5.0  # seconds
 NO_SUCH_QUEUE: Final = "NOT_FOUND - no queue"  # other texts mean that its node is down
 
 
-class DepthGauge:
+class QueueDepthReader:
     """Reads queues without declaring them; one that is not declared is empty."""
 
     def __init__(self, url: str, kind: type[PlainConnection]) -> None:

@@ -24,7 +24,7 @@ from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from shared.broker.rabbitmq.connection import LOST_ERRORS, temporary_channel
 from shared.broker.rabbitmq.depth import NO_SUCH_QUEUE
-from shared.broker.rabbitmq.subscription import RabbitMQSubscription, subscribed
+from shared.broker.rabbitmq.subscription import RabbitMQSubscription, open_subscription
 from shared.broker.rabbitmq.topology import bind, declare, find_queue, unbind
 from shared.broker.rabbitmq.wire import PlainConnection
 from shared.broker.topology import Queue, hash_exchange, partition, partition_vote
@@ -142,7 +142,7 @@ async def consuming_partitions(
     connection: PlainConnection, queue: Queue, prefetch: int
 ) -> AsyncIterator[tuple[RabbitMQSubscription, list[str]]]:
     """Consume while the block lasts; yield the subscription, and the names of its queues."""
-    async with subscribed(connection, prefetch) as subscription:
+    async with open_subscription(connection, prefetch) as subscription:
         partitions = Partitions(await connection.open_channel(), queue, subscription)
         await partitions.open(connection)
         if len(partitions.queues) == 1:

@@ -136,7 +136,7 @@ class RabbitMQSubscription:
 
 
 @asynccontextmanager
-async def subscribed(
+async def open_subscription(
     connection: PlainConnection, prefetch: int
 ) -> AsyncIterator[RabbitMQSubscription]:
     """Open a subscription, which has no consumers yet, for the length of the block."""

@@ -14,14 +14,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from shared.access.middleware import SECURITY_HEADERS, with_security_headers
 from shared.errors import ServiceError
 from shared.http.fast_path import Answer, AnyHandler, FastPath
-from shared.http.request_ids import HEADER, RequestMiddleware, request_id_of
+from shared.http.request_ids import REQUEST_ID_HEADER, RequestMiddleware, request_id_of
 from shared.http.uvicorn_protocol.refuse import RefusingProtocol
 from shared.problems import BUG, answer_to, problem
 
 log = logging.getLogger(__name__)
 
 SECURITY_LINES: Final = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
-COMMON_LINES: Final = SECURITY_LINES + HEADER + b": %b\r\ncontent-length: %d\r\n"
+COMMON_LINES: Final = SECURITY_LINES + REQUEST_ID_HEADER + b": %b\r\ncontent-length: %d\r\n"
 CLOSE_LINE: Final = b"connection: close\r\n"
 
 

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from shared.access.caller import ANONYMOUS_ADMIN, Caller
 from shared.http.fast_path import Answer, AnyHandler, FastPath, FastPathHandler
-from shared.http.uvicorn_protocol.protocol import protocol_within
+from shared.http.uvicorn_protocol.protocol import make_protocol
 from shared.process.metrics import RequestSeconds
 from shared.process.settings import SharedSettings
 
@@ -80,7 +80,7 @@ async def _check_answers() -> None:
     options: Any = {"lifespan": "off", "log_config": None, "access_log": False}
     config = uvicorn.Config(_application, proxy_headers=False, **options)
     state = import_module("uvicorn.server").ServerState()
-    protocol: Any = protocol_within(SharedSettings.model_construct(), _CheckedFastPath())
+    protocol: Any = make_protocol(SharedSettings.model_construct(), _CheckedFastPath())
     connection, transport = protocol(config, state, {}), _Transport()
     connection.connection_made(transport)
     try:

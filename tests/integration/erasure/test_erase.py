@@ -17,7 +17,7 @@ from shared.broker.interface import Broker, Message, PublishOutcome, Subscriptio
 from shared.broker.topology import (
     CONSUMPTION_ERASURE_PARKED,
     ERASURE,
-    RECOMMENDATION,
+    RECOMMENDATION_WATCH,
 )
 from shared.clock import utc_now
 from shared.database.database import open_database
@@ -106,7 +106,7 @@ async def test_what_waited_for_the_broker_is_never_published(database_url: str) 
         (others,) = [await post(consumption, 7)]
         receipt = await erase(consumption, 42)
 
-        async with broker.subscription(RECOMMENDATION, 10) as source:
+        async with broker.subscription(RECOMMENDATION_WATCH, 10) as source:
             told = await take(source, 2)
 
     assert {one.user: one.kind for one in told} == {"7": "created", "42": "erased"}
@@ -122,7 +122,7 @@ async def test_what_waited_for_the_broker_is_never_published(database_url: str) 
 async def test_what_waited_in_memory_is_never_published(database_url: str) -> None:
     broker = InProcessBroker()
     async with (
-        broker.subscription(RECOMMENDATION, 10) as source,
+        broker.subscription(RECOMMENDATION_WATCH, 10) as source,
         SetUp(database_url, "", broker).consumption() as consumption,
     ):
         await post(consumption, 7)

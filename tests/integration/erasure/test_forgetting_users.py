@@ -118,7 +118,7 @@ async def test_the_model_is_the_one_that_never_knew_the_erased(
 async def test_a_long_history_goes_portion_by_portion(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erase_module, "PORTION", 7)
+    monkeypatch.setattr(erase_module, "BATCH_SIZE", 7)
     chance = random.Random(3)  # noqa: S311 - the same each time
     events = [an_event(1, lesson, minutes=chance.randrange(9000)) for lesson in range(100)]
     others = [an_event(2, lesson, minutes=lesson) for lesson in range(0, 100, 3)]
@@ -139,12 +139,12 @@ async def test_a_long_history_goes_portion_by_portion(
 async def test_what_was_broken_off_is_completed_by_the_next_delivery(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erase_module, "PORTION", 2)
+    monkeypatch.setattr(erase_module, "BATCH_SIZE", 2)
     events = [an_event(1, lesson, minutes=lesson) for lesson in range(9)]
     replica = await learn_all(recommendation_database, [events])
     erasure = an_erasure(1, 100)
 
-    take_away = erase_module._remove_portion  # noqa: SLF001
+    take_away = erase_module._remove_batch  # noqa: SLF001
     steps = iter([True, True])
 
     async def break_off(*arguments: object) -> bool:
@@ -152,12 +152,12 @@ async def test_what_was_broken_off_is_completed_by_the_next_delivery(
             return bool(await take_away(*arguments))  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(erase_module, "_remove_portion", break_off)
+    monkeypatch.setattr(erase_module, "_remove_batch", break_off)
     with pytest.raises(KeyboardInterrupt):
         await erase(recommendation_database, erasure)
     await replica.catch_up()
     assert replica.model.fingerprint != 0
-    monkeypatch.setattr(erase_module, "_remove_portion", take_away)
+    monkeypatch.setattr(erase_module, "_remove_batch", take_away)
 
     await erase(recommendation_database, erasure)
 
@@ -168,12 +168,12 @@ async def test_what_was_broken_off_is_completed_by_the_next_delivery(
 async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_since(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erase_module, "PORTION", 2)
+    monkeypatch.setattr(erase_module, "BATCH_SIZE", 2)
     events = [an_event(1, lesson, minutes=lesson) for lesson in range(9)]
     back = [an_event(1, lesson, minutes=200 + lesson) for lesson in (8, 0)]
     replica = await learn_all(recommendation_database, [events])
 
-    take_away = erase_module._remove_portion  # noqa: SLF001
+    take_away = erase_module._remove_batch  # noqa: SLF001
     coming = iter(back)
 
     async def watch_before(
@@ -183,7 +183,7 @@ async def test_a_user_who_is_back_between_two_portions_keeps_only_what_came_sinc
             await learn(database, connection, [event])
         return await take_away(database, connection, erasure)
 
-    monkeypatch.setattr(erase_module, "_remove_portion", watch_before)
+    monkeypatch.setattr(erase_module, "_remove_batch", watch_before)
     await erase(recommendation_database, an_erasure(1, 100))
     await replica.catch_up()
 

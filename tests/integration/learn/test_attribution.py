@@ -52,13 +52,13 @@ async def test_a_list_counts_for_a_day_and_is_forgotten_then(
     recommendation_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = Impressions(recommendation_database)
-    process.record_impression(UserId(1), [LessonId(5)])
+    process.add_impression(UserId(1), [LessonId(5)])
     await process.save()
     later = an_event(1, 5)._replace(occurred_at=utc_now() + timedelta(hours=25))
     earlier = an_event(1, 5)._replace(occurred_at=utc_now() - timedelta(hours=1))
     retry_while_unavailable = an_event(1, 5)._replace(occurred_at=utc_now() + timedelta(hours=23))
 
-    process.record_watches([later, earlier, retry_while_unavailable])
+    process.add_watches([later, earlier, retry_while_unavailable])
     await process.attribute(utc_now())
 
     found = await read_attribution(recommendation_database)
@@ -80,14 +80,14 @@ async def test_of_too_many_users_a_sample_is_remembered(
 
     for _ in range(8):
         for user in range(1000):
-            process.record_impression(UserId(user), [LessonId(5)])
+            process.add_impression(UserId(user), [LessonId(5)])
         before = await rows(recommendation_database)
         await process.save()
         assert 0 <= await rows(recommendation_database) - before <= 10
 
     for _ in range(20):
         await process.save()
-    process.record_impression(UserId(77), [LessonId(5)])
+    process.add_impression(UserId(77), [LessonId(5)])
     before = await rows(recommendation_database)
     await process.save()
     assert await rows(recommendation_database) == before + 1
@@ -97,9 +97,9 @@ async def test_lists_of_an_erased_user_are_neither_kept_nor_written_late(
     recommendation_database: Database,
 ) -> None:
     process = Impressions(recommendation_database)
-    process.record_impression(UserId(1), [LessonId(5)])
+    process.add_impression(UserId(1), [LessonId(5)])
     await process.save()
-    process.record_impression(UserId(1), [LessonId(6)])
+    process.add_impression(UserId(1), [LessonId(6)])
     erased_at = utc_now()
 
     await erase(
@@ -109,6 +109,6 @@ async def test_lists_of_an_erased_user_are_neither_kept_nor_written_late(
     await process.save()
     assert await rows(recommendation_database) == 0
 
-    process.record_impression(UserId(1), [LessonId(7)])  # they come back
+    process.add_impression(UserId(1), [LessonId(7)])  # they come back
     await process.save()
     assert await rows(recommendation_database) == 1

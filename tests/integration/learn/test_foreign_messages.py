@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from shared.broker.interface import Broker, Message, PublishOutcome
-from shared.broker.topology import RECOMMENDATION, WATCH
+from shared.broker.topology import RECOMMENDATION_WATCH, WATCH
 from shared.database.database import open_database
 from shared.uuid7 import new_id
 from tests.support.eventually import PATIENCE, eventually, within
@@ -134,7 +134,7 @@ async def test_bad_messages_of_all_kinds_are_parked_by_rabbitmq_too(real: SetUp)
 
 
 async def test_what_the_broker_gives_up_is_parked_with_its_routing_key(real: SetUp) -> None:
-    async with real.broker.subscription(RECOMMENDATION, prefetch=10) as subscription:
+    async with real.broker.subscription(RECOMMENDATION_WATCH, prefetch=10) as subscription:
         await publish(real.broker, message())
         (delivery,) = await within(subscription.receive(10))
         await subscription.reject(delivery.tag)

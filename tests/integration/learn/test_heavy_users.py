@@ -15,7 +15,7 @@ from recommendation_service.learn.recent_interactions import (
 )
 from recommendation_service.model.history import Interaction
 from recommendation_service.replicate.model_replica import ModelReplica
-from recommendation_service.serve.recommender import Recommender, Request
+from recommendation_service.serve.recommender import ListRequest, Recommender
 from recommendation_service.stats import LiveStats
 from shared.database.database import Database
 from shared.events import Kind
@@ -38,7 +38,7 @@ async def with_a_robot(database: Database, met: int) -> Recommender:
 async def test_what_was_met_long_ago_is_not_recommended(recommendation_database: Database) -> None:
     recommender = await with_a_robot(recommendation_database, LESSONS - 50)
 
-    items, strategy = await recommender.for_user(UserId(1), Request(limit=20))
+    items, strategy = await recommender.for_user(UserId(1), ListRequest(limit=20))
 
     assert strategy == "personal"
     assert len(items) == 20
@@ -50,7 +50,7 @@ async def test_a_robot_that_met_everything_gets_what_is_left(
 ) -> None:
     recommender = await with_a_robot(recommendation_database, LESSONS - FEW_MORE)
 
-    items, _ = await recommender.for_user(UserId(1), Request(limit=30, explain=True))
+    items, _ = await recommender.for_user(UserId(1), ListRequest(limit=30, explain=True))
 
     assert {item.lesson_id for item in items} == set(range(LESSONS - FEW_MORE, LESSONS))
 

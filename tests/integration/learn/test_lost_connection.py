@@ -35,7 +35,7 @@ class OneBatch:
         if self._received:
             self._lost.set()
             raise BrokerUnavailable("lost")
-        deliveries = await self._source.receive(limit)
+        deliveries = await within(self._source.receive(limit))
         self._received = True
         return deliveries
 
@@ -69,11 +69,11 @@ async def test_nothing_counts_as_unacknowledged_after_a_lost_connection(
     consumer = WatchConsumer(RecommendationSettings(), recommendation_database, replica, observers)
 
     async with running(consumer.run(broker), "consume"), broker.publisher(WATCH) as publisher:
-        await within(consumer.link.attempted.wait())
+        await within(consumer.status.attempted.wait())
         body = b'{"user_id": 1, "lesson_id": 2, "position": 3}'
         messages = [Message(str(number), "created", body) for number in range(WATCHES)]
         await within(publisher.publish(messages))
-        await eventually(lambda: consumer.link.outage == "lost")
+        await eventually(lambda: consumer.status.outage == "lost")
 
     assert stats.received == WATCHES
     assert stats.unacked == 0

@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert
 from recommendation_service.event import Event
 from recommendation_service.learn import load_model
 from recommendation_service.learn.histories import ModelStep
-from recommendation_service.learn.learn import Learned, learn
+from recommendation_service.learn.learn import LearnedBatch, learn
 from recommendation_service.replicate.model_replica import ModelReplica, StepObserver
 from recommendation_service.tables import model_changes
 from shared.clock import utc_now
@@ -29,7 +29,7 @@ def seeing(seen: list[ModelStep]) -> StepObserver:
     return look
 
 
-async def commit(database: Database, events: Sequence[Event]) -> Learned:
+async def commit(database: Database, events: Sequence[Event]) -> LearnedBatch:
     async with database.write() as connection:
         return await learn(database, connection, events)
 
@@ -160,7 +160,7 @@ async def test_a_model_is_folded_in_portions_that_leave_histories_whole(
     replica = await a_follower(recommendation_database)
     replica.enqueue(await commit(recommendation_database, some_events(10)))
     await replica.apply_committed()
-    monkeypatch.setattr(load_model, "PORTION", 7)  # two users, of whom each met five lessons
+    monkeypatch.setattr(load_model, "CHUNK_SIZE", 7)  # two users, of whom each met five lessons
     monkeypatch.setattr(load_model, "FETCH_SIZE", 3)
 
     assert await is_up_to_date(replica, recommendation_database)

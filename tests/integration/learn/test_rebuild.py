@@ -7,7 +7,7 @@ from sqlalchemy import delete
 
 from recommendation_service.event import Event
 from recommendation_service.learn.learn import learn
-from recommendation_service.learn.rebuild import Rebuilt, rebuild
+from recommendation_service.learn.rebuild import RebuildResult, rebuild
 from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.tables import inbox, interactions, learned_watches
 from shared.database.database import Database
@@ -43,7 +43,7 @@ async def test_a_sound_model_is_the_same_afterwards(recommendation_database: Dat
     await replica.catch_up()
 
     fingerprint = f"{before:032x}"
-    assert found == Rebuilt(len(EVENTS), 0, fingerprint, fingerprint)
+    assert found == RebuildResult(len(EVENTS), 0, fingerprint, fingerprint)
     assert replica.model.fingerprint == before
 
 

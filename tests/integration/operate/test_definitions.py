@@ -13,8 +13,8 @@ from shared.broker.topology import (
     CONSUMPTION_ERASURE,
     ERASURE,
     LESSON,
-    RECOMMENDATION,
     RECOMMENDATION_LESSON,
+    RECOMMENDATION_WATCH,
     WATCH,
     Exchange,
     Queue,
@@ -25,7 +25,7 @@ from tests.support.http_client import caller
 from tests.support.pair import SetUp, learned
 from tests.support.repository import ROOT
 
-CONSUMED: Final = (RECOMMENDATION, RECOMMENDATION_LESSON, CONSUMPTION_ERASURE)
+CONSUMED: Final = (RECOMMENDATION_WATCH, RECOMMENDATION_LESSON, CONSUMPTION_ERASURE)
 PARKING: Final = tuple(queue.parking for queue in CONSUMED if queue.parking)
 QUEUES: Final = (*CONSUMED, *PARKING)
 EXCHANGES: Final = (WATCH, LESSON, ERASURE, *(queue.exchange for queue in PARKING))

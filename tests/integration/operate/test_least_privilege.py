@@ -17,10 +17,10 @@ from shared.broker.topology import (
     CONSUMPTION_ERASURE,
     CONSUMPTION_ERASURE_PARKED,
     ERASURE,
-    RECOMMENDATION,
     RECOMMENDATION_LESSON,
     RECOMMENDATION_LESSON_PARKED,
-    RECOMMENDATION_PARKED,
+    RECOMMENDATION_WATCH,
+    RECOMMENDATION_WATCH_PARKED,
     WATCH,
     Queue,
 )
@@ -32,8 +32,8 @@ DEFINITIONS: Final = json.loads((ROOT / "deploy/rabbitmq/definitions.json").read
 QUEUES: Final = {
     "consumption": (CONSUMPTION_ERASURE, CONSUMPTION_ERASURE_PARKED),
     "recommendation": (
-        RECOMMENDATION,
-        RECOMMENDATION_PARKED,
+        RECOMMENDATION_WATCH,
+        RECOMMENDATION_WATCH_PARKED,
         RECOMMENDATION_LESSON,
         RECOMMENDATION_LESSON_PARKED,
     ),
@@ -108,7 +108,7 @@ async def test_who_learns_cannot_make_up_watches_and_confirms_erasures(accounts:
     async with open_broker(accounts.consumption) as recording:
         await declare(recording, CONSUMPTION_ERASURE)
     async with open_broker(accounts.recommendation) as learning:
-        await declare(learning, RECOMMENDATION)
+        await declare(learning, RECOMMENDATION_WATCH)
         async with learning.publisher(ERASURE) as publisher:
             done = await publisher.publish([Message("an id", "done", b"{}")])
         made_up = await publish(learning, b"{}")

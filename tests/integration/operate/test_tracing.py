@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from typing_extensions import override
 
 from shared.broker.interface import Message
-from shared.broker.topology import RECOMMENDATION, WATCH
+from shared.broker.topology import RECOMMENDATION_WATCH, WATCH
 from shared.process.tracing import current_traceparent, use_provider
 from tests.support.eventually import eventually
 from tests.support.http_client import tell
@@ -76,7 +76,10 @@ async def test_a_batch_is_a_trace_that_is_linked_with_those_of_its_watches(
         )
         for caller in callers
     ]
-    async with embedded.broker.subscription(RECOMMENDATION, 1), embedded.broker.publisher(WATCH):
+    async with (
+        embedded.broker.subscription(RECOMMENDATION_WATCH, 1),
+        embedded.broker.publisher(WATCH),
+    ):
         pass  # the queue is there before the service, so that it finds all of them at once
     async with embedded.broker.publisher(WATCH) as publisher:
         async with embedded.recommendation() as recommendation:

@@ -12,7 +12,7 @@ from consumption_service.publish.outbox_relay import OutboxRelay
 from consumption_service.tables import outbox
 from shared.broker.in_process import InProcessBroker
 from shared.broker.interface import Delivery, Subscription
-from shared.broker.topology import RECOMMENDATION
+from shared.broker.topology import RECOMMENDATION_WATCH
 from shared.clock import utc_now
 from shared.database.database import Database
 from shared.process.background import running
@@ -62,7 +62,7 @@ async def test_leftovers_are_sent_oldest_first_and_forgotten(
     relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
     async with (
-        broker.subscription(RECOMMENDATION, 2000) as subscription,
+        broker.subscription(RECOMMENDATION_WATCH, 2000) as subscription,
         running(relay.run(), "announce"),
     ):
         taken = await take(subscription, 1000)
@@ -82,7 +82,7 @@ async def test_events_of_a_clock_that_was_ahead_are_sent_when_it_is_right_again(
     relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
     async with (
-        broker.subscription(RECOMMENDATION, 10) as subscription,
+        broker.subscription(RECOMMENDATION_WATCH, 10) as subscription,
         running(relay.run(), "announce"),
     ):
         (taken,) = await take(subscription, 1)
@@ -99,12 +99,12 @@ async def test_an_event_that_no_queue_would_receive_stays_until_one_does(
     relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
     async with running(relay.run(), "announce"):
-        await eventually(lambda: relay.link.outage and "unroutable" in relay.link.outage)
+        await eventually(lambda: relay.status.outage and "unroutable" in relay.status.outage)
         assert await in_outbox(consumption_database) == 1
 
-        async with broker.subscription(RECOMMENDATION, 10) as subscription:
+        async with broker.subscription(RECOMMENDATION_WATCH, 10) as subscription:
             (delivery,) = await take(subscription, 1)
-            await eventually(lambda: relay.link.outage is None)
+            await eventually(lambda: relay.status.outage is None)
 
     assert delivery.message_id == id_
 
@@ -122,7 +122,7 @@ async def test_an_outbox_that_is_broken_for_a_while_does_not_end_the_announcing(
         await connection.execute(text("ALTER TABLE outbox RENAME TO broken"))
 
     async with (
-        broker.subscription(RECOMMENDATION, 10) as subscription,
+        broker.subscription(RECOMMENDATION_WATCH, 10) as subscription,
         running(relay.run(), "announce"),
     ):
         await eventually(lambda: "the outbox cannot be measured" in caplog.text)
@@ -141,7 +141,7 @@ async def test_an_event_that_was_not_settled_is_not_forgotten(
     relay = OutboxRelay(consumption_database, broker, max_outbox=10_000)
 
     async with (
-        broker.subscription(RECOMMENDATION, 10) as subscription,
+        broker.subscription(RECOMMENDATION_WATCH, 10) as subscription,
         running(relay.run(), "announce"),
     ):
         await within(subscription.receive(3))
@@ -158,7 +158,7 @@ async def test_events_of_a_killed_process_are_each_sent_by_two_that_follow(
     first, second = (OutboxRelay(consumption_database, broker, max_outbox=10_000) for _ in range(2))
 
     async with (
-        broker.subscription(RECOMMENDATION, 200) as subscription,
+        broker.subscription(RECOMMENDATION_WATCH, 200) as subscription,
         running(first.run(), "first"),
         running(second.run(), "second"),
     ):

@@ -15,7 +15,7 @@ from consumption_service.record import erase as erase_module
 from consumption_service.record import group_commit
 from consumption_service.record.write import record
 from consumption_service.record.write_in_one_statement import record_in_one_statement
-from shared.broker.topology import RECOMMENDATION
+from shared.broker.topology import RECOMMENDATION_WATCH
 from shared.database.database import Database, open_database
 from tests.integration.erasure.test_erase import Told, erase, post, take
 from tests.support.eventually import eventually, within
@@ -181,7 +181,7 @@ async def test_what_is_recorded_at_the_same_time_is_erased_or_recorded_after(
 ) -> None:
     """For whoever goes by the times, as the recommendation service does, it is the same."""
     async with (
-        set_up.broker.subscription(RECOMMENDATION, 1000) as source,
+        set_up.broker.subscription(RECOMMENDATION_WATCH, 1000) as source,
         two_services(set_up) as services,
     ):
         posts = [asyncio.create_task(post(services[n % 2], 42)) for n in range(150)]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from recommendation_service.learn.learn import Learned
+from recommendation_service.learn.learn import LearnedBatch
 from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.serve.read_your_writes import (
     ConsistencyToken,
@@ -108,7 +108,7 @@ async def test_what_is_not_learned_in_time_is_said_to_be_late(pair: Pair) -> Non
 async def hold_up(replica: ModelReplica) -> None:
     """Let a transaction not end, as while the model is loaded."""
 
-    async def transaction() -> Learned:
+    async def transaction() -> LearnedBatch:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -126,9 +126,9 @@ async def test_nobody_waits_longer_for_a_model_that_is_being_made_anew(
     async with running(hold_up(replica), "hold up the replica"):
         await asyncio.sleep(0)  # the transaction begins
         with pytest.raises(NotYetLearned):
-            await waiting.until_known(ConsistencyToken(event.user_id, event.event_id), 0)
+            await waiting.wait_until_applied(ConsistencyToken(event.user_id, event.event_id), 0)
 
-    await waiting.until_known(ConsistencyToken(event.user_id, event.event_id), 0)
+    await waiting.wait_until_applied(ConsistencyToken(event.user_id, event.event_id), 0)
 
 
 async def test_whoever_waits_is_told_what_this_process_learns(
@@ -137,9 +137,9 @@ async def test_whoever_waits_is_told_what_this_process_learns(
     replica, event = ModelReplica(recommendation_database), an_event()
     waiting = ReadYourWrites(recommendation_database, replica)  # nobody looks for what others learn
     awaited = ConsistencyToken(event.user_id, event.watch_id)
-    request = asyncio.create_task(waiting.until_known(awaited, 60))
+    request = asyncio.create_task(waiting.wait_until_applied(awaited, 60))
     with pytest.raises(NotYetLearned):
-        await waiting.until_known(awaited, 0)
+        await waiting.wait_until_applied(awaited, 0)
 
     await learn_all(recommendation_database, [[event]], replica)
 

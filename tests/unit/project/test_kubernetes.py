@@ -16,7 +16,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from shared.broker.topology import RECOMMENDATION
+from shared.broker.topology import RECOMMENDATION_WATCH
 from tests.support.commands import run_command
 from tests.support.repository import ROOT
 
@@ -149,4 +149,4 @@ def test_what_scales_looks_at_the_queue_that_there_is() -> None:
         if trigger["type"] == "rabbitmq"
     ]
 
-    assert names == [RECOMMENDATION.name]
+    assert names == [RECOMMENDATION_WATCH.name]

@@ -67,7 +67,7 @@ async def _converse() -> None:
     broker = asyncio.create_task(_Broker(reader, writer).serve())
     try:
         with ours:
-            await _connect(TransportOf(ours))
+            await _connect(SocketTransportFactory(ours))
     finally:
         broker.cancel()
         writer.close()
@@ -150,7 +150,7 @@ class _Broker:
         self._writer.write(b"".join(marshal(frame, channel) for frame in frames))
 
 
-class TransportOf(TransportFactory):
+class SocketTransportFactory(TransportFactory):
     """Returns the streams of a socket that is open."""
 
     def __init__(self, opened: socket.socket) -> None:

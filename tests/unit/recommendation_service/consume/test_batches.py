@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from recommendation_service.consume.batches import process_batch
-from recommendation_service.event import Reason, Unprocessable
-from recommendation_service.learn.parked_messages import Rejected
+from recommendation_service.event import ParkReason, Unprocessable
+from recommendation_service.learn.parked_messages import RejectedDelivery
 from shared.broker.interface import Delivery
 from shared.database import retry
 from shared.database.database import DatabaseUnavailable
@@ -21,7 +21,7 @@ def deliveries(*bodies: str) -> list[Delivery]:
 
 def parse(delivery: Delivery) -> str:
     if delivery.body == b"unreadable":
-        raise Unprocessable(Reason.UNREADABLE, "it is")
+        raise Unprocessable(ParkReason.UNREADABLE, "it is")
     return delivery.body.decode()
 
 
@@ -32,9 +32,11 @@ class Store:
         self.fatal = fatal
         self.outages = outages
         self.stored: list[str] = []
-        self.parked: list[tuple[str, Reason]] = []
+        self.parked: list[tuple[str, ParkReason]] = []
 
-    async def commit(self, texts: Sequence[str], rejected: Sequence[Rejected]) -> Sequence[str]:
+    async def commit(
+        self, texts: Sequence[str], rejected: Sequence[RejectedDelivery]
+    ) -> Sequence[str]:
         if self.outages:
             self.outages -= 1
             raise DatabaseUnavailable("away")
@@ -51,7 +53,7 @@ async def test_a_batch_is_one_transaction() -> None:
     results = await process_batch(deliveries("a", "unreadable", "b"), parse, store.commit, "test")
 
     assert results == store.stored == ["a", "b"]
-    assert store.parked == [("unreadable", Reason.UNREADABLE)]
+    assert store.parked == [("unreadable", ParkReason.UNREADABLE)]
 
 
 async def test_a_delivery_that_cannot_be_stored_is_parked_alone() -> None:
@@ -60,7 +62,7 @@ async def test_a_delivery_that_cannot_be_stored_is_parked_alone() -> None:
     results = await process_batch(deliveries("a", "b", "c"), parse, store.commit, "test")
 
     assert results == store.stored == ["a", "c"]
-    assert store.parked == [("b", Reason.NOT_LEARNABLE)]
+    assert store.parked == [("b", ParkReason.NOT_LEARNABLE)]
 
 
 async def test_nothing_is_parked_while_the_database_is_away(

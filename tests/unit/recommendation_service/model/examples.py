@@ -15,7 +15,7 @@ from recommendation_service.model.counts import (
 )
 from recommendation_service.model.history import Bounds, Interaction, difference, ordered
 from recommendation_service.model.model import Model
-from recommendation_service.model.sparse_rows import Row
+from recommendation_service.model.sparse_rows import SparseRow
 from shared.ids import LessonId
 
 NOW: Final = 1_700_000_000.0  # seconds since 1970
@@ -84,7 +84,7 @@ def tables(model: Model) -> Tables:
     return {key: value for key, value in named.items() if abs(value) > NOTHING}
 
 
-def _rows(name: str, rows: list[Row], lessons: list[LessonId], scale: list[float]) -> Tables:
+def _rows(name: str, rows: list[SparseRow], lessons: list[LessonId], scale: list[float]) -> Tables:
     return {
         (f"{name} {figure}", one, lessons[other]): value * scale[figure]
         for one, row in zip(lessons, rows, strict=True)

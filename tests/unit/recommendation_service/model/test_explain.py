@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import RankedLesson
 from shared.ids import LessonId
 from tests.unit.recommendation_service.model.examples import NOW, Event, events, learned
 
@@ -40,5 +40,5 @@ def test_the_lesson_people_came_from_is_named() -> None:
 def test_what_no_lesson_led_to_is_not_explained() -> None:
     model, histories = learned([(1, 1, NOW - 9), (2, 2, NOW - 5)])
 
-    assert model.explain(histories[1], NOW, [Scored(LessonId(2), 0.5)]) == [[]]
-    assert model.explain([], NOW, [Scored(LessonId(2), 0.5)]) == [[]]
+    assert model.explain(histories[1], NOW, [RankedLesson(LessonId(2), 0.5)]) == [[]]
+    assert model.explain([], NOW, [RankedLesson(LessonId(2), 0.5)]) == [[]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recommendation_service.model.explore import MAX_NEW_AGE, MIN_INTERACTIONS, Recipient
 from recommendation_service.model.history import Interaction
 from recommendation_service.model.model import Model
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import RankedLesson
 from shared.ids import LessonId, UserId
 from tests.unit.recommendation_service.model.examples import NOW
 
@@ -31,7 +31,7 @@ def catalogue(new: range = NEW, watched_at: float = NOW - 3600.0) -> Model:
 MODEL = catalogue()
 
 
-def ids(scored: list[Scored]) -> list[int]:
+def ids(scored: list[RankedLesson]) -> list[int]:
     return [one.lesson_id for one in scored]
 
 

@@ -59,7 +59,7 @@ def test_a_model_folded_in_portions_is_the_one_folded_at_once(
 
     folding = fold.Fold(model.counts)
     for portion in (histories[:first], histories[first:], []):
-        folding.add(fold.Interactions.of(portion))
+        folding.add(fold.InteractionArrays.of(portion))
 
     assert folding.finish() == whole.fingerprint
     assert tables(model) == same(tables(whole))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from recommendation_service.model import candidates
 from recommendation_service.model.history import Interaction, ordered
 from recommendation_service.model.model import Model
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import RankedLesson
 from shared.ids import LessonId
 from tests.unit.recommendation_service.model.examples import (
     NOW,
@@ -22,7 +22,7 @@ SMALL_CATALOGUE = st.sampled_from([0, 1_000])  # lessons in a catalogue that is 
 FAR_AWAY = (-1e18, -1.0, 0.0, NOW, NOW + 100 * YEAR, 1e18)  # seconds since 1970
 
 
-def ids(scored: list[Scored]) -> list[int]:
+def ids(scored: list[RankedLesson]) -> list[int]:
     return [one.lesson_id for one in scored]
 
 
@@ -78,7 +78,7 @@ def test_an_empty_model_recommends_nothing() -> None:
     assert model.popular("1d", NOW, 10) == []
     assert model.similar(LessonId(1), 10) == []
     assert model.next(LessonId(1), 10) == []
-    assert model.explain(watched(1), NOW, [Scored(LessonId(2), 1.0)]) == [[]]
+    assert model.explain(watched(1), NOW, [RankedLesson(LessonId(2), 1.0)]) == [[]]
     assert model.learn_weights(watched(1), LessonId(2), NOW) is None
     assert (model.lessons, model.latest) == (0, 0.0)
 

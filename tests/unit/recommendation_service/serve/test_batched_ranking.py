@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from recommendation_service.model.rank import Scored
+from recommendation_service.model.rank import RankedLesson
 from recommendation_service.serve.batched_ranking import BatchedRanking
 from shared.ids import LessonId
 from tests.support.eventually import within
@@ -18,11 +18,11 @@ class Ranking:
         self.asked: list[list[int]] = []
         self.group = BatchedRanking(self._rank)
 
-    def _rank(self, numbers: Sequence[int]) -> list[list[Scored]]:
+    def _rank(self, numbers: Sequence[int]) -> list[list[RankedLesson]]:
         self.asked.append(list(numbers))
         if 13 in numbers:
             raise ValueError("unlucky")
-        return [[Scored(LessonId(number), 1.0)] for number in numbers]
+        return [[RankedLesson(LessonId(number), 1.0)] for number in numbers]
 
     async def lesson_for(self, number: int) -> int:
         ((lesson, _, _),) = await self.group.rank(number)

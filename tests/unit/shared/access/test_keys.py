@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 
 from shared.access.caller import Scope
-from shared.access.keys import PREFIX, key_line, new_key, parse_keys
+from shared.access.keys import KEY_PREFIX, key_line, new_key, parse_keys
 from shared.errors import CannotStart
 
 
@@ -20,7 +20,7 @@ def test_a_key_is_known_by_its_hash_alone() -> None:
     caller = parse_keys(line).caller(digest(key))
 
     assert key not in line
-    assert key.removeprefix(PREFIX) not in line
+    assert key.removeprefix(KEY_PREFIX) not in line
     assert caller is not None
     assert (caller.name, caller.scopes) == ("backend", frozenset({Scope.WRITE, Scope.READ}))
     assert parse_keys(line).caller(digest(new_key())) is None
@@ -30,7 +30,7 @@ def test_no_two_keys_are_the_same_and_none_can_be_guessed() -> None:
     keys = {new_key() for _ in range(1000)}
 
     assert len(keys) == 1000
-    assert min(len(key) for key in keys) >= len(PREFIX) + 43  # 256 bits in base64
+    assert min(len(key) for key in keys) >= len(KEY_PREFIX) + 43  # 256 bits in base64
 
 
 def test_keys_stand_in_lines_or_between_semicolons_beside_comments() -> None:

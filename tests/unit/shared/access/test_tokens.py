@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.access.caller import Scope
 from shared.access.key_set import KeySet
-from shared.access.tokens import Tokens
+from shared.access.tokens import TokenVerifier
 from shared.errors import CannotStart, Unauthenticated, Unavailable
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer, publish, rsa_jwk
 
@@ -25,16 +25,16 @@ PAST: Final = int(time.time()) - 3600
 FUTURE: Final = int(time.time()) + 3600
 
 
-def tokens_of(place: str) -> Tokens:
-    return Tokens(KeySet(place), ISSUER, AUDIENCE)
+def tokens_of(place: str) -> TokenVerifier:
+    return TokenVerifier(KeySet(place), ISSUER, AUDIENCE)
 
 
 @pytest.fixture
-def tokens(tmp_path: Path) -> Tokens:
+def tokens(tmp_path: Path) -> TokenVerifier:
     return tokens_of(publish(tmp_path / "jwks.json", US))
 
 
-async def test_a_token_acts_for_the_user_it_names(tokens: Tokens) -> None:
+async def test_a_token_acts_for_the_user_it_names(tokens: TokenVerifier) -> None:
     verified = await tokens.verify(US.token(sub="42", scope="watches:write openid", exp=FUTURE))
 
     assert verified.caller.user_id == 42
@@ -53,7 +53,7 @@ async def test_a_token_acts_for_the_user_it_names(tokens: Tokens) -> None:
     ],
 )
 async def test_a_token_of_a_client_or_an_operator_acts_for_anybody(
-    tokens: Tokens, claims: dict[str, Any]
+    tokens: TokenVerifier, claims: dict[str, Any]
 ) -> None:
     verified = await tokens.verify(US.token(**{"scope": "watches:write", **claims}))
 
@@ -62,7 +62,7 @@ async def test_a_token_of_a_client_or_an_operator_acts_for_anybody(
 
 @pytest.mark.parametrize("subject", ["ada", "-1", "042", "4 2", " 42", "42\n", "٤٢", "9" * 19, ""])
 async def test_a_token_of_somebody_who_is_no_user_here_acts_for_nobody(
-    tokens: Tokens, subject: str
+    tokens: TokenVerifier, subject: str
 ) -> None:
     with pytest.raises(Unauthenticated, match="neither a user's id nor"):
         await tokens.verify(US.token(sub=subject, scope="watches:write"))
@@ -116,7 +116,7 @@ FORGED: Final[dict[str, Callable[[], str]]] = {
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
 async def test_a_token_that_is_not_good_is_refused(
-    tokens: Tokens, forge: Callable[[], str]
+    tokens: TokenVerifier, forge: Callable[[], str]
 ) -> None:
     with pytest.raises(Unauthenticated):
         await tokens.verify(forge())
@@ -127,7 +127,7 @@ async def test_a_key_that_the_issuer_adds_is_found(tmp_path: Path) -> None:
     key_set = KeySet(place)
     assert (await key_set.key("one")).key_id == "one"
     with pytest.raises(Unauthenticated, match="does not have"):
-        await Tokens(key_set, ISSUER, AUDIENCE).verify(Issuer("two").token(sub="42"))
+        await TokenVerifier(key_set, ISSUER, AUDIENCE).verify(Issuer("two").token(sub="42"))
 
     document = {"keys": [US.jwk(), rsa_jwk("two")]}
     (tmp_path / "jwks.json").write_text(json.dumps(document))

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from shared.broker import reconnect
 from shared.broker.interface import BrokerError, BrokerRefused, BrokerUnavailable
-from shared.broker.reconnect import Link, keep_connected
+from shared.broker.reconnect import ConnectionStatus, keep_connected
 from tests.support.eventually import PATIENCE
 
 Work = Callable[[int], Awaitable[None]]
@@ -40,7 +40,7 @@ class Connections:
             self.closed += 1
 
 
-class RecordedLink(Link):
+class RecordedStatus(ConnectionStatus):
     """Keeps what was reported."""
 
     def __init__(self, name: str) -> None:
@@ -48,14 +48,16 @@ class RecordedLink(Link):
         self.outages: list[str | None] = []
 
     @override
-    def report(self, outage: str | None) -> None:
+    def update(self, outage: str | None) -> None:
         self.outages.append(outage)
-        super().report(outage)
+        super().update(outage)
 
 
-async def until_done(link: Link, connections: Connections, work: Work, done: asyncio.Event) -> None:
+async def until_done(
+    status: ConnectionStatus, connections: Connections, work: Work, done: asyncio.Event
+) -> None:
     """Let the loop run until `done`, and cancel it."""
-    looping = asyncio.create_task(keep_connected(link, connections.connect, work))
+    looping = asyncio.create_task(keep_connected(status, connections.connect, work))
     waiting = asyncio.create_task(done.wait())
     async with asyncio.timeout(PATIENCE):
         await asyncio.wait([looping, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -67,14 +69,14 @@ async def until_done(link: Link, connections: Connections, work: Work, done: asy
 
 def test_a_link_is_an_outage_until_it_is_connected(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    link = Link("publishing")
-    assert link.outage
-    assert not link.attempted.is_set()
+    status = ConnectionStatus("publishing")
+    assert status.outage
+    assert not status.attempted.is_set()
 
     for outage in ("it is away", "it is away", None, None, "it is full", None):
-        link.report(outage)
-        assert link.outage == outage
-        assert link.attempted.is_set()
+        status.update(outage)
+        assert status.outage == outage
+        assert status.attempted.is_set()
 
     assert [record.getMessage() for record in caplog.records] == [
         "publishing waits: it is away",
@@ -86,48 +88,48 @@ def test_a_link_is_an_outage_until_it_is_connected(caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize("failure", [BrokerUnavailable("away"), BrokerRefused("no"), ValueError()])
 async def test_work_that_fails_is_started_again_on_another_connection(failure: Exception) -> None:
-    link, connections, done = Link("publishing"), Connections(), asyncio.Event()
+    status, connections, done = ConnectionStatus("publishing"), Connections(), asyncio.Event()
 
     async def work(connection: int) -> None:
-        assert link.outage is None
+        assert status.outage is None
         if connection == 1:
             raise failure
         assert connections.closed == 1
         done.set()
         await asyncio.sleep(PATIENCE)
 
-    await until_done(link, connections, work, done)
+    await until_done(status, connections, work, done)
 
     assert (connections.opened, connections.closed) == (2, 2)
 
 
 async def test_work_that_ends_is_started_again() -> None:
-    link, connections, done = Link("publishing"), Connections(), asyncio.Event()
+    status, connections, done = ConnectionStatus("publishing"), Connections(), asyncio.Event()
 
     async def work(connection: int) -> None:
         if connection == 3:
             done.set()
 
-    await until_done(link, connections, work, done)
+    await until_done(status, connections, work, done)
 
 
 async def test_a_connection_that_cannot_be_opened_is_tried_again() -> None:
-    link, done = RecordedLink("publishing"), asyncio.Event()
+    status, done = RecordedStatus("publishing"), asyncio.Event()
     connections = Connections(BrokerUnavailable("it is away"), BrokerRefused("no such user"))
 
     async def work(_: int) -> None:
         done.set()
         await asyncio.sleep(PATIENCE)
 
-    await until_done(link, connections, work, done)
+    await until_done(status, connections, work, done)
 
-    assert link.outages == ["it is away", "no such user", None]
+    assert status.outages == ["it is away", "no such user", None]
 
 
 async def test_an_unexpected_error_is_logged_and_is_an_outage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    link, connections, done = RecordedLink("publishing"), Connections(), asyncio.Event()
+    status, connections, done = RecordedStatus("publishing"), Connections(), asyncio.Event()
 
     async def work(connection: int) -> None:
         if connection == 1:
@@ -135,20 +137,20 @@ async def test_an_unexpected_error_is_logged_and_is_an_outage(
         done.set()
         await asyncio.sleep(PATIENCE)
 
-    await until_done(link, connections, work, done)
+    await until_done(status, connections, work, done)
 
-    assert link.outages == [None, "failed, see the log", None]
+    assert status.outages == [None, "failed, see the log", None]
     assert "publishing failed, and starts again" in caplog.text
     assert "a mistake" in caplog.text
 
 
 async def test_a_cancelled_loop_closes_its_connection_and_stops() -> None:
-    link, connections, done = Link("publishing"), Connections(), asyncio.Event()
+    status, connections, done = ConnectionStatus("publishing"), Connections(), asyncio.Event()
 
     async def work(_: int) -> None:
         done.set()
         await asyncio.sleep(PATIENCE)
 
-    await until_done(link, connections, work, done)
+    await until_done(status, connections, work, done)
 
     assert (connections.opened, connections.closed) == (1, 1)
