@@ -1,4 +1,4 @@
-"""`python -m consumption_service`: this service alone, set by the environment."""
+"""`python -m consumption_service`: this service alone, configured by the environment."""
 
 from consumption_service.app import open_app
 from consumption_service.settings import ConsumptionSettings

@@ -1,4 +1,4 @@
-"""The consumption service put together: the one module that knows all its parts."""
+"""Composition root of the consumption service: the only module that knows all its parts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,8 +42,8 @@ DESCRIPTION: Final = "Records what is watched, and announces it on the exchange 
 async def open_app(settings: ConsumptionSettings, broker: Broker) -> AsyncIterator[FastAPI]:
     """Open the service's parts, and close them at the end.
 
-    Raises `CannotStart` when the database or the broker refuses. If the broker is only away, the
-    service starts: events wait in the outbox.
+    Raises `CannotStart` when the database or the broker refuses. If the broker is only
+    unavailable, the service starts: events wait in the outbox.
     """
     guard = Guard(settings, PERMISSIONS, settings.consumption_host)
     async with open_database(settings.consumption_database_url) as database:

@@ -45,8 +45,8 @@ def event_of(
 ) -> OutboxEvent:
     """Return the event, given the watch after the change.
 
-    Its body has the fields of `WatchEvent`. It is not built from one: on this hot path that would
-    validate again what is known to be valid.
+    Its body has the fields of `WatchEvent`. It is not built from that model, which would
+    validate valid data again on this hot path.
     """
     state: dict[str, object] = {
         "user_id": watch.user_id,

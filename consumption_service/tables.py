@@ -36,7 +36,7 @@ watches: Final = Table(
     Column("reported_at", UtcTime, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
     Column("furthest", BigInteger),  # null in old rows: it is the position then
-    Column("segments", JSON(none_as_null=True)),  # null where none was ever reported
+    Column("segments", JSON(none_as_null=True)),  # null if none were reported
     Column("unsegmented", BigInteger),  # beside segments: the furthest reported without any
     Index(None, "user_id", "id"),
     Index(None, "lesson_id", "id"),
@@ -51,7 +51,7 @@ idempotency_keys: Final = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("recorded_at", UtcTime, nullable=False),
     Column("user_id", BigInteger, index=True),
-    # For retention only. As rows come in order of time, the smallest kind of index will do.
+    # For retention only. As rows come in order of time, the smallest kind of index is enough.
     Index(None, "recorded_at", postgresql_using="brin"),
 )
 
@@ -63,13 +63,13 @@ outbox: Final = Table(
     Column("event_id", Uuid, primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("body", Text, nullable=False),
-    # The user of the watch; null in the event of an erasure. It has no index, which every watch
-    # would pay for: only erasures search it, and the table is small while the broker is there.
+    # The user of the watch; null in the event of an erasure. No index: it would slow down
+    # every watch. Only erasures search by it, and the table is small while the broker is available.
     Column("user_id", BigInteger),
     Column("traceparent", String(55)),  # of the request, where that is traced
 )
 
-# The percentage from which a lesson counts as finished, where it is not the default.
+# The percentage from which a lesson counts as finished, if it is not the default.
 completions: Final = Table(
     "completions",
     metadata,
@@ -77,7 +77,7 @@ completions: Final = Table(
     Column("percent", Integer, nullable=False),
 )
 
-# The receipts of erasures, and since when the recommendation service has erased the user, too.
+# The receipts of erasures, and when the recommendation service had erased the user, too.
 erasures: Final = Table(
     "erasures",
     metadata,

@@ -1,4 +1,4 @@
-"""The recommendation service: consume -> learn -> model -> replicate -> serve -> api.
+"""The recommendation service: consume -> learn -> replicate -> serve -> api.
 
-Only `app.py` knows all parts.
+`model/` is pure: no I/O, no clock. Only `app.py` knows all parts.
 """

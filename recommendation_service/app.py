@@ -1,4 +1,4 @@
-"""Composition root of the recommendation service: the one place that knows all its parts."""
+"""Composition root of the recommendation service: the only module that knows all its parts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -58,8 +58,8 @@ DESCRIPTION: Final = "Learns from the queue `recommendation.watch.*`, and recomm
 async def open_app(settings: RecommendationSettings, broker: Broker) -> AsyncIterator[FastAPI]:
     """Open the service's parts, and close them at the end.
 
-    Raises `CannotStart` when the database or the broker refuses. While the broker is merely away,
-    the service starts all the same: it can serve what it has learned.
+    Raises `CannotStart` when the database or the broker refuses. If the broker is only
+    unavailable, the service starts: it can serve what it has learned.
     """
     guard = Guard(settings, PERMISSIONS, settings.recommendation_host)
     async with open_database(settings.recommendation_database_url) as database:

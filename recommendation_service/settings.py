@@ -1,4 +1,4 @@
-"""Settings of the recommendation service, from its environment."""
+"""Settings of the recommendation service."""
 
 from pydantic import Field, HttpUrl
 
@@ -31,7 +31,7 @@ class RecommendationSettings(SharedSettings):
     """Days that the ids of learned events are kept, to know a duplicate by."""
 
     follow_interval: float = Field(default=0.1, gt=0)
-    """Seconds between looks for what other processes have learned."""
+    """Seconds between reads of the change log for versions of other processes."""
 
     explore: float = Field(default=0.1, ge=0, le=0.5)
     """The share of a user's recommendations that new lessons get; 0: none but those that rank."""

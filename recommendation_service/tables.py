@@ -1,7 +1,7 @@
 """The tables of the recommendation service: what was learned, and what could not be learned.
 
-The truth is `learned_watches`; the model is folded from `interactions`. The model itself is in the
-memory of each process; replicas follow each other by the change log, `model_changes`.
+The source of truth is `learned_watches`; the model is folded from `interactions`. Each process has
+a replica of the model in memory, which follows the change log `model_changes`.
 """
 
 from typing import Final

@@ -1,1 +1,4 @@
-"""What both services agree on, and the plumbing they stand on. Knows neither of them."""
+"""Code that both services use: message contracts, broker, database, HTTP, access.
+
+It imports neither service.
+"""

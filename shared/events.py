@@ -58,8 +58,8 @@ def _body_config(**example: str | int) -> ConfigDict:
 class WatchEvent(BaseModel):
     """A watch as it was stored, durably, when the event happened.
 
-    Only the first three fields are required: a message with nothing else is a watch that happened
-    when it arrived.
+    Only the first three fields are required. Without the others, every time of the watch is the
+    time of arrival.
     """
 
     model_config = _body_config(
@@ -92,9 +92,9 @@ class WatchEvent(BaseModel):
 
 
 class UserErased(BaseModel):
-    """A user was erased: nothing recorded of them until then may be known any longer.
+    """A user was erased: every receiver deletes what was recorded of the user until `erased_at`.
 
-    The time is the tombstone. What was recorded after it counts, whatever the order of arrival.
+    The time is the tombstone. Events recorded after it count, in any order of arrival.
     """
 
     model_config = _body_config(
@@ -112,7 +112,7 @@ ERASURE_DONE: Final = "done"  # the routing key of the message that follows
 
 
 class ErasureDone(BaseModel):
-    """The recommendation service knows nothing any longer of what an erasure erased."""
+    """The recommendation service has deleted everything that the erasure covers."""
 
     model_config = _body_config(
         erasure_id="019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c",

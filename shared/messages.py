@@ -69,6 +69,6 @@ CONSUMERS: Final = (
     ),
     Consumer(RECOMMENDATION_SERVICE, RECOMMENDATION_LESSON, "keeps the catalogue of lessons"),
     Consumer(
-        CONSUMPTION_SERVICE, CONSUMPTION_ERASURE, "notes in its receipts that erasures are done"
+        CONSUMPTION_SERVICE, CONSUMPTION_ERASURE, "stores in its receipts that erasures are done"
     ),
 )

@@ -1,4 +1,4 @@
-"""The application state, as a FastAPI dependency."""
+"""Dependencies of the routes: the application state."""
 
 from datetime import datetime, timedelta
 from typing import Annotated

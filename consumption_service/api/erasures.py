@@ -17,13 +17,13 @@ router = APIRouter(tags=["users"], route_class=StrictJSONRoute)
 
 
 class Done(BaseModel):
-    """Since when a service knows nothing of the user that was recorded before."""
+    """When a service had deleted everything that the erasure covers."""
 
     done_at: datetime | None
 
 
 class ErasureReceipt(BaseModel):
-    """What was asked for, and how far it is."""
+    """The receipt of an erasure: which services have completed it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -52,10 +52,10 @@ class ErasureReceipt(BaseModel):
 
 @router.delete("/users/{user_id}", status_code=202, responses=documented(422, 503))
 async def erase_user(user_id: PathId, app: CurrentApp, response: Response) -> ErasureReceipt:
-    """Erase a user: here at once, and in the recommendations as soon as the event is there.
+    """Erase a user: here at once, and in the recommendation service as soon as it gets the event.
 
-    The receipt at `Location` says when both have done it. The user may come back: what is recorded
-    afterwards counts.
+    The receipt at `Location` shows when both services have completed it. Watches that are recorded
+    afterwards count.
     """
     erasure = await erase(app.database, app.group_commit, UserId(user_id))
     response.headers["Location"] = f"/erasures/{erasure.id}"

@@ -1,7 +1,7 @@
 """Fast path: a plain `POST /watches` goes straight from its connection into the group commit.
 
-All other requests go through the application, to `watches.record_watch`. The requests that both can
-read have the same meaning, and the same answer, on both ways.
+All other requests go through the application, to `watches.record_watch`. A request that
+both can parse gets the same response on both paths.
 """
 
 import asyncio
@@ -93,8 +93,8 @@ class RecordWatchHandler(FastPathHandler[Create, CommandResult]):
 def _parse_watch(body: bytes) -> PlainWatch:
     """Parse the body, or raise `ValueError`.
 
-    The validator takes the last value of a name that comes twice, which must be refused. Every
-    string of JSON without escapes has two quotes, so the number of quotes gives that away.
+    A name that occurs twice must be refused, but the validator keeps its last value. Without
+    escapes every JSON string has two quotes, so the number of quotes shows a repeated name.
     """
     watch: PlainWatch = _VALIDATOR.validate_json(body)
     strings = len(watch) + (watch.get("occurred_at") is not None)

@@ -35,7 +35,7 @@ class BatchWatch(NewWatch):
 
 
 class Batch(Body):
-    """Watches to record. One that is wrong fails alone, so anything is taken for one at first."""
+    """Watches to record. Each item is validated by itself: an invalid one fails no others."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": EXAMPLES}]})
 
@@ -45,7 +45,7 @@ class Batch(Body):
 
 
 class BatchOutcome(BaseModel):
-    """What came of one watch: the answer that it would have got alone."""
+    """The outcome of one watch: what `POST /watches` would have answered."""
 
     status: int = Field(description="201: recorded. 200: recorded before, under the same key.")
     watch: WatchAnswer | None = None

@@ -34,8 +34,8 @@ async def record_xapi_statements(
     """Record one statement, or up to 1,000; return their ids. If one is wrong, none is recorded.
 
     Statements of a session are one watch. Repeating a statement is recording it once; the same id
-    with other content is a conflict. Other verbs than `played`, `paused`, `seeked`, `completed` and
-    `terminated` say nothing that is recorded, and are accepted.
+    with other content is a conflict. Statements with other verbs than `played`, `paused`, `seeked`,
+    `completed` and `terminated` are accepted and not recorded.
     """
     statements = body if isinstance(body, list) else [body]
     ids = [one.id or uuid4() for one in statements]

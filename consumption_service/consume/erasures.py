@@ -1,7 +1,7 @@
-"""Consumer of `erasure.done`: note when the recommendation service, too, has erased a user.
+"""Consume `erasure.done`: store when the recommendation service has erased a user, too.
 
-The message may come again: the first time stays. A message about an unknown erasure is rejected,
-and the broker parks it.
+A repeated message changes nothing: the first time is kept. A message about an unknown erasure is
+rejected, and the broker parks it.
 """
 
 import logging
@@ -54,7 +54,7 @@ class ErasureDoneConsumer:
             done = ErasureDone.model_validate_json(delivery.body)
         except ValidationError:
             return False
-        return await retry_while_unavailable(partial(self._store, done), "a receipt")
+        return await retry_while_unavailable(partial(self._store, done), "completing a receipt")
 
     async def _store(self, done: ErasureDone) -> bool:
         first = func.coalesce(erasures.c.recommendation_done_at, done.done_at)

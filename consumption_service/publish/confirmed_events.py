@@ -1,6 +1,7 @@
 """Confirmed events: the broker has them, and their rows are still to be deleted from the outbox.
 
-Transactions that commit anyway delete them; one of their own deletes what is left each second.
+Recording transactions delete them along with their own writes. Each second extra transactions
+delete the rest.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from shared.database.bulk import delete_rows
 from shared.database.database import Database, DatabaseUnavailable
 from shared.process.background import log_and_continue
 
-DELETE_INTERVAL: Final = 1.0  # seconds that confirmed events wait for another transaction
+DELETE_INTERVAL: Final = 1.0  # seconds that confirmed events wait for a recording transaction
 MAX_DELETED: Final = 1000  # events deleted in one transaction
 
 
@@ -24,43 +25,44 @@ class ConfirmedEvents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: set[UUID] = set()
+        self._pending: set[UUID] = set()
         self._deleting: set[UUID] = set()  # by transactions that are not committed yet
 
     def add(self, event_ids: Iterable[UUID]) -> None:
-        """Take events that the broker has confirmed."""
-        self._waiting.update(event_ids)
+        """Add events that the broker has confirmed."""
+        self._pending.update(event_ids)
 
     def in_outbox(self) -> set[UUID]:
         """Return the events that a read of the outbox may still find."""
-        return self._waiting | self._deleting
+        return self._pending | self._deleting
 
     @contextmanager
     def deleting(self, at_least: int = 1) -> Iterator[list[UUID]]:
-        """Yield events, whose rows the block deletes and commits; they wait again if it fails.
+        """Yield the ids of events whose rows the block deletes and commits.
 
-        Yields none where fewer than `at_least` wait.
+        If the block raises, they are pending again. Yields no id while fewer than `at_least` are
+        pending.
         """
-        ids = list(islice(self._waiting, MAX_DELETED)) if len(self._waiting) >= at_least else []
-        self._waiting.difference_update(ids)
+        ids = list(islice(self._pending, MAX_DELETED)) if len(self._pending) >= at_least else []
+        self._pending.difference_update(ids)
         self._deleting.update(ids)
         try:
             yield ids
         except BaseException:
-            self._waiting.update(ids)
+            self._pending.update(ids)
             raise
         finally:
             self._deleting.difference_update(ids)
 
     async def delete_confirmed(self) -> None:
-        """Delete the rows of all events that wait."""
-        while self._waiting:
+        """Delete the rows of all pending events."""
+        while self._pending:
             with self.deleting() as ids:
                 async with self._database.write() as connection:
                     await delete_rows(connection, outbox.c.event_id, ids)
 
     async def run(self) -> None:
-        """Delete what no other transaction has deleted, for ever."""
+        """Delete the rows that no recording transaction has deleted, for ever."""
         while True:
             await asyncio.sleep(DELETE_INTERVAL)
             with log_and_continue(DatabaseUnavailable, "confirmed events stay in the outbox"):

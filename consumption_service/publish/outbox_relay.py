@@ -1,8 +1,9 @@
 """Outbox relay: publish each committed event; its row stays until the broker has confirmed it.
 
 Fresh events come from memory, straight after their commit. The outbox holds every event until it is
-confirmed, so what memory lost (a crash, a broker that is away, a queue that is not bound yet) is
-read from there and relayed, oldest first. One loop does both, so no event is in flight twice.
+confirmed. Events that memory lost (after a crash, while the broker is unavailable, or before a
+queue is bound) are read from there and relayed, oldest first. One loop does both, so no event is in
+flight twice.
 """
 
 import asyncio
@@ -125,7 +126,7 @@ class OutboxRelay:
         if not self._fresh:
             self._idle.set()
         failed = next((one for one in outcomes if one is not PublishOutcome.CONFIRMED), None)
-        outage = f"the broker did not take the events ({failed.value})" if failed else None
+        outage = f"the broker did not confirm the events ({failed.value})" if failed else None
         self.status.update(outage)
         if outage and set(outcomes) == {PublishOutcome.REFUSED}:
             # After a full queue refused messages, RabbitMQ may go on refusing on the same channel,
@@ -146,7 +147,10 @@ class OutboxRelay:
 
     @asynccontextmanager
     async def _relay_lock(self) -> AsyncIterator[bool]:
-        """Yield whether this process may relay: one at a time, so that not all publish an event."""
+        """Yield whether this process holds the relay lock.
+
+        Only one process relays; otherwise each would publish the same events.
+        """
         if self._database.is_sqlite:
             yield True
             return
@@ -157,7 +161,7 @@ class OutboxRelay:
     async def _leftovers(self) -> list[OutboxEvent]:
         """Read the oldest events that no process is publishing from its memory."""
         now = utc_now()
-        # An id far ahead comes from a clock that was wrong; its event is in no memory either.
+        # An id far ahead comes from a clock that was wrong; no process has its event in memory.
         is_left = or_(
             outbox.c.event_id < first_id_at(now - RELAY_GRACE),
             outbox.c.event_id > first_id_at(now + MAX_CLOCK_SKEW),

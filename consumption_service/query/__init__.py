@@ -1,1 +1,1 @@
-"""Queries: only this folder reads the tables for an answer; it writes nothing but settings."""
+"""Queries: read watches and progress for answers; the only writes are completion percentages."""

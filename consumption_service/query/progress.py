@@ -22,8 +22,8 @@ from shared.database.database import Database
 from shared.events import Position
 from shared.ids import LessonId, UserId
 
-# Lessons in the first read. Where a filter needs more reads, each is so many times larger: every
-# read, however small, costs a scan of all the user's watches.
+# Lessons in the first read. Each further read is READ_GROWTH times larger, because every read scans
+# all watches of the user.
 FIRST_READ: Final = 200
 READ_GROWTH: Final = 4
 
@@ -112,7 +112,10 @@ def _query(database: Database, filters: LessonFilters) -> Select[Any]:
 
 
 def _watches(filters: LessonFilters) -> Subquery:
-    """Select the watches, numbered per lesson, the latest first; once more by those measured."""
+    """Select the watches with two row numbers per lesson, the latest first.
+
+    `nth` counts all watches; `nth_with_duration` counts watches with a duration first.
+    """
     latest = watches.c.reported_at.desc(), watches.c.position.desc(), watches.c.id.desc()
     lacks_duration = func.coalesce(watches.c.duration, 0) == 0
     query = select(
@@ -126,7 +129,7 @@ def _watches(filters: LessonFilters) -> Subquery:
         func.row_number().over(partition_by=watches.c.lesson_id, order_by=latest).label("nth"),
         func.row_number()
         .over(partition_by=watches.c.lesson_id, order_by=(lacks_duration, *latest))
-        .label("nth_measured"),
+        .label("nth_with_duration"),
     ).where(watches.c.user_id == filters.user_id)
     if filters.lesson_id is not None:
         query = query.where(watches.c.lesson_id == filters.lesson_id)

@@ -1,1 +1,1 @@
-"""Recording: only this folder writes watches and their outbox rows, in one transaction."""
+"""Recording: only this folder writes watches and inserts their outbox rows, in one transaction."""

@@ -43,9 +43,10 @@ class Group:
 
     @property
     def now(self) -> datetime:
-        """Return the time of the next event: no other event has the same.
+        """Return the time of the next event.
 
-        So an answer that takes in all events up to a time may lack the event after it.
+        Each event has its own time, so an answer that includes every event until a time need not
+        include the next one.
         """
         return self.began + timedelta(microseconds=len(self.events))
 

@@ -1,7 +1,7 @@
-"""Erase: delete all rows of a user, and write the event that says so, in one transaction.
+"""Erase: delete all rows of a user, and write the event of the erasure, in one transaction.
 
-The receipt stays. Its time is the tombstone: events recorded until then may still be on their way,
-and no longer count wherever they arrive.
+The receipt stays. Its time is the tombstone. An event recorded until then may still be in flight:
+every receiver ignores it.
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ async def erase_rows(
 
 
 def _event_of(erasure: Erasure) -> OutboxEvent:
-    """Return the event. It has no user id, so that the next erasure of the user leaves it alone."""
+    """Return the event. Its row has no user id, so the user's next erasure does not delete it."""
     body = UserErased(user_id=erasure.user_id, erasure_id=erasure.id, erased_at=erasure.erased_at)
     return OutboxEvent(erasure.id, Kind.ERASED, body.model_dump_json())
 

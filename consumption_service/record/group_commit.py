@@ -1,7 +1,7 @@
 """Group commit: commands that arrive together share one transaction, and one write to the disk.
 
 A command that comes alone waits for nothing but its own commit. The others wait for the commit in
-progress, and go together into the next. What fails for one does not fail its neighbours.
+progress, and share the next one. A command that fails does not make the others of its group fail.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Locks: recording shares an advisory lock, erasing a user has it exclusively.
 
-The time is read after the lock is got, from the clock of the database. So a watch has a later time
-than every erasure before it, and no later time than an erasure after it: all readers who compare
-their times agree on which came first.
+The time is read from the database's clock, after the lock is acquired. So a watch that is recorded
+after an erasure has a later time, and one that is recorded before it does not. Whoever compares the
+times finds the same order.
 """
 
 import time
@@ -21,8 +21,8 @@ LOCK: Final = 7_253_649_812  # the advisory lock; any number
 MAX_AGE: Final = 1.0  # seconds after a reading, in which two clocks run alike
 MAX_ROUND_TRIP: Final = 0.05  # seconds that a reading took: an estimate may be so far behind
 
-# The columns of a row are evaluated in their order: the others after the lock is got. A sequence is
-# seen as it is at that moment, also by a statement that began, and waited, before.
+# PostgreSQL evaluates the columns in order: first the lock, then the others. A sequence is not part
+# of the snapshot: its value is current, even if the statement has waited for the lock.
 ERASURE_EPOCH: Final = func.coalesce(
     func.pg_sequence_last_value(text(f"'{erasure_epoch.name}'::regclass")), 0
 )

@@ -27,10 +27,10 @@ class TimestampAllocator:
 
     @asynccontextmanager
     async def commit_in_order(self) -> AsyncIterator[Allocate]:
-        """Yield what allocates times, once.
+        """Yield a function that allocates times; call it once.
 
-        The block ends after those that have allocated earlier times. So a caller who is told of a
-        watch finds every watch of an earlier time recorded.
+        The block ends after all blocks with earlier times. So when a watch is answered, every watch
+        with an earlier time is recorded.
         """
         earlier, ended = self._last_ended, asyncio.Event()
 

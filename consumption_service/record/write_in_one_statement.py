@@ -1,7 +1,7 @@
 """Single-statement fast path: record plain watches with one statement that commits itself.
 
-It saves the round trip that locks and reads the clock first. A reading of a moment ago tells the
-time as well, unless a user was erased since. The statement takes the lock itself; if the erasure
+It saves the round trip that takes the lock and reads the clock. A recent reading of the clock is
+good enough, unless a user was erased since. The statement takes the lock itself; if the erasure
 epoch has changed, it inserts nothing.
 """
 

@@ -48,10 +48,10 @@ async def record_statements(
     Raises `Conflict` when an id is stored with other content, and `Invalid` when a watch would have
     too many segments. Statements about a watch that was deleted are ignored.
     """
-    watch_ids, begun = await _watches_of_sessions(statements, connection)
+    watch_ids, new_sessions = await _watches_of_sessions(statements, connection)
     new = await _insert_new(statements, watch_ids, database, connection, now)
     in_order = sorted(new, key=lambda one: one.parsed.occurred_at or now)
-    commands = _commands(in_order, watch_ids, begun)
+    commands = _commands(in_order, watch_ids, new_sessions)
     ids = [watch_ids[one.parsed.session_key] for one in in_order]
     results, events = await record(commands, database, connection, now, ids)
     for result in results:
@@ -63,14 +63,16 @@ async def record_statements(
 async def _watches_of_sessions(
     statements: Sequence[NewStatement], connection: AsyncConnection
 ) -> tuple[Mapping[SessionKey, UUID], set[SessionKey]]:
-    """Return the watch of each session, and the sessions that begin now."""
+    """Return the watch of each session, and the sessions that start now."""
     # In sorted order, so that two requests with the same sessions wait in one direction.
     keys = sorted({one.parsed.session_key for one in statements})
-    begun = await insert_new_rows(connection, xapi_sessions, [(*key, new_id()) for key in keys])
+    new_sessions = await insert_new_rows(
+        connection, xapi_sessions, [(*key, new_id()) for key in keys]
+    )
     columns = xapi_sessions.c
     session_key = tuple_(columns.user_id, columns.lesson_id, columns.session)
     rows = await connection.execute(select(xapi_sessions).where(session_key.in_(keys)))
-    return {(row.user_id, row.lesson_id, row.session): row.watch_id for row in rows}, begun
+    return {(row.user_id, row.lesson_id, row.session): row.watch_id for row in rows}, new_sessions
 
 
 async def _insert_new(
@@ -99,14 +101,14 @@ async def _insert_new(
 def _commands(
     statements: Sequence[NewStatement],
     watch_ids: Mapping[SessionKey, UUID],
-    begun: set[SessionKey],
+    new_sessions: set[SessionKey],
 ) -> list[Command]:
-    """Return a command for each statement: the first of a session that begins creates the watch."""
+    """Return a command for each statement: the first of a new session creates the watch."""
     commands: list[Command] = []
     for statement in statements:
         one = statement.parsed
-        if one.session_key in begun:
-            begun.remove(one.session_key)
+        if one.session_key in new_sessions:
+            new_sessions.remove(one.session_key)
             commands.append(_create(one))
         else:
             watch_id = watch_ids[one.session_key]

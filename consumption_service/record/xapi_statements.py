@@ -64,7 +64,7 @@ EXAMPLE: Final[dict[str, Any]] = {
 
 
 class Part(BaseModel):
-    """A part of a statement: what else there may be is left to others."""
+    """A part of a statement. Other fields are allowed, and only count in the digest."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -88,19 +88,19 @@ class Verb(Part):
 
 
 class Activity(Part):
-    """What was watched."""
+    """The watched lesson."""
 
     id: str = Field(default="", description="An address that ends with the lesson's id.")
 
 
 class Result(Part):
-    """How it went."""
+    """The result of the statement."""
 
     extensions: dict[str, Any] = {}
 
 
 class Context(Part):
-    """Where it belongs."""
+    """The context of the statement: its session."""
 
     registration: UUID | None = None
     extensions: dict[str, Any] = {}

@@ -35,7 +35,7 @@ class LessonList(BaseModel):
 
 
 class LessonBatch(BaseModel):
-    """Lessons to store. One that is wrong fails alone, so anything is taken for one at first."""
+    """Lessons to store. Each item is validated by itself: an invalid one fails no others."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -50,7 +50,7 @@ class LessonBatch(BaseModel):
 
 
 class LessonOutcome(BaseModel):
-    """What came of one lesson: the answer that it would have got alone."""
+    """The outcome of one lesson: what `PUT /lessons/{lesson_id}` would have answered."""
 
     status: int = Field(description="201: it is new. 200: it was there before.")
     lesson: LessonAnswer | None = None

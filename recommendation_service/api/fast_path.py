@@ -1,7 +1,7 @@
 """Fast path: a valid `GET /users/{user_id}/recommendations` goes straight to its handler.
 
-Any other request goes through the application, which answers what is wrong with it. The handler is
-the same.
+Any other request goes through the application, which reports errors in it. The handler
+is the same.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ UserRequest = tuple[int, UserListParameters]
 
 
 class RecommendHandler(FastPathHandler[UserRequest, Recommendations]):
-    """Takes `GET /users/{user_id}/recommendations`."""
+    """Handles `GET /users/{user_id}/recommendations`."""
 
     line = re.compile(rb"GET /users/[0-9]{1,19}/recommendations(\?.*)?")
     path = "/users/{user_id}/recommendations"

@@ -21,7 +21,9 @@ router = APIRouter(tags=["lessons"], route_class=StrictJSONRoute)
 class PopularParameters(ListParameters):
     """The query parameters of the popular lessons."""
 
-    window: Window = Field(default="7d", description="How soon a watch is forgotten.")
+    window: Window = Field(
+        default="7d", description="The half-life of a watch's weight; `all`: no decay."
+    )
 
 
 class NextParameters(ListParameters):
@@ -34,7 +36,7 @@ class NextParameters(ListParameters):
 async def popular_lessons(
     parameters: Annotated[PopularParameters, Query()], app: CurrentApp
 ) -> Lessons:
-    """Return the lessons that most users met lately; with a short window, what is trending."""
+    """Return the lessons that most users watched lately; with a short window, what is trending."""
     return _lessons(app.recommender.popular(parameters.window, parameters.request()))
 
 
@@ -42,7 +44,7 @@ async def popular_lessons(
 async def similar_lessons(
     lesson_id: PathId, parameters: Annotated[ListParameters, Query()], app: CurrentApp
 ) -> Lessons:
-    """Return the lessons that the same users meet, most similar first."""
+    """Return the lessons that the same users watch, most similar first."""
     return _lessons(app.recommender.similar(LessonId(lesson_id), parameters.request()))
 
 
@@ -50,9 +52,10 @@ async def similar_lessons(
 async def next_lessons(
     lesson_id: PathId, parameters: Annotated[NextParameters, Query()], app: CurrentApp
 ) -> Lessons:
-    """Return what comes next in the course, then what users meet right after, most often first.
+    """Return the next lesson of the course, then the lessons that users watch right after.
 
-    With `user_id`, without what that user finished or hides.
+    These come most frequent first. With `user_id`, lessons that the user finished or hides are left
+    out.
     """
     lesson, request = LessonId(lesson_id), parameters.request()
     if parameters.user_id is None:

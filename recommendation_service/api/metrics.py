@@ -22,7 +22,7 @@ class StoredMetrics(Metrics):
     def __init__(self, database: Database, replica: ModelReplica) -> None:
         self._database = database
         self.applied = Gauge(
-            "upnext_applied_events", "Distinct events learned since ever.", registry=None
+            "upnext_applied_events", "Distinct events learned so far.", registry=None
         )
         self.duplicates = Gauge(
             "upnext_duplicate_events", "Events that came again after that.", registry=None
@@ -40,7 +40,7 @@ class StoredMetrics(Metrics):
         self.lessons.set_function(lambda: replica.model.lessons)
 
     async def refresh(self) -> None:
-        """Read them; while the database is away, they stay as they were."""
+        """Read the metrics; while the database is unavailable, they keep their values."""
         try:
             async with asyncio.timeout(DATABASE_TIMEOUT):
                 await self._read_learned()

@@ -39,7 +39,7 @@ router = APIRouter(tags=["operation"], route_class=StrictJSONRoute)
 
 @router.get("/stats", responses=documented(503))
 async def stats(app: CurrentApp) -> Stats:
-    """Return the panel: the queue, its rates, what was learned, and how fresh it is."""
+    """Return live statistics: the queue, its message rates, the events learned, their freshness."""
     async with app.database.read() as connection:
         state = await read_model_state(connection)
     stats, replica = app.stats, app.replica
@@ -64,7 +64,7 @@ async def stats(app: CurrentApp) -> Stats:
 
 @router.get("/evaluation", responses=documented(503))
 async def live_quality(app: CurrentApp) -> Evaluation:
-    """Return how well watches were predicted before they were learned, and led to by lists."""
+    """Return how well watches were predicted before being learned, and how many came from lists."""
     everything = await read_evaluation(app.database)
     recent = await read_evaluation(app.database, RECENT_BLOCKS)
     return Evaluation(

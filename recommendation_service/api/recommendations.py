@@ -41,16 +41,22 @@ class Visit(BaseModel):
 class UserListParameters(ListParameters):
     """The query parameters of a user's recommendations."""
 
-    explain: bool = Field(default=False, description="With the watched lessons that led there.")
+    explain: bool = Field(
+        default=False, description="With the watched lessons that influenced the score."
+    )
     after: str | None = Field(
         default=None,
         min_length=1,
         max_length=255,
-        description="A watch, or an event, of this user: an answer knows it. Else it is 503.",
+        description="The id of a watch or an event of this user. The answer includes it, or the"
+        " status is 503.",
         examples=["019ab2c4-7a10-7cc2-8d4e-0d6a5f1f2b3c"],
     )
     wait_ms: int = Field(
-        default=1000, ge=0, le=10_000, description="How long to wait for what is in `after`."
+        default=1000,
+        ge=0,
+        le=10_000,
+        description="Milliseconds to wait for the watch or event in `after`.",
     )
 
 
@@ -58,7 +64,7 @@ class UserListParameters(ListParameters):
 async def recommend_for_user(
     user_id: PathId, parameters: Annotated[UserListParameters, Query()], app: CurrentApp
 ) -> Recommendations:
-    """Return lessons that the user has not met, best first; the popular ones for a new user."""
+    """Return lessons that the user has not watched, best first; the popular ones for a new user."""
     request = parameters.request(explain=parameters.explain)
     if parameters.after is not None:
         token = ConsistencyToken(UserId(user_id), event_id_of(parameters.after))

@@ -1,4 +1,4 @@
-"""Redeliver: process a parked message again, whatever it is about."""
+"""Redeliver: process a parked message of any kind again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +64,7 @@ async def _erase(app: AppState, message: Parked) -> bool:
         with _conflict():
             await handler.erase(_delivery_of(message))
     except BrokerError as error:
-        raise Unavailable(f"Nobody could be told: {error}.") from error
+        raise Unavailable(f"The erasure could not be confirmed: {error}.") from error
     async with app.database.write() as connection:
         await pop_parked(connection, message.id)
     return True
@@ -72,7 +72,7 @@ async def _erase(app: AppState, message: Parked) -> bool:
 
 @contextmanager
 def _conflict() -> Iterator[None]:
-    """Raise `Conflict` where a message still cannot be processed."""
+    """Raise `Conflict` if the message still cannot be processed."""
     try:
         yield
     except Unprocessable as reason:

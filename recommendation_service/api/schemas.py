@@ -23,10 +23,10 @@ class ScoredLesson(FromAttributes):
     lesson_id: int
     score: float
     reason: RankingReason = Field(
-        description="`watched_together`: users met it near a lesson that this one met. `popular`:"
-        " many met it lately. `new`: too few met it to say more. `similar`: users met it near the"
-        " lesson asked about. `watched_next`: users met it right after that. `next_in_course`: it"
-        " comes next in the course."
+        description="`watched_together`: users watched it near a lesson that this user watched."
+        " `popular`: many watched it lately. `new`: too few watched it to rank it. `similar`: users"
+        " watched it near the given lesson. `watched_next`: users watched it right after the given"
+        " lesson. `next_in_course`: it comes next in the course."
     )
 
 
@@ -49,13 +49,13 @@ class Recommendations(BaseModel):
     user_id: int | None = Field(description="Null for a visitor.")
     items: list[Recommendation]
     applied_through: datetime | None = Field(
-        description="When the latest watch that is known was recorded. Where one process records"
-        " and one learns, all until then is known; of several, each may be behind. `after` makes"
-        " sure of a watch."
+        description="When the latest learned watch was recorded. With one process of each service,"
+        " the answer includes every watch recorded until then; with more, a process may be behind."
+        " Use `after` to wait for a certain watch."
     )
     lag_ms: int = Field(
-        description="How long the latest watch took from its recording until it was learned; while"
-        " others wait in the queue, how long ago everything known was recorded."
+        description="Milliseconds from the recording of the latest learned watch until it was"
+        " learned. While messages wait in the queue: the age of `applied_through`."
     )
     strategy: Strategy
 
@@ -84,7 +84,7 @@ class RatesAnswer(FromAttributes):
 
 
 class EventsAnswer(BaseModel):
-    """Events since ever. `parked` is how many are set aside now."""
+    """Events so far. `parked` is how many messages are parked now."""
 
     applied: int
     duplicates: int
@@ -107,7 +107,7 @@ class ModelAnswer(BaseModel):
 
 
 class Stats(BaseModel):
-    """The panel."""
+    """Live statistics."""
 
     queue: QueueAnswer
     rates: RatesAnswer
@@ -125,10 +125,10 @@ class QualityAnswer(FromAttributes):
 
 
 class ReportAnswer(FromAttributes):
-    """How well the lesson that a user met next was predicted, beside plain popularity."""
+    """How well the lesson that a user watched next was predicted, beside plain popularity."""
 
     events: int = Field(description="Next lessons of users with a history.")
-    evaluated: int = Field(description="How many of them were looked at; fewer while busy.")
+    evaluated: int = Field(description="How many of them were evaluated; fewer while busy.")
     upnext: QualityAnswer
     popular: QualityAnswer
 
@@ -172,7 +172,7 @@ class ParkedList(BaseModel):
 
 
 class Redelivered(BaseModel):
-    """What came of a second try; `duplicate` when it had been learned meanwhile."""
+    """The outcome of a redelivery; `duplicate` when it had been learned meanwhile."""
 
     outcome: Literal["learned", "duplicate"]
 

@@ -1,4 +1,4 @@
-"""Poison messages: those that were redelivered often, and may end the process each time."""
+"""Poison messages: messages that were redelivered often, and may end the process each time."""
 
 import asyncio
 import random
@@ -19,7 +19,10 @@ def may_be_poison(delivery: Delivery) -> bool:
 
 
 async def receive_rest(source: Subscription, deliveries: list[Delivery], prefetch: int) -> None:
-    """Add the deliveries that arrive with a poison message: it may stand before healthy ones."""
+    """Add the deliveries that arrive with a poison message.
+
+    Healthy ones may be behind it in the queue.
+    """
     with suppress(TimeoutError):
         async with asyncio.timeout(RECEIVE_TIMEOUT):
             while len(deliveries) < prefetch:
@@ -29,23 +32,24 @@ async def receive_rest(source: Subscription, deliveries: list[Delivery], prefetc
 def isolate(deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
     """Return batches: the healthy messages first, then each other message in a batch of its own.
 
-    A poison message must not take healthy ones with it, wherever these stand among poison messages.
-    The order of these changes with each delivery: forwards, backwards, random. So each healthy
-    message is processed long before the broker gives a poison message up.
+    A poison message must not keep healthy ones from being processed. A healthy message that was
+    redelivered often is isolated, too. So the order of the isolated ones changes with each
+    delivery: forwards, backwards, random. Each healthy message is then processed long before the
+    broker dead-letters a poison message.
 
-    An erasure may take several transactions, so it is alone, too.
+    An erasure may take several transactions, so it is isolated, too.
     """
-    alone = [one for one in deliveries if _is_alone(one)]
-    if not alone:
+    isolated = [one for one in deliveries if _needs_isolation(one)]
+    if not isolated:
         return [deliveries]
-    healthy = [one for one in deliveries if not _is_alone(one)]
-    match alone[0].delivery_count % 3:
+    healthy = [one for one in deliveries if not _needs_isolation(one)]
+    match isolated[0].delivery_count % 3:
         case 1:
-            alone.reverse()
+            isolated.reverse()
         case 2:
-            random.shuffle(alone)
-    return [*([healthy] if healthy else []), *([one] for one in alone)]
+            random.shuffle(isolated)
+    return [*([healthy] if healthy else []), *([one] for one in isolated)]
 
 
-def _is_alone(delivery: Delivery) -> bool:
+def _needs_isolation(delivery: Delivery) -> bool:
     return may_be_poison(delivery) or is_erasure(delivery)

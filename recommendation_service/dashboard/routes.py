@@ -70,7 +70,7 @@ async def watches(request: Request, parts: CurrentDashboard) -> Response:
 
 @router.get("/dashboard/users/{user_id}/continue-watching")
 async def continue_watching(user_id: PathId, request: Request, parts: CurrentDashboard) -> Response:
-    """Return which lessons the user has begun, from the consumption service."""
+    """Return which lessons the user has started, from the consumption service."""
     return await parts.consumption.forward(request, f"/users/{user_id}/continue-watching")
 
 

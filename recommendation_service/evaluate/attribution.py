@@ -2,10 +2,10 @@
 
 An impression is a list of lessons that a user was recommended. A watch comes from it when its
 lesson was on the list and the watch happened within the attribution window. The watches of users
-without an impression in that window are not counted: nothing can be said of them.
+without an impression in that window are not counted: they show nothing about lists.
 
-All of it is written behind, and may be lost with the process. While more users get lists than are
-worth recording, a sample of users is recorded: all impressions of a user, or none.
+All of it is written behind, and may be lost with the process. While many users get lists, only a
+sample of the users is recorded: all impressions of a user, or none.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class Impressions:
             self._unsaved[user_id].lesson_ids.update(lesson_ids)
 
     def add_watches(self, events: Iterable[Event]) -> None:
-        """Record which watches were learned."""
+        """Record the learned watches."""
         now = utc_now()
         self._watches.extend(
             PendingWatch(event.user_id, event.lesson_id, event.occurred_at, now)
@@ -164,7 +164,7 @@ def came_from(watch: PendingWatch, impressions: Sequence[Impression]) -> bool | 
 
 
 async def read_attribution(database: Database) -> Attribution:
-    """Return what was counted since ever."""
+    """Return the counts so far."""
     columns = attribution.c.watches, attribution.c.from_lists
     async with database.read() as connection:
         return Attribution(*(await connection.execute(select(*columns))).one())

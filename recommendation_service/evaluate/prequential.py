@@ -82,7 +82,8 @@ class Evaluator:
     async def _evaluate(self, step: ModelStep, left: float) -> float:
         """Predict a step before the model learns it; return how many seconds that took."""
         self._refill_budget()
-        # A user's first lesson does not tell how well users are known, but trains the weights.
+        # A first lesson is not evaluated, since there is no history to predict it from. It trains
+        # the weights.
         self._sums["events"] += bool(step.before)
         if self._share < 1 and min(self._budget, left) <= 0:
             return 0.0
@@ -102,8 +103,8 @@ class Evaluator:
     async def _whole_history(self, step: ModelStep) -> Sequence[Interaction] | None:
         """Return the whole history: a lesson watched long ago is no candidate either.
 
-        None where the database is away, or where the history is too long for a person: what a robot
-        watches next does not tell how well people are known, and must not train the weights.
+        None if the database is unavailable, or if the history is too long for a person. Watches of
+        a robot must neither count in the evaluation nor train the weights.
         """
         if step.interaction is None or len(step.before) < RECENT:
             return step.before
@@ -155,7 +156,7 @@ class Evaluator:
 
 
 async def read_evaluation(database: Database, blocks: int | None = None) -> EvaluationReport:
-    """Return the quality over the newest blocks, or since ever."""
+    """Return the quality over the newest blocks, or all so far."""
     query = select(evaluation).order_by(evaluation.c.block.desc()).limit(blocks)
     async with database.read() as connection:
         rows = (await connection.execute(query)).all()

@@ -1,7 +1,7 @@
 """Change log: append the change of a transaction as the next version of the model.
 
-Replicas follow the log, see `replicate/model_replica.py`. Appending is the last step of a
-transaction: other learners wait for its end, so that versions are committed in their order.
+Replicas follow the log, see `replicate/model_replica.py`. Appending locks the model state until the
+transaction ends: other learners wait for that, so that versions are committed in their order.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ async def append(
 async def _append_after(
     connection: AsyncConnection, state: ModelState, entry: LogEntry
 ) -> Version | None:
-    """Append the entry after this state; None where another transaction was first."""
+    """Append the entry after this state; None if another transaction was first."""
     change = entry.change
     difference = fingerprint(change.added) - fingerprint(change.removed)
     number = state.version + bool(change)

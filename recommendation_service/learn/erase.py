@@ -1,4 +1,4 @@
-"""Erase a user: the model becomes the one that never knew what was recorded until then.
+"""Erase a user: afterwards the model is as if nothing had been recorded of the user until then.
 
 The tombstone stays: the user's id and the time. An event that was recorded until that time changes
 nothing, whenever it arrives; a later one counts. So to erase a user and to learn their events gives

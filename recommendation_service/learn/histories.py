@@ -118,9 +118,10 @@ async def _history_changes(
 def _classified(
     watched: Mapping[Pair, datetime], recent: Mapping[UserId, Sequence[Interaction]]
 ) -> tuple[set[Pair], set[Pair]]:
-    """Return the pairs without an interaction so far, and those that recent ones do not decide.
+    """Return the pairs without an interaction so far, and the unclear pairs.
 
-    All other pairs have an interaction that is as early as the watch: they change nothing.
+    The older interactions of unclear pairs have to be read. All other pairs have an interaction
+    that is as early as the watch: they change nothing.
     """
     times = {
         user_id: {interaction.lesson_id: interaction.at for interaction in history}
@@ -149,9 +150,9 @@ def _reaches(recent: Sequence[Interaction], one: HistoryChange) -> bool:
 async def _around(connection: AsyncConnection, one: HistoryChange) -> list[Interaction]:
     """Return as much of a long history as tells what changes, see `difference`.
 
-    The parts around the positions are joined as if nothing were between them. Where two parts meet,
-    the later one begins WINDOW interactions before its first change, and the earlier one ends
-    WINDOW interactions after its last: the joint looks the same before and after.
+    The parts around the positions are joined as if nothing were between them. Each part extends
+    WINDOW interactions beyond its changes on both sides. So the contributions where two parts meet
+    are the same before and after.
     """
     count = WINDOW + len(one.new)  # as many of them may be removed
     return await interactions_around(connection, one.user_id, one.positions, count)

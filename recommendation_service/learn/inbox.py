@@ -121,7 +121,10 @@ async def _stored_states(
 def _covered(
     events: Iterable[Event], stored: Mapping[WatchKey, WatchState], inbox_since: datetime | None
 ) -> set[UUID]:
-    """Return the ids of the events that the inbox may have lost, and the watches know."""
+    """Return the ids of events that were learned before, by the stored states of their watches.
+
+    Their ids may be deleted from the inbox.
+    """
     return {
         event.event_id
         for event in events

@@ -1,4 +1,4 @@
-"""Interactions: since when each user knows each lesson, as rows of the database.
+"""Interactions: when each user first watched each lesson, as rows of the database.
 
 An interaction is the *first* time a user watched a lesson. It follows from the watches that are not
 deleted.
@@ -39,7 +39,7 @@ async def stored_interactions(
 async def earliest_watches(
     database: Database, connection: AsyncConnection, pairs: Collection[Pair]
 ) -> dict[Pair, FirstWatchedAt]:
-    """Return the time of the earliest remaining watch of each pair; None where none remains."""
+    """Return the time of the earliest remaining watch of each pair; None if none remains."""
     if not pairs:
         return {}
     watch = learned_watches.c

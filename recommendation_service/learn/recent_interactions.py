@@ -140,7 +140,8 @@ def _on_postgresql() -> Select[Any]:
 def _on_sqlite() -> Select[Any]:
     """Find the position where the recent part of each history begins, and read from there on.
 
-    SQLite has no LATERAL. A shorter history has no such position: the least values stand for it.
+    SQLite has no LATERAL. For a shorter history the position is the smallest one, so all of it is
+    read.
     """
     users = func.json_each(_USERS).table_valued("value")
     beginning = interactions.alias()

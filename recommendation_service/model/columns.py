@@ -1,8 +1,9 @@
 """Columns: which column of the feature matrix belongs to which lesson.
 
-Where most lessons are candidates, every lesson gets a column, and columns of others are cleared in
-the end. That is quicker than to take most lessons out of every array, and lets several users share
-the columns, with a row for each. Where few are candidates, only these get one, for a single user.
+If most lessons are candidates, every lesson gets a column, and the columns of the others are
+cleared at the end. That is faster than selecting the candidates from every array, and several users
+can share the columns, with one row each. If few lessons are candidates, only these get a column,
+for one user.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Cooccurrence features: how often users went on from a user's lessons to each other lesson.
+"""Co-occurrence features: how often users went on from a user's lessons to each other lesson.
 
 Sums over the user's latest lessons, each lesson at its rank k, the latest at 1:
 
@@ -12,7 +12,7 @@ Sums over the user's latest lessons, each lesson at its rank k, the latest at 1:
 
 The support of a sum is the number of interactions it rests on. `path` is the share of a candidate
 in the transitions from the latest lesson, among users who came to it by the same two lessons as the
-user; where they are few, by the same one; where they are few as well, among all users (interpolated
+user; if they are few, by the same one; if these are few as well, among all users (interpolated
 back-off as in n-gram language models, Jelinek and Mercer, 1980).
 """
 

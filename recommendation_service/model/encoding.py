@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from recommendation_service.model.history import Change, Contribution
 
-LEVEL: Final = 1  # of zlib: the records are small, and speed is worth more than a byte
+LEVEL: Final = 1  # of zlib: the entries are small, and speed is worth more than a byte
 
 
 def encode(change: Change) -> bytes:
@@ -18,9 +18,9 @@ def encode(change: Change) -> bytes:
     return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), LEVEL)
 
 
-def decode(record: bytes) -> Change:
+def decode(entry: bytes) -> Change:
     """The change that was encoded. Raises ValueError or zlib.error for anything else."""
-    added, removed, bounds = json.loads(zlib.decompress(record))
+    added, removed, bounds = json.loads(zlib.decompress(entry))
     return Change(
         tuple(_contribution(*values) for values in added),
         tuple(_contribution(*values) for values in removed),

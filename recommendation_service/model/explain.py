@@ -1,8 +1,8 @@
 """Explanations: why a lesson is ranked, and how much of its score is due to each watched lesson.
 
-A cooccurrence feature is the logarithm of a sum over the user's lessons, so a lesson's share of the
-sum is its share of the feature, and features count by their weight. The parts are scaled to add up
-to the score, as popularity and age are due to no lesson.
+A co-occurrence feature is the logarithm of a sum over the user's lessons, so a lesson's share of
+the sum is its share of the feature, and features count by their weight. The parts are scaled to add
+up to the score, as popularity and age are due to no lesson.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from shared.ids import LessonId
 
 
 class Influence(NamedTuple):
-    """A lesson that the user watched, and what it contributes to a score."""
+    """A lesson that the user watched, and its influence on a score."""
 
     lesson_id: LessonId
     contribution: float
@@ -29,9 +29,9 @@ class Influence(NamedTuple):
 def influences(
     counts: Counts, user: UserContext, scored: RankedLesson, weighted_features: Floats | None
 ) -> list[Influence]:
-    """The contribution of each latest lesson to a score, the largest first, without zeros.
+    """The influence of each latest lesson on a score, the largest first, without zeros.
 
-    The cooccurrence features of the scored lesson come times their weights: [7]; None for a lesson
+    The co-occurrence features of the scored lesson come times their weights: [7]; None for a lesson
     without an index. A feature that speaks against the lesson explains nothing.
     """
     if weighted_features is None:
@@ -77,7 +77,7 @@ def _is_in_any(rows: Sequence[SparseRow], index: int) -> bool:
 
 
 def _terms(counts: Counts, user: UserContext, index: int) -> Floats:
-    """What each latest lesson adds to each cooccurrence feature of a candidate: [7, recent].
+    """The part of each latest lesson in each co-occurrence feature of a candidate: [7, recent].
 
     A path is attributed to the latest lesson, where every continuation starts.
     """

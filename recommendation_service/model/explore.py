@@ -47,8 +47,8 @@ def new_lessons(
 ) -> Indices:
     """The new lessons that a user gets today, out of all new ones: their indices.
 
-    They get the recipient's share of `limit` places, at most half of them. The fraction of a place
-    that is left is the fraction of users who get one more.
+    They get the recipient's share of `limit` places, at most half of them. If the share is not a
+    whole number, its fraction is the fraction of users who get one place more.
     """
     if not (recipient.share and len(new)):
         return new[:0]

@@ -72,7 +72,7 @@ def features(popularity: PopularityCache, users: Sequence[UserContext], columns:
 
 
 def _write_shares(found: Cooccurrence, popular: Popularity, shares: Logs) -> None:
-    """Write the smoothed share of each lesson in each cooccurrence feature."""
+    """Write the smoothed share of each lesson in each co-occurrence feature."""
     for feature, sums in enumerate(found.sums(), SUMMED.start):
         shares[:, feature] = sums
     shares[:, TOGETHER] *= popular.rareness

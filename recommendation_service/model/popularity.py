@@ -1,8 +1,8 @@
-"""Popularity features: how much all users together speak for each lesson.
+"""Popularity features: how popular each lesson is among all users.
 
 They are the same for every user. So they are computed for all lessons at once, and kept until the
-counts change or a second has passed. When few of many lessons are asked for, they are computed for
-these alone. The arrays are shared: callers do not write to them.
+counts change or a second has passed. If few lessons are needed, only their features are computed.
+The arrays are shared: callers do not write to them.
 """
 
 from math import nan

@@ -1,6 +1,6 @@
 """Ranking: score candidates for a user, and take the best.
 
-A score is the probability that the lesson is the user's next one, in the eyes of the model: the
+A score is the model's estimate of the probability that the lesson is the user's next one: the
 softmax of the weighted features over the candidates.
 """
 

@@ -1,8 +1,8 @@
 """Sparse rows: the rows of a sparse table that has one row per lesson.
 
-A row maps keys (indices of other lessons, or paths) to records of values. It is two flat arrays:
-the sorted keys, and their values, one record after the other. An entry takes 8 + 8 * width bytes
-and is found by bisection. NumPy reads both arrays without a copy.
+A row maps each key (the index of another lesson, or a path) to `width` values. It is two flat
+arrays: the sorted keys, and their values in the same order. An entry takes 8 + 8 * width bytes and
+is found by bisection. NumPy reads both arrays without a copy.
 """
 
 from array import array
@@ -15,7 +15,7 @@ from recommendation_service.model.arrays import Floats, Indices
 
 
 class SparseRow:
-    """Whole numbers as keys, and a record of `width` values for each."""
+    """Whole numbers as keys, and `width` values for each."""
 
     __slots__ = ("keys", "values", "width")
 

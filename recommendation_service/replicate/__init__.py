@@ -1,1 +1,1 @@
-"""Replicas: only this folder changes the model and the catalogue in memory."""
+"""Replicas: only this folder applies changes to the model counts and catalogue in memory."""

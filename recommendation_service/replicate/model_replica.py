@@ -110,7 +110,7 @@ class ModelReplica:
         """The caller holds `_apply_lock`, like all below."""
         while self._committed:
             learned, observer = self._committed[0]
-            # After an empty change the version is that of the learner before.
+            # A transaction with an empty change has the version of the transaction before it.
             await self._read_log(learned.version + (not learned.change))
             if learned.change and learned.version == self.version + 1:
                 await self._apply_steps(learned, observer)

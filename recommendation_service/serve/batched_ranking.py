@@ -1,8 +1,8 @@
 """Batched ranking: lists that are requested at the same moment are ranked together.
 
-Requests go on together when one query read their histories (`batched_reads.py`). All lists that are
-requested in the same iteration of the event loop are made in one call of the model, which costs
-much less than a call for each.
+Requests whose histories came from one query continue at the same moment (`batched_reads.py`). All
+lists that are requested in the same iteration of the event loop are made in one call of the model,
+which costs much less than a call for each.
 """
 
 import asyncio

@@ -39,7 +39,7 @@ async def read_finished(
 ) -> set[LessonId]:
     """Return which of these lessons the user finished; `durations` are None where unknown.
 
-    Where no duration is known, a lesson that was begun counts as finished.
+    If no duration is known, a lesson that was started counts as finished.
     """
     watch = learned_watches.c
     query = (

@@ -1,8 +1,8 @@
 """Read-your-writes: requests wait until their own watch is learned.
 
-What this process learns is told to the requests that wait. What others learn is polled for in the
-database, with one query for all requests: it was committed together with the record that changes
-the model, so a model that catches up after the poll knows it, too.
+Events that this process learns resolve the waiting requests directly. Events of other processes are
+polled for in the database, with one query for all requests. Each is committed together with its
+entry in the change log, so a replica that catches up after the poll has applied it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ MIN_CATCH_UP_TIMEOUT: Final = 1.0  # seconds, however short a request wants to w
 
 
 class NotYetLearned(Unavailable):
-    """The watch that the answer has to know is not learned yet."""
+    """The watch that the answer has to include is not learned yet."""
 
     title = "Not yet learned"
 
@@ -91,16 +91,19 @@ class ReadYourWrites:
             await self._catch_up(max(deadline - loop.time(), MIN_CATCH_UP_TIMEOUT))
 
     async def _catch_up(self, seconds: float) -> None:
-        """Let the model catch up with what is learned; after a timeout it continues with that."""
+        """Wait until the model has caught up, `seconds` at most.
+
+        After a timeout it goes on catching up.
+        """
         catching_up = asyncio.create_task(self._replica.catch_up())
         catching_up.add_done_callback(_retrieve_exception)
         done, _ = await asyncio.wait([catching_up], timeout=seconds)
         if not done:
-            raise NotYetLearned("The model is being made anew.")
+            raise NotYetLearned("The model is being loaded again.")
         catching_up.result()
 
     async def _poll(self) -> None:
-        """Resolve the requests that wait for what is learned by now."""
+        """Resolve the requests whose events are learned by now."""
         tokens = [token for future, token in self._waiting.items() if not future.done()]
         if not tokens:
             return
@@ -109,7 +112,7 @@ class ReadYourWrites:
         users = {token.user_id for token in tokens}
         watch = learned_watches.c
         events = select(null(), inbox.c.event_id).where(is_any_of(inbox.c.event_id, ids))
-        # The inbox may have forgotten the event of such a watch.
+        # The event of such a watch may be deleted from the inbox.
         watches = select(watch.user_id, watch.watch_id).where(
             is_any_of(watch.user_id, users), is_any_of(watch.watch_id, ids)
         )

@@ -1,4 +1,4 @@
-"""Recommender: reads what the model needs for an answer, and tells how fresh the answer is."""
+"""Recommender: reads the model's inputs for an answer, and tells how fresh the answer is."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ class ListRequest:
 
 @dataclass(frozen=True, slots=True)
 class RecommendedLesson:
-    """A recommended lesson, on request with the watched lessons that contributed."""
+    """A recommended lesson, on request with the watched lessons that influenced its score."""
 
     lesson_id: LessonId
     score: float
@@ -116,7 +116,7 @@ class Recommender:
         return RankingRequest(history, request.limit, request.exclude, recipient)
 
     def _eligible(self, labels: Labels) -> EligibleLessons:
-        """Return which lessons are available now, even where the answer is for another time."""
+        """Return which lessons are available now, even if the answer is for another time."""
         return self._model.eligibility.eligible(labels, utc_now().timestamp())
 
     async def _rank_long_history(
@@ -200,8 +200,9 @@ class Recommender:
     def freshness(self) -> Freshness:
         """Return how fresh an answer given now is.
 
-        With a backlog, the lag is the age of what was learned last; else the delay it had. That a
-        message waits in the queue shows in `LiveStats.backlog`, and so in the lag, a second later.
+        With a backlog, the lag is the age of the latest learned event; without one, the delay of
+        that event. The backlog is sampled each second (`LiveStats.backlog`), so the lag may miss a
+        new message for a second.
         """
         through, delays = self._replica.applied_through, self._stats.delays
         if through and self._stats.backlog:
@@ -211,8 +212,8 @@ class Recommender:
     def _now(self) -> float:
         """Return the time to answer for: now, or the end of an archive.
 
-        Watches from years ago do not tell what is popular now. Where there are no others, the
-        answer is the one that would have been given at the time of the last watch.
+        Watches from years ago do not show what is popular now. If there are no others, the answer
+        is for the time of the last watch.
         """
         now = utc_now().timestamp()
         latest = self._model.latest

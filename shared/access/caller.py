@@ -35,7 +35,7 @@ class Caller:
             raise Forbidden(f"This token acts for user {self.user_id} only.")
 
 
-# Callers who have not said who they are: of an open service, and of a route that is open.
+# Callers without a credential: of a service without keys and tokens, and of an open route.
 ANONYMOUS_ADMIN: Final = Caller("anybody", frozenset({Scope.ADMIN}))
 ANONYMOUS: Final = Caller("stranger", frozenset())
 

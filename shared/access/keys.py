@@ -57,10 +57,10 @@ def key_line(key: str, name: str, scopes: Sequence[Scope]) -> str:
 
 
 def parse_keys(text: str) -> ApiKeys:
-    """Return the keys that `API_KEYS` lists, or raise `CannotStart` with the line that is wrong."""
+    """Return the keys that `API_KEYS` lists, or raise `CannotStart` with the invalid line."""
     lines = (line.strip() for line in re.split(r"[\n;]", text))
-    told = [line for line in lines if line and not line.startswith("#")]
-    keys = [_key(number, line) for number, line in enumerate(told, 1)]
+    entries = [line for line in lines if line and not line.startswith("#")]
+    keys = [_key(number, line) for number, line in enumerate(entries, 1)]
     names = [key.caller.name for key in keys]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise CannotStart(f"API_KEYS: {', '.join(sorted(repeated))}: a name stands for one key.")

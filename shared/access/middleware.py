@@ -12,8 +12,8 @@ from shared.access.guard import Guard
 from shared.errors import ServiceError
 from shared.problems import answer_to
 
-# A browser may only show an answer, to nobody else, as the type that it has. Pages, which may do
-# more, have headers of their own (`shared/http/pages.py`).
+# With these headers a browser runs no script of a response, does not frame or cache it, and keeps
+# its content type. Pages send other headers (`shared/http/pages.py`).
 POLICY: Final = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),

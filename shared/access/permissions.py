@@ -22,7 +22,8 @@ OPEN: Final = frozenset(
         "GET /asyncapi",
     }
 )
-# The files of pages, without data: the pages ask for that with the visitor's key.
+# Static files of pages. They hold no data: a page requests its data with the key that its user
+# enters.
 OPEN_FOLDERS: Final = ("GET /docs/", "GET /dashboard/static/")
 
 
@@ -30,8 +31,8 @@ OPEN_FOLDERS: Final = ("GET /docs/", "GET /dashboard/static/")
 class Permission:
     """The scope that a route needs.
 
-    A user's token is accepted where the path has its `{user_id}`, and where the route is
-    `for_users`: its handler checks the user, or it concerns no user at all.
+    A user's token is accepted on a path whose `{user_id}` is that user. It is also accepted on a
+    route with `for_users`: its handler checks the user, or its response is about no user.
     """
 
     scope: Scope
@@ -54,8 +55,8 @@ class Permissions:
 
     def is_open(self, method: str, path: str) -> bool:
         """Tell whether the route needs no caller."""
-        asked = f"{method} {path}"
-        return asked in self._open or asked.startswith(OPEN_FOLDERS)
+        route = f"{method} {path}"
+        return route in self._open or route.startswith(OPEN_FOLDERS)
 
     def of_template(self, method: str, template: str) -> Permission:
         """Return the permission for the route with this path template."""
@@ -69,17 +70,17 @@ class Permissions:
         if caller.user_id is not None:
             _check_user(caller, permission, user_id, query)
 
-    def _of_request(self, asked: str) -> tuple[Permission, str | None]:
-        if permission := self._exact.get(asked):
+    def _of_request(self, route: str) -> tuple[Permission, str | None]:
+        if permission := self._exact.get(route):
             return permission, None
         for pattern, permission in self._patterns:
-            if match := pattern.fullmatch(asked):
+            if match := pattern.fullmatch(route):
                 return permission, match.groupdict().get("user_id")
         return ADMIN, None
 
 
 def _check_user(caller: Caller, permission: Permission, user_id: str | None, query: bytes) -> None:
-    """Raise `Forbidden` when the request names another user, or the route is for no single one."""
+    """Raise `Forbidden` when the request names another user, or the route is for no single user."""
     own = str(caller.user_id)
     asked = [
         value

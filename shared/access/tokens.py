@@ -72,8 +72,8 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[Scope]:
     """Return the token's scopes, without those of other services."""
-    told = claims.get("scope", claims.get("scp", ()))
-    names = told.split() if isinstance(told, str) else told
+    scope_claim = claims.get("scope", claims.get("scp", ()))
+    names = scope_claim.split() if isinstance(scope_claim, str) else scope_claim
     if not isinstance(names, list | tuple):
         raise Unauthenticated("The token's `scope` is neither a text nor a list.")
     return frozenset(scope for scope in Scope if scope in names)

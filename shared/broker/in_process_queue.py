@@ -23,7 +23,7 @@ class PendingConfirm:
         self._unsettled = queues
 
     def settle_one(self, dead_lettered: int = 0) -> None:
-        """Count a copy as settled, and so many dead-lettered copies as unsettled in its place."""
+        """Settle one copy. Each dead-lettered copy that replaces it has to be settled, too."""
         self._unsettled += dead_lettered - 1
         if not self._unsettled:
             self.settled.set_result(None)
@@ -78,7 +78,7 @@ class InProcessQueue:
         self.dispatch()
 
     def _within_delivery_limit(self, unsettled: Sequence[QueuedMessage]) -> list[QueuedMessage]:
-        """Count a delivery of each message, and dead-letter those that had too many."""
+        """Count a delivery of each message, and dead-letter messages that had too many."""
         limit = self.declared.delivery_limit
         requeued = []
         for queued in unsettled:
@@ -133,7 +133,7 @@ class InProcessSubscription:
         self._changed.set()
 
     async def receive(self, limit: int) -> list[Delivery]:
-        """Wait for a delivery, and return it with those that are there already."""
+        """Wait for a delivery, and return it with the others in the buffer."""
         while not self._buffer and not self._is_closed:
             self._changed.clear()
             await self._changed.wait()

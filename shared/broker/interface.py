@@ -1,4 +1,4 @@
-"""The interface of a broker, and its promises.
+"""The interface of a broker, and its guarantees.
 
 Delivery is at least once: a message may be delivered again whenever its acknowledgement did not
 reach the broker, and a publisher that got no confirm has to publish again. Receivers are therefore

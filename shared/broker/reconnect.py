@@ -1,8 +1,8 @@
 """Reconnect: the one loop that keeps a publisher or a subscription open.
 
-A lost connection stays lost, see `rabbitmq/connection.py`. This loop opens the next one, as long as
-the process lives, whatever the work failed with: nothing else would start the work again. Messages
-without a confirm are still in the outbox, and unacknowledged deliveries come again.
+A lost connection is not reopened, see `rabbitmq/connection.py`. This loop opens the next one after
+any failure, as long as the process lives: nothing else would restart the work. Messages without a
+confirm are still in the outbox, and unacknowledged deliveries come again.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class ConnectionStatus:
         self.attempted = asyncio.Event()  # set after the first attempt, successful or not
 
     def update(self, outage: str | None) -> None:
-        """Note the reason for an outage, or None when connected; log it when it changes."""
+        """Store the reason for an outage, or None when connected; log it when it changes."""
         if outage and outage != self.outage:
             log.warning("%s waits: %s", self.name, outage)
         elif self.outage and not outage:

@@ -69,7 +69,10 @@ def consuming_queue(service: str, exchange: Exchange) -> Queue:
 
 
 def partitioned(queue: Queue, partitions: int) -> Queue:
-    """Return the queue with so many partitions instead of itself; 1: it has none."""
+    """Return the queue with this number of partitions.
+
+    With 1 it has none, and gets the messages itself.
+    """
     return replace(queue, partitions=partitions)
 
 

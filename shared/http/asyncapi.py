@@ -19,11 +19,10 @@ from shared.messages import CONSUMERS, MESSAGES, Consumer, MessageType
 Part = dict[str, Any]
 
 DESCRIPTION: Final = """\
-What the services tell each other over RabbitMQ, and anybody who binds a queue of their own.
+The messages that the services exchange over RabbitMQ. Anybody may bind a queue of their own.
 
-Each message is persistent, and delivered at least once: `message_id` is the id of what happened,
-and a message with an id that was seen before says nothing more. Ignore fields that you do not know:
-others may be added.
+Each message is persistent, and delivered at least once: `message_id` is the id of the event. Ignore
+a message whose id was seen before. Ignore fields that you do not know: others may be added.
 """
 
 HEADERS: Final[Part] = {
@@ -34,11 +33,12 @@ HEADERS: Final[Part] = {
     },
     "traceparent": {
         "type": "string",
-        "description": "The trace it belongs to, as W3C Trace Context says it.",
+        "description": "The trace that the message belongs to (W3C Trace Context).",
     },
 }
 PARTITION_NOTE: Final = f"""\
-With partitions, queues with its name and `.1`, `.2` and so on take its place, by `{USER_HEADER}`.
+With partitions, queues with this name and the suffix `.1`, `.2` and so on receive the messages
+instead, divided by `{USER_HEADER}`.
 """
 USER_PROPERTIES: Final[Part] = {
     USER_HEADER: {
@@ -116,7 +116,7 @@ def _routing_key_channel(message: MessageType) -> Part:
 def _queue_channel(queue: Queue) -> Part:
     description = f"""\
 Durable quorum queue, bound to exchange `{queue.exchange.name}` with `{queue.binding_key}`.
-A message that is rejected, or delivered more than {queue.delivery_limit} times again, is parked.
+A message that is rejected, or redelivered more than {queue.delivery_limit} times, is parked.
 {PARTITION_NOTE if queue == RECOMMENDATION_WATCH else ""}"""
     return {
         "address": queue.name,

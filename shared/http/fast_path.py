@@ -1,9 +1,9 @@
 """Fast path: a connection hands a plain request to its handler, and bypasses the application.
 
 A server and a framework cost several times what some handlers cost. So a request that arrives in
-one piece is offered to a handler, as parsed and with its body. A request that is unusual in any way
-goes to the application unchanged, which also answers what is wrong with it. On both ways the guard
-admits the request, the request is counted and has an id, and the answer has the security headers.
+one read is passed to a handler, parsed and with its body. A request that is unusual in any way goes
+to the application unchanged, which also reports errors in it. On both paths the guard admits the
+request, the request is counted and has an id, and the response has the security headers.
 """
 
 import asyncio

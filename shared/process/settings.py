@@ -27,7 +27,7 @@ class LogSettings(BaseSettings):
 
 
 class SharedSettings(LogSettings):
-    """What is the same for both services. Passed to whoever needs it, never imported."""
+    """Settings of both services. They are passed as arguments, never imported."""
 
     otel_exporter_otlp_endpoint: str | None = None
     """Where traces are sent to, as OpenTelemetry names it: an OTLP collector. Unset: none are."""
@@ -39,7 +39,7 @@ class SharedSettings(LogSettings):
     """Whether a starting service brings its tables to the newest version by itself."""
 
     api_keys: str = Field(default="", repr=False)
-    """Keys that are good, as hashes; a line each, made by `upnext key`."""
+    """The valid API keys, as hashes: one line for each, made by `upnext key`."""
 
     jwt_jwks: str = ""
     """Where the public keys of the identity provider are: an https:// address, or a file."""
@@ -51,7 +51,7 @@ class SharedSettings(LogSettings):
     """The `aud` that a token must have."""
 
     allow_open: bool = False
-    """Whether anybody may ask, where more than this machine can."""
+    """Whether a service without keys and tokens may listen where other machines reach it."""
 
     rate_limit: float | None = Field(default=None, ge=0)
     """Requests a second of each key or user; 0: no limit. Unset: none on loopback, else 1,000."""
@@ -66,7 +66,10 @@ class SharedSettings(LogSettings):
     """Seconds for a request to arrive (else 408), and for its client to take a large answer."""
 
     keep_alive: int = Field(default=75, ge=1)
-    """Seconds that a connection may be idle; longer than those who use it keep it for."""
+    """Seconds that a connection may be idle.
+
+    Set it longer than the idle timeout of clients and proxies.
+    """
 
     workers: int = Field(default=1, ge=1, le=64)
     """Processes of a service that share its address; more than one need PostgreSQL and RabbitMQ."""

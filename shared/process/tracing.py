@@ -1,8 +1,8 @@
 """Tracing: one trace from a request, through the outbox and the queue, to the model.
 
-Off unless `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector; then it costs the check of a variable.
-An event carries its trace as `traceparent` (W3C Trace Context), in the outbox and in the message.
-A transaction that learns several messages is a trace of its own, linked with theirs.
+Off unless `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector. When off, it costs one check of a
+variable. An event carries its trace as `traceparent` (W3C Trace Context), in the outbox and in the
+message. A transaction that learns several messages is a trace of its own, linked with theirs.
 """
 
 import os

@@ -37,12 +37,12 @@ class Outcomes:
         self.counts = Counts(done=start.rows, refused=start.refused)
 
     def begin(self, row: Row) -> None:
-        """Note that a line is about to be sent; lines begin in order."""
+        """Keep a line that is about to be sent; lines start in order."""
         self._in_flight.add(row.number)
         self._last_begun = row.number
 
     def complete(self, row: Row, result: ItemResult) -> None:
-        """Count the result of a line that was begun; lines complete in any order."""
+        """Count the result of a line that was started; lines complete in any order."""
         self._in_flight.remove(row.number)
         self.counts.done += 1
         self.counts.sent += bool(row.body)

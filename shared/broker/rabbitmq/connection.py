@@ -1,7 +1,7 @@
 """Connections to RabbitMQ: opened and closed in bounded time, with errors that people understand.
 
-A lost connection stays lost: its user gets an error, and opens another one. Reconnecting behind the
-user's back would hide which acknowledgements and confirms were lost with it.
+A lost connection is not reopened: its caller gets an error, and opens another one. An automatic
+reconnect would hide which acknowledgements and confirms were lost.
 """
 
 import asyncio
@@ -160,6 +160,6 @@ def address(url: URL) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the text of the broker, or the kind of error where there is none."""
+    """Return the text of the broker, or the kind of error if there is no text."""
     texts = [argument for argument in error.args if isinstance(argument, str) and argument]
     return texts[-1] if texts else type(error).__name__

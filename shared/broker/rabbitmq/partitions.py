@@ -1,15 +1,16 @@
 """Partitions of a queue: found, consumed, shared, and changed in number without a loss.
 
-The queue itself stays. Every process consumes it first, however many partitions it wants, so the
-consumers of the queue are all consumers there are. A process then consumes all partitions that
+The queue itself stays. Every process consumes it first, whatever number of partitions it wants. So
+its consumer count is the number of consuming processes. A process then consumes all partitions that
 exist, and last the vote queue of the number that it wants. When the vote queue has as many
 consumers as the queue, all processes want this number, and consume every queue that is to receive
 messages. Only then are bindings changed: first the missing ones are added, then the others removed.
 Processes that want different numbers, or know nothing of partitions, can therefore run side by side
 and change nothing.
 
-Nothing is deleted. RabbitMQ deletes a quorum queue with its messages, and one may arrive between a
-look and the deletion. The messages of an unbound partition are consumed like all others.
+No queue is deleted. RabbitMQ deletes a quorum queue with its messages, and a message may arrive
+after the check that the queue is empty. The messages of an unbound partition are consumed like all
+others.
 """
 
 import asyncio
@@ -93,7 +94,8 @@ class Partitions:
     async def _rebalance(self) -> None:
         votes_before = await self._count_consumers(partition_vote(self._queue))
         consumers = await self._count_consumers(self._queue)
-        # Counted twice, lest a voter that left meanwhile hides a consumer with another wish.
+        # Votes are counted before and after the consumers, and the lower count is used. So a voter
+        # that leaves in between cannot hide a consumer that wants another number.
         votes_after = await self._count_consumers(partition_vote(self._queue))
         await self._apply_votes(min(votes_before, votes_after), consumers)
         await self._release_surplus(consumers)
@@ -127,7 +129,10 @@ class Partitions:
         await unbind(channel, queue)
 
     async def _release_surplus(self, consumers: int) -> None:
-        """Release the active partitions beyond a fair share: consume them anew, behind others."""
+        """Release the active partitions beyond a fair share.
+
+        They are cancelled and consumed again, so that a waiting consumer becomes active.
+        """
         active, self._subscription.active = self._subscription.active, set()
         mine = [number for number, tag in self._consumers.items() if tag.encode() in active]
         mine = [number for number in mine if number <= self._wanted]

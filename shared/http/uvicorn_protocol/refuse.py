@@ -1,7 +1,7 @@
-"""Refusals: an error response in its turn, then a lingering close.
+"""Refusals: an error response after the responses to earlier requests, then a lingering close.
 
-To close a connection while bytes of the client are unread resets it, and the response is lost. So
-the connection reads and discards them until the client closes it or the linger time has passed.
+Closing a connection with unread bytes resets it, and the client loses the response. So the
+connection reads and discards them until the client closes it or the linger time has passed.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ NOT_HTTP: Final = problem(400, "Bad Request", "This is not HTTP/1.1 as RFC 9112 
 class RefusingProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which answers malformed requests with problem documents."""
 
-    receiving = False  # a request has begun to arrive, and has not ended
+    receiving = False  # a request has started to arrive, and has not ended
 
     @override
     def on_message_begin(self) -> None:
