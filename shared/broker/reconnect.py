@@ -35,8 +35,8 @@ class ConnectionStatus:
         """Store the reason for an outage, or None when connected; log it when it changes."""
         if outage and outage != self.outage:
             log.warning("%s waits: %s", self.name, outage)
-        elif self.outage and not outage:
-            log.info("%s is connected to the broker", self.name)
+        elif self.outage and not outage and self.attempted.is_set():
+            log.info("%s is connected to the broker again", self.name)
         self.outage = outage
         self.attempted.set()
 

@@ -67,7 +67,7 @@ async def until_done(
     assert looping.cancelled()
 
 
-def test_a_link_is_an_outage_until_it_is_connected(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_connection_is_an_outage_until_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     status = ConnectionStatus("publishing")
     assert status.outage
@@ -80,9 +80,9 @@ def test_a_link_is_an_outage_until_it_is_connected(caplog: pytest.LogCaptureFixt
 
     assert [record.getMessage() for record in caplog.records] == [
         "publishing waits: it is away",
-        "publishing is connected to the broker",
+        "publishing is connected to the broker again",
         "publishing waits: it is full",
-        "publishing is connected to the broker",
+        "publishing is connected to the broker again",
     ]
 
 
