@@ -21,7 +21,7 @@ from tests.contract.conversation import (
 )
 from tests.contract.proxy import proxied
 from tests.support.eventually import PATIENCE, within
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 
 
 async def test_wrong_credentials_are_refused_without_repeating_them(amqp_vhost: str) -> None:
@@ -143,7 +143,7 @@ async def somebody(management_url: str, vhost: str) -> AsyncIterator[str]:
     """Let there be a user who may enter the virtual host, and do nothing there."""
     name = f"somebody-{vhost}"
     nothing = {"configure": "^$", "write": "^$", "read": "^$"}
-    async with caller(management_url) as client:
+    async with open_client(management_url) as client:
         await client.put(f"/api/users/{name}", json={"password": "s3cret", "tags": ""})
         await client.put(f"/api/permissions/{vhost}/{name}", json=nothing)
         yield name

@@ -17,7 +17,7 @@ from tests.faults.servers import Servers, send
 from tests.faults.system import Places, System, Ways, prepared
 from tests.infrastructure import Broker, is_manageable, rabbitmq_cluster
 from tests.support.eventually import eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 
 NODES: Final = 3
 TIMEOUT: Final = 100.0  # seconds until an election or a catching up counts as failed
@@ -58,7 +58,7 @@ class Cluster:
         path = f"/api/queues/{vhost}/{quote(RECOMMENDATION_WATCH.name, safe='')}"
         for node in self.nodes:
             with suppress(httpx.HTTPError):
-                async with caller(node.management_url, timeout=3.0) as client:
+                async with open_client(node.management_url, timeout=3.0) as client:
                     answer = await client.get(path)
                 return dict(answer.raise_for_status().json())
         return {}

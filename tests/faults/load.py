@@ -17,7 +17,7 @@ import httpx
 
 from shared.process.background import running
 from tests.support.eventually import eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 
 CLIENTS: Final = 8
 USERS: Final = 97  # each of them watches many lessons, so that there is a model to compare
@@ -78,7 +78,7 @@ class Load:
         """Ask for so many watches more, all at once, and wait for the answers."""
         limits = httpx.Limits(max_connections=count)
         async with (
-            caller(self._url, timeout=TIMEOUT, limits=limits) as client,
+            open_client(self._url, timeout=TIMEOUT, limits=limits) as client,
             asyncio.TaskGroup() as clients,
         ):
             for _ in range(count):
@@ -87,7 +87,7 @@ class Load:
     async def run(self) -> None:
         """Record watches until cancelled."""
         async with (
-            caller(self._url, timeout=TIMEOUT) as client,
+            open_client(self._url, timeout=TIMEOUT) as client,
             asyncio.TaskGroup() as clients,
         ):
             for _ in range(CLIENTS):

@@ -14,7 +14,7 @@ import httpx
 from tests.infrastructure.guard import Guard
 from tests.infrastructure.server import free_port
 from tests.support.eventually import eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 from tests.support.repository import ROOT
 
 START_TIMEOUT: Final = 150.0  # seconds, on a machine that is busy with other things
@@ -100,7 +100,7 @@ class Service:
 
     async def get(self, path: str) -> dict[str, Any]:
         """Return an answer that has to be there."""
-        async with caller(self.url) as client:
+        async with open_client(self.url) as client:
             return dict((await client.get(path)).raise_for_status().json())
 
     def is_running(self) -> bool:
@@ -117,7 +117,7 @@ class Service:
 
     async def readiness(self) -> dict[str, Any] | None:
         """Return what it says about its parts; None while it cannot do its work."""
-        async with caller(self.url, timeout=10.0) as client:
+        async with open_client(self.url, timeout=10.0) as client:
             try:
                 answer = await client.get("/health/ready")
             except httpx.TransportError:

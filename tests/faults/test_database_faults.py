@@ -11,7 +11,7 @@ from tests.faults.stored import make_read_only, make_writable, terminate_backend
 from tests.faults.system import System, in_thread
 from tests.faults.trial import Report, under_load
 from tests.support.eventually import eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 
 
 async def until_refused(load: Load, count: int) -> None:
@@ -108,5 +108,5 @@ async def test_cutting_the_recommendation_service_off_its_database_loses_nothing
 
 async def live(url: str) -> httpx.Response:
     """Return the answer to whether the process runs."""
-    async with caller(url) as client:
+    async with open_client(url) as client:
         return await client.get("/health/live")

@@ -21,7 +21,7 @@ from tests.faults.stored import (
 from tests.faults.system import System
 from tests.faults.trial import Report, Trial, under_load
 from tests.support.eventually import eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 
 CRASHES = 25  # RabbitMQ parks a message that comes back for the 21st time
 
@@ -180,7 +180,7 @@ async def parked_for_good(system: System, trial: Trial) -> list[str]:
 
 async def send_again(system: System, parked: list[str]) -> None:
     """Do what an operator does about messages that were parked for no fault of theirs."""
-    async with caller(system.recommendation.url) as client:
+    async with open_client(system.recommendation.url) as client:
         for parked_id in parked:
             answer = await client.post(f"/parked/{parked_id}/redeliver")
             assert answer.is_success, answer.text

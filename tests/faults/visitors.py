@@ -20,7 +20,7 @@ from tests.faults.oracle import SETTLING_TIMEOUT, check_model
 from tests.faults.stored import inbox_of, outbox_size, tables_about, unfinished_erasures, watches_in
 from tests.faults.system import System, in_thread
 from tests.support.eventually import eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 
 STAYS: Final = 7  # the user who is never erased
 FIRST: Final = 1000  # visitor
@@ -80,7 +80,7 @@ class Visitors:
 @asynccontextmanager
 async def nobody_yet(system: System) -> AsyncIterator[Visitors]:
     """Have somebody there who stays; when the block ends, check that nothing of others is left."""
-    async with caller(system.consumption.url, timeout=TIMEOUT) as client:
+    async with open_client(system.consumption.url, timeout=TIMEOUT) as client:
         visitors = Visitors(client)
         await visitors.watch(STAYS)
         yield visitors

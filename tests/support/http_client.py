@@ -1,7 +1,6 @@
-"""Asking a service one thing, often: without certificates, which httpx reads for each client.
+"""HTTP clients of tests: without certificates, which httpx would read for each client (20 ms).
 
-That takes 20 ms of the processor, many times what an answer takes. And with more patience than
-httpx has by itself: on a machine that is busy with other things an answer may take a while.
+They wait longer than httpx does by default: on a busy machine a response may take a while.
 """
 
 from typing import Any, Final
@@ -14,21 +13,21 @@ DEFAULTS: Final[dict[str, Any]] = {"verify": False, "timeout": PATIENCE}
 
 def ask(url: str, **options: Any) -> httpx.Response:
     """Get the address, over a connection of its own."""
-    with asking_in_turn() as client:
+    with open_sync_client() as client:
         return client.get(url, **options)
 
 
 def tell(url: str, body: object) -> httpx.Response:
     """Post the body to the address, as JSON."""
-    with asking_in_turn() as client:
+    with open_sync_client() as client:
         return client.post(url, json=body)
 
 
-def asking_in_turn(url: str = "", **options: Any) -> httpx.Client:
+def open_sync_client(url: str = "", **options: Any) -> httpx.Client:
     """Return a client for a service at this address, that waits for each answer."""
     return httpx.Client(base_url=url, **DEFAULTS | options)
 
 
-def caller(url: str, **options: Any) -> httpx.AsyncClient:
+def open_client(url: str, **options: Any) -> httpx.AsyncClient:
     """Return a client for a service at this address."""
     return httpx.AsyncClient(base_url=url, **DEFAULTS | options)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.process.background import running
 from tests.support.eventually import eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 from tests.support.product import Product, running_product
 
 USERS, LATER, LESSONS = 12, 4, 20  # later: while the model is rebuilt
@@ -16,7 +16,7 @@ PACE = 0.02  # seconds between two questions; the processor is for the rebuildin
 
 async def record(product: Product, users: range) -> None:
     """Each user watches some lessons."""
-    async with caller(product.consumption_url) as client:
+    async with open_client(product.consumption_url) as client:
         for user in users:
             for lesson in range(LESSONS):
                 body = {"user_id": user, "lesson_id": (user + lesson) % 40, "position": 1}
@@ -29,7 +29,7 @@ async def in_use(product: Product) -> AsyncGenerator[list[int]]:
     answers: list[int] = []
 
     async def ask() -> None:
-        async with caller(product.recommendation_url) as client:
+        async with open_client(product.recommendation_url) as client:
             while True:
                 answer = (await client.get("/users/3/recommendations")).raise_for_status()
                 answers.append(len(answer.json()["items"]))

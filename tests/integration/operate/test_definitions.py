@@ -21,7 +21,7 @@ from shared.broker.topology import (
 )
 from tests.infrastructure import fresh_vhost
 from tests.support.eventually import eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 from tests.support.pair import SetUp, learned
 from tests.support.repository import ROOT
 
@@ -57,7 +57,7 @@ TOPOLOGY: Final = {
 
 async def exported(management_url: str, vhost_url: str) -> dict[str, Any]:
     """Return what a backup of the virtual host contains."""
-    async with caller(management_url) as client:
+    async with open_client(management_url) as client:
         answer = await client.get(f"/api/definitions{urlsplit(vhost_url).path}")
     found = answer.raise_for_status().json()
     return {what: found[what] for what in TOPOLOGY}
@@ -100,7 +100,7 @@ async def test_services_start_where_the_topology_was_imported(
 ) -> None:
     definitions = await declared(real, amqp_management_url, amqp_vhost)
     with fresh_vhost(amqp_url, amqp_management_url) as restored:
-        async with caller(amqp_management_url) as client:
+        async with open_client(amqp_management_url) as client:
             path = f"/api/definitions{urlsplit(restored).path}"
             (await client.post(path, json=definitions)).raise_for_status()
         assert in_order(await exported(amqp_management_url, restored)) == in_order(definitions)

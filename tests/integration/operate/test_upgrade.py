@@ -21,7 +21,7 @@ from shared.database.migrate import migrate
 from tests.faults.service import Service, service
 from tests.support.commands import run_command
 from tests.support.eventually import PATIENCE, eventually
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 from tests.support.repository import ROOT
 
 LAST_RELEASE: Final = "bdca5e9"  # the commit; a tag, once there is one
@@ -120,14 +120,14 @@ async def migrate_all(settings: Mapping[str, str]) -> None:
 
 async def record(service: Service, user_id: int, lesson_id: int) -> str:
     body = {"user_id": user_id, "lesson_id": lesson_id, "position": 10}
-    async with caller(service.url) as client:
+    async with open_client(service.url) as client:
         answer = await client.post("/watches", json=body, headers={"Idempotency-Key": new_key()})
     assert answer.status_code == 201, answer.text
     return answer.headers["Location"]
 
 
 async def report(service: Service, place: str) -> None:
-    async with caller(service.url) as client:
+    async with open_client(service.url) as client:
         answer = await client.patch(place, json={"position": 20})
     assert answer.status_code == 200, answer.text
     assert answer.json()["outcome"] == "applied"

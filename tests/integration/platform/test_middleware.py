@@ -13,7 +13,7 @@ from tests.support.credentials import (
     kind_of,
     watch_of,
 )
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 from tests.support.pair import SetUp
 from tests.support.product import running_product
 from tests.support.tokens import publish, settings_of
@@ -26,7 +26,7 @@ async def test_on_a_connection_it_makes_no_difference_which_way_a_request_goes(
     settings = settings_of(publish(tmp_path / "jwks.json", ISSUER)) | {"api_keys": API_KEYS}
     environment = {name.upper(): value for name, value in settings.items()}
     with running_product(tmp_path, environment) as product:
-        async with caller(product.consumption_url) as client:
+        async with open_client(product.consumption_url) as client:
             for headers, status in [(ADA, 201), (BOB, 403), (READER, 403), ({}, 401)]:
                 for _ in range(3):
                     answer = await client.post("/watches", json=watch_of(42), headers=headers)

@@ -11,7 +11,7 @@ import pytest
 
 from shared.access.caller import Scope
 from shared.access.keys import key_line, new_key
-from tests.support.http_client import caller
+from tests.support.http_client import open_client
 from tests.support.pair import Pair, SetUp
 from tests.support.product import running_product
 
@@ -45,7 +45,7 @@ async def test_with_keys_the_pages_are_open_and_what_they_show_is_not(embedded: 
 
 async def test_the_page_reaches_the_consumption_service_and_nothing_else(tmp_path: Path) -> None:
     with running_product(tmp_path) as product:
-        async with caller(product.recommendation_url) as page:
+        async with open_client(product.recommendation_url) as page:
             body = {"user_id": 42, "lesson_id": 100, "position": 314}
             recorded = await page.post("/dashboard/watches", json=body)
             history = await page.get("/dashboard/watches?user_id=42&limit=1")
@@ -72,7 +72,7 @@ async def test_a_stream_begins_with_the_past_goes_on_and_ends_with_the_service(
 ) -> None:
     news: list[dict[str, Any]] = []
     with running_product(tmp_path) as product:
-        client = caller(product.recommendation_url)
+        client = open_client(product.recommendation_url)
         async with client, client.stream("GET", "/dashboard/events") as stream:
             # It is read to its end: a stream that is cut off would be an error.
             async for line in stream.aiter_lines():

@@ -22,7 +22,7 @@ from shared.broker.in_process import InProcessBroker
 from shared.database.database import Database
 from shared.ids import MAX_INTEGER
 from shared.process.background import running
-from tests.support.http_client import asking_in_turn
+from tests.support.http_client import open_sync_client
 from tests.support.product import Product, running_product
 from tests.support.raw_http import connected, post
 from tests.support.tokens import Issuer, publish, settings_of
@@ -65,7 +65,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Generator[Product]:
 
 @pytest.fixture(scope="module")
 def client(product: Product) -> Generator[httpx.Client]:
-    with asking_in_turn(product.consumption_url) as client:
+    with open_sync_client(product.consumption_url) as client:
         yield client
 
 
@@ -137,7 +137,7 @@ def test_both_ways_ask_who_it_is(tmp_path: Path) -> None:
     settings = {"API_KEYS": lines} | {name.upper(): value for name, value in trusted.items()}
     with (
         running_product(tmp_path, settings) as product,
-        asking_in_turn(product.consumption_url, headers=[JSON]) as client,
+        open_sync_client(product.consumption_url, headers=[JSON]) as client,
     ):
         statuses = {
             path: [
@@ -155,7 +155,7 @@ def test_both_ways_ask_who_it_is(tmp_path: Path) -> None:
 def test_both_ways_keep_the_pace(tmp_path: Path) -> None:
     with (
         running_product(tmp_path, {"RATE_LIMIT": "0.001"}) as product,
-        asking_in_turn(product.consumption_url, headers=[JSON]) as client,
+        open_sync_client(product.consumption_url, headers=[JSON]) as client,
     ):
         statuses = [
             client.post(path, content=WATCH).status_code for path in (DIRECT, DIRECT, LONG_WAY)
@@ -171,7 +171,7 @@ def test_a_request_that_is_refused_directly_counts_once(tmp_path: Path) -> None:
     settings = {"RATE_LIMIT": "20"} | {name.upper(): value for name, value in trusted.items()}
     with (
         running_product(tmp_path, settings) as product,
-        asking_in_turn(product.consumption_url, headers=[JSON]) as client,
+        open_sync_client(product.consumption_url, headers=[JSON]) as client,
     ):
         answers = [client.post(DIRECT, content=WATCH, headers=bearing(bob)) for _ in range(20)]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recommendation_service.api.fast_path import RecommendHandler
 from shared.ids import MAX_INTEGER
 from tests.infrastructure.server import wait_until
-from tests.support.http_client import asking_in_turn, tell
+from tests.support.http_client import open_sync_client, tell
 from tests.support.product import Product, running_product
 from tests.support.raw_http import connected
 
@@ -40,7 +40,7 @@ def client(product: Product) -> Generator[httpx.Client]:
         watch = {"user_id": user, "lesson_id": lesson, "position": 314}
         tell(f"{product.consumption_url}/watches", watch).raise_for_status()
     assert wait_until(lambda: product.applied() == len(WATCHES), is_dead=lambda: False)
-    with asking_in_turn(product.recommendation_url) as client:
+    with open_sync_client(product.recommendation_url) as client:
         yield client
 
 
