@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import delete
 
 from recommendation_service.event import Event
-from recommendation_service.learn.learn import learn
 from recommendation_service.learn.rebuild import RebuildResult, rebuild
 from recommendation_service.replicate.model_replica import ModelReplica
 from recommendation_service.tables import inbox, interactions, learned_watches
 from shared.database.database import Database
 from shared.events import Kind
+from tests.integration.learn.test_learn import learn_all
 from tests.support.examples import an_event
 
 EVENTS = [
@@ -25,18 +25,8 @@ async def pages(events: Sequence[Event]) -> AsyncIterator[Sequence[Event]]:
         yield events[::-1][start : start + 7]
 
 
-async def learned(database: Database, events: Sequence[Event]) -> ModelReplica:
-    replica = ModelReplica(database)
-    await replica.load()
-    async with database.write() as connection:
-        what = await learn(database, connection, events)
-    replica.enqueue(what)
-    await replica.apply_committed()
-    return replica
-
-
 async def test_a_sound_model_is_the_same_afterwards(recommendation_database: Database) -> None:
-    replica = await learned(recommendation_database, EVENTS)
+    replica = await learn_all(recommendation_database, [EVENTS])
     before = replica.model.fingerprint
 
     found = await rebuild(recommendation_database, pages(EVENTS))
@@ -48,7 +38,7 @@ async def test_a_sound_model_is_the_same_afterwards(recommendation_database: Dat
 
 
 async def test_what_was_never_learned_is_learned(recommendation_database: Database) -> None:
-    expected = (await learned(recommendation_database, EVENTS)).model.fingerprint
+    expected = (await learn_all(recommendation_database, [EVENTS])).model.fingerprint
     async with recommendation_database.write() as connection:
         for table in (inbox, learned_watches, interactions):
             await connection.execute(delete(table))
@@ -64,7 +54,7 @@ async def test_what_was_never_learned_is_learned(recommendation_database: Databa
 async def test_damaged_meetings_are_made_good_and_every_process_notices(
     recommendation_database: Database,
 ) -> None:
-    replica = await learned(recommendation_database, EVENTS)
+    replica = await learn_all(recommendation_database, [EVENTS])
     other = ModelReplica(recommendation_database)
     await other.load()
     expected = replica.model.fingerprint
@@ -86,7 +76,7 @@ async def test_a_deleted_watch_does_not_come_back(
 ) -> None:
     kept, gone = an_event(lesson=1), an_event(lesson=2)
     deletion = an_event(lesson=2, kind=Kind.DELETED, watch_id=gone.watch_id)
-    replica = await learned(recommendation_database, [kept, gone, deletion])
+    replica = await learn_all(recommendation_database, [[kept, gone, deletion]])
     before = replica.model.fingerprint
 
     await rebuild(recommendation_database, pages([kept, gone] if listed else [kept]))
