@@ -9,17 +9,15 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tests.infrastructure.container import Container, contained, has_docker
+from tests.infrastructure.container import contained, has_docker
 from tests.infrastructure.packages import install
 from tests.infrastructure.process import (
-    Process,
     Program,
     folder_of,
     group_of,
@@ -38,31 +36,6 @@ THROW_AWAY: Final = {
     "max_wal_size": "256MB",  # it is kept in memory, where a new database takes 20 ms and not 100
 }
 DURABLE: Final[Mapping[str, str]] = {}  # what production has; benchmarks measure with it
-
-
-@dataclass
-class PostgreSQL:
-    """A server of our own, whichever way it runs."""
-
-    url: str
-    _server: Process | Container
-
-    @property
-    def pid(self) -> int:
-        """The postmaster."""
-        return self._server.pid
-
-    def start(self) -> None:
-        """Start again with the data of before."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Shut down in good order: clients are cut off, nothing is lost."""
-        self._server.stop()
-
-    def kill(self) -> None:
-        """Kill the postmaster and all its processes."""
-        self._server.kill()
 
 
 @contextmanager
@@ -133,7 +106,7 @@ def _from(programs: Path | None, settings: Mapping[str, str]) -> Iterator[Server
             leaves_traces=True,  # shared memory
         )
         with running(program) as process:
-            yield PostgreSQL(url, process)
+            yield Server(url, process)
 
 
 def _initialise(initdb: Path, folder: Path, user: str | None) -> None:
@@ -170,7 +143,7 @@ def _in_docker(settings: Mapping[str, str]) -> Iterator[Server]:
     options = ["-p", f"127.0.0.1:{port}:5432", "-e", "POSTGRES_HOST_AUTH_METHOD=trust"]
     flags = _flags({"max_connections": "300", **settings})
     with contained(IMAGE, options, ["postgres", *flags], lambda: is_reachable(url)) as container:
-        yield PostgreSQL(url, container)
+        yield Server(url, container)
 
 
 def _execute(url: str, statement: str) -> None:

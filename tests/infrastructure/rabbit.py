@@ -11,15 +11,14 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from tests.infrastructure.certificates import Certificate
-from tests.infrastructure.container import Container, contained, has_docker
+from tests.infrastructure.container import contained, has_docker
 from tests.infrastructure.packages import install
-from tests.infrastructure.process import Process, folder_of, running, unprivileged
+from tests.infrastructure.process import folder_of, running, unprivileged
 from tests.infrastructure.rabbit_node import Node, greets
 from tests.infrastructure.server import PATIENCE, Broker, ServiceMissing, free_port
 
@@ -28,32 +27,6 @@ PLUGINS: Final = Path(__file__).parents[2] / "deploy/rabbitmq/enabled_plugins"
 
 # Debian's own /usr/sbin/rabbitmq-server is a wrapper that insists on its fixed folders.
 PLACES: Final = "/usr/lib/rabbitmq/bin:/usr/local/sbin:/opt/homebrew/sbin"
-
-
-@dataclass
-class RabbitMQ:
-    """A broker of our own, whichever way it runs."""
-
-    url: str
-    management_url: str
-    _server: Process | Container
-
-    @property
-    def pid(self) -> int:
-        """The Erlang machine."""
-        return self._server.pid
-
-    def start(self) -> None:
-        """Start again with the messages of before."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Shut down in good order: clients are cut off, nothing durable is lost."""
-        self._server.stop()
-
-    def kill(self) -> None:
-        """Kill the broker."""
-        self._server.kill()
 
 
 @contextmanager
@@ -175,7 +148,7 @@ def started(node: Node, script: str, login: str = "guest:guest") -> Iterator[Bro
     """Run one node while the block lasts."""
     urls = _urls(node.port, node.management_port, login)
     with running(node.program(script, is_up=lambda: _is_up(*urls))) as process:
-        yield RabbitMQ(*urls, process)
+        yield Broker(urls[0], process, urls[1])
 
 
 @contextmanager
@@ -187,7 +160,7 @@ def _in_docker() -> Iterator[Broker]:
     options += ["--hostname", "rabbitmq"]
     options += ["-v", f"{PLUGINS}:/etc/rabbitmq/enabled_plugins:ro"]
     with contained(IMAGE, options, [], lambda: _is_up(*urls)) as container:
-        yield RabbitMQ(*urls, container)
+        yield Broker(urls[0], container, urls[1])
 
 
 def _urls(port: int, management: int, login: str = "guest:guest") -> tuple[str, str]:

@@ -5,6 +5,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Final, Protocol
 
@@ -16,33 +17,53 @@ class ServiceMissing(Exception):
     """A service cannot be had on this machine; the text says in one sentence what to do."""
 
 
-class Server(Protocol):
-    """A running server that belongs to us: it may be stopped, killed and started again."""
-
-    @property
-    def url(self) -> str:
-        """Where clients connect; the same before and after a restart."""
+class Runner(Protocol):
+    """One of the ways a server runs: as a process, or in a container."""
 
     @property
     def pid(self) -> int:
         """The main process; for a private server also its process group."""
 
     def start(self) -> None:
-        """Start again after `stop` or `kill`, with the data of before; return when it is up."""
+        """Start, and return when the server is up."""
 
     def stop(self) -> None:
         """Shut down in good order."""
 
     def kill(self) -> None:
-        """Take the server away without a warning, like a power cut."""
+        """End it at once."""
 
 
-class Broker(Server, Protocol):
-    """RabbitMQ, with the HTTP API of its management plugin."""
+@dataclass
+class Server:
+    """A running server that belongs to us: it may be stopped, killed and started again."""
+
+    url: str  # where clients connect; the same before and after a restart
+    _runner: Runner
 
     @property
-    def management_url(self) -> str:
-        """The HTTP API's address, credentials included."""
+    def pid(self) -> int:
+        """The main process; for a private server also its process group."""
+        return self._runner.pid
+
+    def start(self) -> None:
+        """Start again after `stop` or `kill`, with the data of before; return when it is up."""
+        self._runner.start()
+
+    def stop(self) -> None:
+        """Shut down in good order: clients are cut off, nothing durable is lost."""
+        self._runner.stop()
+
+    def kill(self) -> None:
+        """Take the server away without a warning, like a power cut."""
+        self._runner.kill()
+
+
+@dataclass
+class Broker(Server):
+    """RabbitMQ, with the HTTP API of its management plugin."""
+
+    management_url: str  # credentials included
 
 
 def _own_ports() -> Iterator[int]:
